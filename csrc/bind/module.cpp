@@ -1,0 +1,34 @@
+#include <pybind11/pybind11.h>
+
+#include "bind/backend.h"
+
+namespace strop::bind {
+
+void bind_config(py::module_&);
+
+void bind_activation(py::module_&);
+void bind_adam(py::module_&);
+void bind_deferred_adam(py::module_&);
+void bind_embedding(py::module_&);
+void bind_embedding_bag(py::module_&);
+void bind_loss(py::module_&);
+void bind_matmul(py::module_&);
+void bind_reduction(py::module_&);
+void bind_sgd(py::module_&);
+void bind_softmax(py::module_&);
+
+PYBIND11_MODULE(STROP_MODULE, m) {
+  bind_config(m);
+  bind_activation(m);
+  bind_adam(m);
+  bind_deferred_adam(m);
+  bind_embedding(m);
+  bind_embedding_bag(m);
+  bind_loss(m);
+  bind_matmul(m);
+  bind_reduction(m);
+  bind_sgd(m);
+  bind_softmax(m);
+}
+
+}  // namespace strop::bind

@@ -1,0 +1,7 @@
+#include "bind/array.h"
+
+namespace strop::bind {
+
+void bind_sgd(py::module_&) {}
+
+}  // namespace strop::bind

@@ -1,0 +1,3 @@
+#include "kernels.h"
+
+namespace strop::cpu::STROP_ISA {}

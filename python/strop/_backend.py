@@ -1,0 +1,81 @@
+"""Which kernel module serves these arrays: `strop._cpu` for NumPy, `strop._cuda` for CuPy.
+
+Nothing falls back in silence: an array of another library is refused with the way out.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+
+def _load_cpu() -> ModuleType:
+    # libgomp lets a worker spin 15 ms for the next region (300,000 rounds of 50 ns) and burns a core
+    # between steps; 1,000 rounds are 50 us. It reads the variable once, when it is loaded, so the
+    # setting is ours alone and the user's environment is as it was afterwards.
+    ours = "GOMP_SPINCOUNT" not in os.environ and "OMP_WAIT_POLICY" not in os.environ
+    if ours:
+        os.environ["GOMP_SPINCOUNT"] = "1000"
+    try:
+        from . import _cpu
+    except ImportError as error:
+        raise ImportError(
+            "strop: the compiled module strop._cpu is missing or does not load "
+            f"({error}); install the package with `pip install .` from the repository root, "
+            "and start Python outside the source tree"
+        ) from error
+    finally:
+        if ours:
+            del os.environ["GOMP_SPINCOUNT"]
+    return _cpu
+
+
+cpu: Any = _load_cpu()
+
+
+def _choose_isa() -> None:
+    name = os.environ.get("STROP_ISA")
+    if not name:
+        return
+    built = cpu.built_isas()
+    if name not in built:
+        raise ValueError(f"STROP_ISA: value must be one of {', '.join(built)}; got {name!r}")
+    if not cpu.set_isa(name):
+        raise ValueError(f"STROP_ISA: value must be a set this processor has; got {name!r}")
+
+
+def _choose_threads() -> None:
+    text = os.environ.get("STROP_NUM_THREADS")
+    if not text:
+        return
+    if not text.isdigit() or int(text) < 1:
+        raise ValueError(f"STROP_NUM_THREADS: value must be a whole number from 1; got {text!r}")
+    cpu.set_num_threads(int(text))
+
+
+_choose_isa()
+_choose_threads()
+
+
+def kernels(op: str, array: object) -> Any:
+    """The kernel module for the library that `array` belongs to.
+
+    Example:
+        >>> import numpy as np
+        >>> kernels("matmul", np.zeros(3)).__name__
+        'strop._cpu'
+    """
+    if isinstance(array, np.ndarray):
+        return cpu
+    if type(array).__module__.split(".")[0] == "cupy":
+        raise NotImplementedError(f"{op}: no CUDA kernel yet; move the arrays to the CPU with .get()")
+    return cpu  # its checks name the argument and what it was
+
+
+def cupy_present() -> bool:
+    """Whether CuPy has been imported by the program; strop itself never imports it unasked."""
+    return "cupy" in sys.modules

@@ -1,0 +1,142 @@
+"""Settings: threads, instruction set, default float type, and the page that shows them.
+
+Environment variables, read once at import:
+
+| variable            | meaning                                                                   |
+|---------------------|---------------------------------------------------------------------------|
+| `STROP_NUM_THREADS` | threads for kernels; default: the affinity mask or `OMP_NUM_THREADS`, the less |
+| `STROP_ISA`         | instruction set: `baseline`, `avx2`, `avx512`, `neon`; default: the widest |
+| `STROP_DATA`        | a data file or folder that the loaders of `strop.datasets` try first       |
+| `STROP_CACHE`       | where downloads are kept; default: `$XDG_CACHE_HOME/strop` or `~/.cache/strop` |
+| `STROP_OFFLINE`     | `1` forbids every download                                                 |
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from ._backend import cpu
+
+_floatx = "float32"
+
+
+def num_threads() -> int:
+    """Threads that a kernel may use.
+
+    Example:
+        >>> num_threads() >= 1
+        True
+    """
+    return int(cpu.num_threads())
+
+
+def set_num_threads(count: int) -> None:
+    """Set how many threads a kernel may use. Results have the same bits for any number.
+
+    Args:
+        count: 1 or more. The setting belongs to strop; NumPy's and OpenMP's own stay as they are.
+
+    Raises:
+        ValueError: count is less than 1.
+        TypeError: count is not a whole number.
+
+    Example:
+        >>> before = num_threads()
+        >>> set_num_threads(1)
+        >>> num_threads()
+        1
+        >>> set_num_threads(before)
+    """
+    if isinstance(count, bool) or not isinstance(count, int | np.integer):
+        raise TypeError(f"set_num_threads: count must be an int; got {type(count).__name__}")
+    if not 1 <= count <= 1024:
+        raise ValueError(f"set_num_threads: count must lie in [1, 1024]; got {count}")
+    cpu.set_num_threads(int(count))
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Use another number of threads inside a `with` block.
+
+    Example:
+        >>> with threads(1):
+        ...     num_threads()
+        1
+    """
+    before = num_threads()
+    set_num_threads(count)
+    try:
+        yield
+    finally:
+        set_num_threads(before)
+
+
+def floatx() -> str:
+    """The float type of new layers: `"float32"` or `"float64"`.
+
+    Example:
+        >>> floatx()
+        'float32'
+    """
+    return _floatx
+
+
+def set_floatx(value: str) -> None:
+    """Set the float type of layers made from now on.
+
+    Args:
+        value: `"float32"` (default) or `"float64"` (for checking; half as fast).
+
+    Raises:
+        ValueError: any other value.
+    """
+    global _floatx
+    if value not in ("float32", "float64"):
+        raise ValueError(f"set_floatx: value must be 'float32' or 'float64'; got {value!r}")
+    _floatx = value
+
+
+def isa() -> str:
+    """The instruction set in use.
+
+    Example:
+        >>> isa() in ("baseline", "avx2", "avx512", "neon")
+        True
+    """
+    return str(cpu.active_isa())
+
+
+def _extra(module: str, extra: str) -> str:
+    if importlib.util.find_spec(module) is not None:
+        return f"{module} present"
+    return f'{module} absent: pip install "strop[{extra}]"'
+
+
+def show() -> str:
+    """A page of text: version, instruction sets, threads, OpenMP, CUDA, extras.
+
+    Example:
+        >>> print(show())  # doctest: +ELLIPSIS
+        strop ...
+    """
+    from . import __version__
+
+    built = cpu.built_isas()
+    sets = ", ".join(name + ("" if here else " (not on this processor)") for name, here in built.items())
+    rows = [
+        ("strop", __version__),
+        ("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
+        ("numpy", np.__version__),
+        ("sets built", sets),
+        ("set in use", isa()),
+        ("threads", f"{num_threads()} (default {cpu.default_num_threads()})"),
+        ("openmp", f"{cpu.openmp} (compiler {cpu.compiler})"),
+        ("cuda", "not built: no CUDA kernels yet"),
+        ("plot", _extra("matplotlib", "plot")),
+    ]
+    return "\n".join(f"{name:<12}{text}" for name, text in rows)

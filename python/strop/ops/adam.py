@@ -1,0 +1,82 @@
+"""Adam, AdamW and AMSGrad steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._backend import kernels
+
+Arrays = NDArray[Any] | Sequence[NDArray[Any]]
+
+
+def adam_step(
+    *,
+    param: Arrays,
+    grad: Arrays,
+    moment1: Arrays,
+    moment2: Arrays,
+    max_moment2: Arrays | None = None,
+    learning_rate: float,
+    step: int,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-7,
+    eps_mode: str = "hat",
+    weight_decay: float = 0.0,
+    bias_correction: bool = True,
+) -> None:
+    """Take one Adam step in place, on one array or on a list of arrays in one call.
+
+    Args:
+        param: float32 or float64, any shape; updated.
+        grad: like param; only read.
+        moment1: like param, zeros before the first step; updated.
+        moment2: like param, zeros before the first step; updated.
+        max_moment2: like param, zeros before the first step; updated. Given, the step is AMSGrad's.
+        learning_rate: step length.
+        step: number of this step; the first is 1.
+        beta1: decay of the first moment, in [0, 1).
+        beta2: decay of the second moment, in [0, 1).
+        eps: added to the root of the second moment.
+        eps_mode: `"hat"` adds eps before the bias correction, as Keras and TensorFlow do; `"torch"`
+            after it, as torch and algorithm 1 of the paper do.
+        weight_decay: decoupled decay (AdamW): `param *= 1 - learning_rate * weight_decay` first.
+        bias_correction: False leaves both corrections out, as some textbooks do.
+
+    Raises:
+        TypeError: an array is not a NumPy array, or has another dtype than its parameter.
+        ValueError: shapes or list lengths differ; an array is strided, read-only or overlaps its
+            parameter; a setting is out of range. Nothing has been written then.
+
+    Example:
+        >>> import numpy as np
+        >>> param, moment1, moment2 = np.ones(1), np.zeros(1), np.zeros(1)
+        >>> adam_step(param=param, grad=np.array([0.1]), moment1=moment1, moment2=moment2,
+        ...           learning_rate=0.1, step=1)
+        >>> print(param.round(10))
+        [0.9000031622]
+
+    References:
+        Kingma and Ba, Adam, 2015; Loshchilov and Hutter, Decoupled weight decay, 2019; Reddi et al., On
+        the convergence of Adam and beyond, 2018.
+    """
+    first = param if isinstance(param, np.ndarray) else (param[0] if len(param) else None)
+    kernels("adam_step", first).adam_step(
+        param=param,
+        grad=grad,
+        moment1=moment1,
+        moment2=moment2,
+        max_moment2=max_moment2,
+        learning_rate=learning_rate,
+        step=step,
+        beta1=beta1,
+        beta2=beta2,
+        eps=eps,
+        eps_mode=eps_mode,
+        weight_decay=weight_decay,
+        bias_correction=bias_correction,
+    )

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import strop
+from strop import config
+from strop._backend import cpu
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+REQUIRED = set(filter(None, os.environ.get("STROP_REQUIRE", "").split(",")))
+
+
+def pytest_report_header() -> list[str]:
+    return [f"strop {strop.__version__}, set {config.isa()}, {config.num_threads()} threads, numpy {np.__version__}"]
+
+
+def absent(what: str, reason: str) -> None:
+    """Skip visibly, or fail where STROP_REQUIRE says that `what` must be there."""
+    if what in REQUIRED:
+        pytest.fail(f"STROP_REQUIRE names {what}: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(params=[*(f"cpu-{name}" for name in cpu.built_isas()), "cuda"])
+def device(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each instruction set that was built, then CUDA: a kernel test runs on all of them."""
+    if request.param == "cuda":
+        absent("cuda", "strop._cuda is not built: no CUDA kernels yet")
+    name = request.param.removeprefix("cpu-")
+    before = config.isa()
+    if not cpu.set_isa(name):
+        absent(name, f"this processor has no {name}")
+    yield request.param
+    cpu.set_isa(before)
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request: pytest.FixtureRequest) -> np.dtype:
+    return np.dtype(request.param)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20261124)
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of development data beside the checkout."""
+    if not SHARED.is_dir():
+        absent("data", f"no development data at {SHARED}")
+    return SHARED

@@ -1,0 +1,39 @@
+"""Every tolerance of the tests, each with its reason.
+
+Tolerances are relative to the terms added, not to the result: a parameter near zero is a difference of
+larger terms, and its last bits are theirs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Unit roundoff: half the distance from 1 to the next number.
+UNIT = {np.dtype(np.float32): 2.0**-24, np.dtype(np.float64): 2.0**-53}
+
+
+def ulps(count: float, dtype: object) -> float:
+    """`count` roundings of `dtype`, as a relative tolerance."""
+    return count * UNIT[np.dtype(dtype)]
+
+
+#: One optimizer step is under ten roundings per element, each of a term no larger than the scale used.
+OPTIMIZER_ROUNDINGS = 16
+
+
+def assert_close(got: object, want: object, *, scale: object, roundings: float, what: str = "") -> None:
+    """|got - want| <= roundings * unit * scale, elementwise; NaN and infinities must agree exactly."""
+    got = np.asarray(got)
+    want = np.asarray(want, np.float64)
+    assert got.shape == want.shape, f"{what}: shape {got.shape}, wanted {want.shape}"
+    finite = np.isfinite(want)
+    np.testing.assert_array_equal(got[~finite], want[~finite].astype(got.dtype), err_msg=what)
+    bound = np.broadcast_to(np.asarray(scale, np.float64), want.shape) * ulps(roundings, got.dtype)
+    error = np.abs(got.astype(np.float64) - want)
+    bad = finite & ~(error <= bound)
+    if bad.any():
+        at = tuple(np.argwhere(bad)[0])
+        raise AssertionError(
+            f"{what}: {bad.sum()} of {bad.size} differ; at {at} got {got[at]!r}, wanted {want[at]!r}, "
+            f"error {error[at]:.3g} over bound {bound[at]:.3g}"
+        )
