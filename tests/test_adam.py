@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cases import adam as cases
-from tolerance import OPTIMIZER_ROUNDINGS, assert_close
 
+from cases import adam as cases
 from strop import ops, reference
+from tolerance import OPTIMIZER_ROUNDINGS, assert_close
 
 
 def make(rng, size, dtype, amsgrad=False):
@@ -28,7 +28,9 @@ def test_adam_matches_the_reference(device, dtype, rng, size):
                     **want, grad=grad, learning_rate=0.01, step=step, **settings
                 )
                 ops.adam_step(**arrays, grad=grad, learning_rate=0.01, step=step, **settings)
-                assert_close(arrays["param"], param, scale=scale, roundings=step * OPTIMIZER_ROUNDINGS, what=name)
+                assert_close(
+                    arrays["param"], param, scale=scale, roundings=step * OPTIMIZER_ROUNDINGS, what=name
+                )
                 want = {"param": param, "moment1": m, "moment2": v}
                 if amsgrad:
                     want["max_moment2"] = v_max
@@ -48,6 +50,12 @@ def test_adam_gives_the_numbers_of_keras_and_torch(settings, want):
     param, moment1, moment2 = np.ones(1), np.zeros(1), np.zeros(1)
     for step, (grad, expected) in enumerate(zip([0.1, -0.2, 0.3], want, strict=True), start=1):
         ops.adam_step(
-            param=param, grad=np.array([grad]), moment1=moment1, moment2=moment2, learning_rate=0.1, step=step, **settings
+            param=param,
+            grad=np.array([grad]),
+            moment1=moment1,
+            moment2=moment2,
+            learning_rate=0.1,
+            step=step,
+            **settings,
         )
         assert param[0] == pytest.approx(expected, abs=6e-11)

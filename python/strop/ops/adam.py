@@ -57,8 +57,8 @@ def adam_step(
         >>> param, moment1, moment2 = np.ones(1), np.zeros(1), np.zeros(1)
         >>> adam_step(param=param, grad=np.array([0.1]), moment1=moment1, moment2=moment2,
         ...           learning_rate=0.1, step=1)
-        >>> print(param.round(10))
-        [0.9000031622]
+        >>> print(f"{param[0]:.10f}")
+        0.9000031622
 
     References:
         Kingma and Ba, Adam, 2015; Loshchilov and Hutter, Decoupled weight decay, 2019; Reddi et al., On

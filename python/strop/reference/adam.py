@@ -31,8 +31,8 @@ def adam_step(
     Example:
         >>> one, zero = np.ones(1), np.zeros(1)
         >>> param, *_ = adam_step(one, 0.1 * one, zero, zero, learning_rate=0.1, step=1)
-        >>> print(param.round(10))
-        [0.9000031622]
+        >>> print(f"{param[0]:.10f}")
+        0.9000031622
     """
     p, g, m, v = (np.asarray(a, np.float64) for a in (param, grad, moment1, moment2))
     m = beta1 * m + (1 - beta1) * g
