@@ -20,9 +20,8 @@ REQUIRED = set(filter(None, os.environ.get("STROP_REQUIRE", "").split(",")))
 
 
 def pytest_report_header() -> list[str]:
-    return [
-        f"strop {strop.__version__}, set {config.isa()}, {config.num_threads()} threads, numpy {np.__version__}"
-    ]
+    threads = f"{config.num_threads()} threads"
+    return [f"strop {strop.__version__}, set {config.isa()}, {threads}, numpy {np.__version__}"]
 
 
 def absent(what: str, reason: str) -> None:

@@ -1,0 +1,69 @@
+# The commands people type. Each target is a thin line over public tools.
+#
+#   make demo              train the review classifier from a fresh checkout
+#   make demo DATA=path    the same on your own file of reviews
+#   make test              the whole test suite
+#   make test-all          the suite on every Python from 3.11 that is present
+#   make lint bench dist   style and types; benchmarks; wheel and sdist
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DATA ?=
+ARGS ?=
+
+SOURCES := pyproject.toml CMakeLists.txt README.md $(shell find csrc python -type f ! -name '*.pyc' ! -name '*.so')
+
+.PHONY: demo test test-all lint format bench dist clean
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "strop needs Python 3.11 or newer; say make PYTHON=python3.x"'
+	$(PYTHON) -m venv $(VENV)
+
+# One environment for everything; each stamp adds what its target needs.
+$(VENV)/installed: $(SOURCES) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check ".[plot]"
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check ".[plot,test]"
+	@touch $@
+
+$(VENV)/installed-lint: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(sed -n 's/^lint = \[\(.*\)\]/\1/p' pyproject.toml | tr -d '",')
+	@touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/python -m strop train imdb $(if $(DATA),--data "$(DATA)") --output demo-output $(ARGS)
+
+test: $(VENV)/installed-test
+	$(BIN)/python -m pytest tests --pyargs strop $(ARGS)
+
+test-all:
+	@for version in 3.11 3.12 3.13 3.14; do \
+	  python$$version -c '' 2>/dev/null || { echo "python$$version: not present"; continue; }; \
+	  $(MAKE) test PYTHON=python$$version VENV=.venv-$$version || exit 1; \
+	done
+
+lint: $(VENV)/installed-lint $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $$(find csrc -name '*.h' -o -name '*.cpp')
+
+format: $(VENV)/installed-lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $$(find csrc -name '*.h' -o -name '*.cpp')
+
+bench: $(VENV)/installed
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+dist: $(BIN)/python
+	rm -rf dist
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check build
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python tests/check_dist.py dist
+
+clean:
+	rm -rf build dist demo-output $(VENV) .venv-*

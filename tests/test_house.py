@@ -1,0 +1,154 @@
+"""The rules of the house that a program can check: every stem complete, imports in one direction."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, absent
+
+CSRC = ROOT / "csrc"
+PACKAGE = ROOT / "python" / "strop"
+
+#: Stems without a CUDA twin, each with its reason; the ops raise NotImplementedError there.
+KNOWN_GAPS = {
+    stem: "CUDA kernels come after the CPU kernels"
+    for stem in (
+        "activation adam deferred_adam embedding embedding_bag loss matmul reduction sgd softmax"
+    ).split()
+}
+
+
+def stems() -> list[str]:
+    text = (ROOT / "CMakeLists.txt").read_text()
+    return re.search(r"set\(STROP_STEMS\s+([^)]*)\)", text)[1].split()
+
+
+@pytest.mark.parametrize("stem", stems())
+def test_every_stem_has_all_its_files(stem):
+    files = [
+        CSRC / "cpu" / f"{stem}.cpp",
+        CSRC / "bind" / f"{stem}.cpp",
+        PACKAGE / "ops" / f"{stem}.py",
+        PACKAGE / "reference" / f"{stem}.py",
+        ROOT / "tests" / "cases" / f"{stem}.py",
+        ROOT / "tests" / f"test_{stem}.py",
+        ROOT / "benchmarks" / f"bench_{stem}.py",
+    ]
+    missing = [str(path.relative_to(ROOT)) for path in files if not path.exists()]
+    assert not missing
+    assert f"// ---- {stem} ---" in (CSRC / "kernels.h").read_text()
+    assert (CSRC / "cuda" / f"{stem}.cu").exists() != (stem in KNOWN_GAPS)
+
+
+def test_no_gap_is_listed_for_a_stem_that_is_gone():
+    assert set(KNOWN_GAPS) <= set(stems())
+
+
+#: From the directory on the left only these may be included.
+INCLUDES = {
+    "math": {"math"},
+    "cpu": {"math", "cpu", "kernels.h"},
+    "cuda": {"math", "cuda", "kernels.h"},
+    "bind": {"bind", "kernels.h", "math", "cpu/isa.h", "cpu/parallel.h"},
+}
+
+
+@pytest.mark.parametrize("folder", sorted(INCLUDES))
+def test_includes_point_in_one_direction(folder):
+    for path in sorted((CSRC / folder).glob("*")):
+        for name in re.findall(r'#include "([^"]+)"', path.read_text()):
+            allowed = {name, name.split("/")[0]} & INCLUDES[folder]
+            assert allowed, f"{path.name} includes {name}"
+
+
+def test_kernel_files_include_nothing_with_weak_templates():
+    allowed = {"cstddef", "cstdint", "cmath", "immintrin.h", "arm_neon.h", "cfloat", "climits", "cstring"}
+    for stem in stems():
+        for path in [CSRC / "cpu" / f"{stem}.cpp", *(CSRC / "cpu").glob(f"{stem}_*.h")]:
+            assert set(re.findall(r"#include <([^>]+)>", path.read_text())) <= allowed, path.name
+
+
+#: Lower may not import higher: the rank of each module of the package.
+LAYERS = [
+    {"_cpu"},
+    {"_backend", "_names", "_files", "_json"},
+    {"config", "_random"},
+    {"ops", "rowgrad"},
+    {"activations", "initializers", "regularizers", "constraints", "utils", "preprocessing", "datasets"},
+    {"layers", "losses", "metrics", "optimizers", "callbacks"},
+    {"training"},
+    {"models"},
+    {"plot", "commands", "__main__"},
+]
+
+
+def package_imports(path: Path) -> set[str]:
+    """The modules of strop that a file imports when it is itself imported."""
+    depth = len(path.relative_to(PACKAGE).parts)
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.level == depth:
+            found |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
+    return found
+
+
+def test_python_imports_point_in_one_direction():
+    rank = {name: i for i, group in enumerate(LAYERS) for name in group}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if own in ("__init__", "reference"):
+            continue
+        assert own in rank, f"{own} has no place in LAYERS"
+        for name in package_imports(path):
+            assert rank.get(name, -1) <= rank[own], f"{path.relative_to(PACKAGE)} imports {name}"
+
+
+def test_the_reference_imports_numpy_only_and_nothing_imports_it():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        text = path.read_text()
+        if "reference" in path.parts:
+            modules = set(re.findall(r"^(?:from|import) ([a-z_0-9]+)", text, re.M))
+            assert modules <= {"__future__", "numpy", "typing", "collections", "math"}, path.name
+        else:
+            assert not re.search(r"import reference|from \S*reference import", text), path.name
+
+
+def test_nothing_is_unpickled_or_evaluated():
+    banned = re.compile(r"\b(pickle|marshal|shelve)\b|\b(eval|exec)\(|allow_pickle=True|importlib\.import_module")
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path.name == "_npz.py":  # the one exception: Keras' imdb.npz, with inert stand-ins
+            continue
+        assert not banned.search(path.read_text()), path.name
+
+
+def objects(isa: str) -> list[Path]:
+    return [p for p in (ROOT / "build").rglob(f"kernels_{isa}.dir/csrc/cpu/*.o")]
+
+
+@pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512", "neon"])
+def test_no_weak_symbol_leaves_a_kernel_object(isa):
+    # The linker keeps one copy of a weak symbol: it could give AVX-512 code to the baseline.
+    if shutil.which("nm") is None:
+        absent("nm", "nm is not installed")
+    found = objects(isa)
+    if not found:
+        absent("objects", f"no {isa} objects under build/")
+    for path in found:
+        listing = subprocess.run(["nm", "-C", path], capture_output=True, text=True, check=True).stdout
+        weak = [line for line in listing.splitlines() if re.search(r"^\S* *[WVu] ", line)]
+        assert not weak, f"{path.name}: {weak[:3]}"
+
+
+def test_files_stay_short():
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for folder in (CSRC, PACKAGE)
+        for path in folder.rglob("*")
+        if path.suffix in {".py", ".cpp", ".h"} and (lines := len(path.read_text().splitlines())) > 300
+    }
+    assert not long, "a file past 300 lines is asked to split"
