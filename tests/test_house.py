@@ -16,7 +16,21 @@ CSRC = ROOT / "csrc"
 PACKAGE = ROOT / "python" / "strop"
 
 #: Stems without a CUDA twin, each with its reason; the ops raise NotImplementedError there.
-KNOWN_GAPS = dict.fromkeys(["activation", "adam", "deferred_adam", "embedding", "embedding_bag", "loss", "matmul", "reduction", "sgd", "softmax"], "CUDA kernels come after the CPU kernels")
+KNOWN_GAPS = dict.fromkeys(
+    [
+        "activation",
+        "adam",
+        "deferred_adam",
+        "embedding",
+        "embedding_bag",
+        "loss",
+        "matmul",
+        "reduction",
+        "sgd",
+        "softmax",
+    ],
+    "CUDA kernels come after the CPU kernels",
+)
 
 
 def stems() -> list[str]:
@@ -125,7 +139,7 @@ def test_nothing_is_unpickled_or_evaluated():
 
 
 def objects(isa: str) -> list[Path]:
-    return [p for p in (ROOT / "build").rglob(f"kernels_{isa}.dir/csrc/cpu/*.o")]
+    return list((ROOT / "build").rglob(f"kernels_{isa}.dir/csrc/cpu/*.o"))
 
 
 @pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512", "neon"])
