@@ -123,9 +123,8 @@ class Report:
         self.machine = machine()
         self.rows: list[dict[str, Any]] = []
         facts = self.machine
-        print(
-            f"\n{stem}: {facts['processor']}, {facts['threads']} threads, {facts['isa']}, load {facts['load']:.1f}"
-        )
+        print(f"\n{stem}: {facts['processor']}, {facts['threads']} threads, {facts['isa']}", end="")
+        print(f", load {facts['load']:.1f}")
 
     def compare(
         self, name: str, calls: dict[str, Callable[[], object]], *, flops: float = 0, moved: float = 0
