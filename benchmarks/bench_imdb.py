@@ -1,7 +1,7 @@
 """The whole classifier: the tutorial's ten-epoch fit here, in Keras on two back ends, and in torch.
 
-`python benchmarks/bench_imdb.py [DATA] [--seeds 5] [--peers jax tensorflow torch]`. DATA is an imdb.npz; each fit runs alone in a
-process of its own, one after the other, on the same arrays.
+`python benchmarks/bench_imdb.py [DATA] [--seeds 5] [--peers jax tensorflow torch]`. DATA is an imdb.npz. Each
+fit runs alone in a process of its own, one after the other, on the same arrays.
 """
 
 from __future__ import annotations
