@@ -88,11 +88,71 @@ struct AdamStep {
 
 // ---- embedding -------------------------------------------------------------
 
-#define STROP_EMBEDDING_KERNELS(X)
+// out[i] = table[ids[i]].
+template <typename T>
+struct EmbeddingLookup {
+  const T* table;  // (V, D)
+  Ids ids;
+  T* out;             // (ids.size, D)
+  Index rows, width;  // V, D
+};
+
+#define STROP_EMBEDDING_KERNELS(X) X(embedding_lookup, EmbeddingLookup)
+
+// Where a row stands in the compact list of the call with this stamp.
+struct CompactRecord {
+  std::uint32_t stamp;
+  std::int32_t slot;
+};
+
+// The unique ids in order of first appearance, and for each id its place among
+// them. A record whose stamp is not this call's is out of date, so that nothing
+// is cleared between calls.
+struct CompactIds {
+  Ids ids;
+  CompactRecord* records;  // (V)
+  std::uint32_t stamp;
+  std::int64_t* unique;  // room for min(ids.size, V)
+  std::int32_t* slots;   // (ids.size)
+};
 
 // ---- embedding_bag ---------------------------------------------------------
 
-#define STROP_EMBEDDING_BAG_KERNELS(X)
+// The ids of N bags: `width` each, or from offsets[i] to offsets[i + 1].
+struct Bags {
+  Ids ids;
+  const std::int64_t* offsets;  // (N + 1), or null
+  Index width;
+  Index count;  // N
+  bool mean;    // else the sum
+  bool has_pad;
+  Index pad;  // neither read nor counted
+};
+
+// out[i] = mean or sum of the rows of bag i, in four sums by place modulo 4;
+// runs of one id at the ends of a bag enter as count * row. An empty bag is 0.
+template <typename T>
+struct EmbeddingBag {
+  const T* table;  // (V, D)
+  Bags bags;
+  T* out;             // (N, D)
+  Index rows, width;  // V, D
+};
+
+// The gradient by the table of the same: every id of bag i adds grad[i], or its
+// share of the mean, to its row, in the order of the ids. `out` is set to 0
+// first.
+template <typename T>
+struct EmbeddingBagScatter {
+  const T* grad;  // (N, D)
+  Bags bags;
+  T* out;             // (V, D)
+  Index rows, width;  // V, D
+};
+
+#define STROP_EMBEDDING_BAG_KERNELS(X) \
+  X(embedding_bag, EmbeddingBag)       \
+  X(embedding_bag_scatter, EmbeddingBagScatter)
 
 // ---- loss ------------------------------------------------------------------
 
@@ -223,7 +283,8 @@ struct SoftmaxCrossEntropy {
 
 namespace cpu {
 STROP_KERNELS(STROP_DECLARE)
-}
+Index compact_ids(const CompactIds&);  // returns the number of unique ids
+}  // namespace cpu
 
 namespace cuda {
 STROP_KERNELS(STROP_DECLARE)

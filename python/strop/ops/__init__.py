@@ -9,6 +9,8 @@ All float arrays of one call are float32, or all float64; C-contiguous. Ids are 
 
 from .activation import ACTIVATIONS, FUSED_ACTIVATIONS, activation, activation_backward
 from .adam import adam_step
+from .embedding import CompactScratch, compact_ids, embedding_lookup, embedding_lookup_backward
+from .embedding_bag import embedding_bag, embedding_bag_backward, embedding_bag_scatter
 from .loss import binary_cross_entropy, mean_absolute_error, mean_squared_error, softmax_cross_entropy
 from .reduction import argmax, max, mean, norm, sum
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
@@ -16,11 +18,18 @@ from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backwar
 __all__ = [
     "ACTIVATIONS",
     "FUSED_ACTIVATIONS",
+    "CompactScratch",
     "activation",
     "activation_backward",
     "adam_step",
     "argmax",
     "binary_cross_entropy",
+    "compact_ids",
+    "embedding_bag",
+    "embedding_bag_backward",
+    "embedding_bag_scatter",
+    "embedding_lookup",
+    "embedding_lookup_backward",
     "log_softmax",
     "log_softmax_backward",
     "max",

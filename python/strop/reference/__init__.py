@@ -5,6 +5,8 @@ Nothing in the package imports this; tests and benchmarks compare the kernels wi
 
 from .activation import activation, activation_backward
 from .adam import adam_step
+from .embedding import compact_ids, embedding_lookup, embedding_lookup_backward
+from .embedding_bag import embedding_bag, embedding_bag_scatter
 from .loss import binary_cross_entropy, mean_absolute_error, mean_squared_error, softmax_cross_entropy
 from .reduction import argmax, max, mean, norm, sum
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
@@ -15,6 +17,11 @@ __all__ = [
     "adam_step",
     "argmax",
     "binary_cross_entropy",
+    "compact_ids",
+    "embedding_bag",
+    "embedding_bag_scatter",
+    "embedding_lookup",
+    "embedding_lookup_backward",
     "log_softmax",
     "log_softmax_backward",
     "max",
