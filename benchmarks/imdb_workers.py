@@ -1,6 +1,6 @@
 """The tutorial's ten-epoch fit in one library, in a process of its own: prints one line of JSON.
 
-Run by bench_imdb.py as `python imdb_workers.py LIBRARY DATA.npz SEED EPOCHS`. Every library gets the same padded
+Run by bench_imdb.py as `python imdb_workers.py LIBRARY DATA.npz SEED EPOCHS`. All get the same padded
 arrays, batch 32, Adam with Keras' defaults, the last fifth held out, accuracy per epoch.
 """
 

@@ -31,7 +31,31 @@ struct Ids {
 
 // ---- activation ------------------------------------------------------------
 
-#define STROP_ACTIVATION_KERNELS(X)
+// out = activate(x). `out` may be `x`.
+template <typename T>
+struct ActivationForward {
+  const T* x;
+  T* out;
+  Index size;
+  Activation which;
+  ActivationSettings<T> settings;
+};
+
+// grad_x = grad * slope(x, out). `grad_x` may be `grad`.
+template <typename T>
+struct ActivationBackward {
+  const T* grad;
+  const T* x;
+  const T* out;
+  T* grad_x;
+  Index size;
+  Activation which;
+  ActivationSettings<T> settings;
+};
+
+#define STROP_ACTIVATION_KERNELS(X)        \
+  X(activation_forward, ActivationForward) \
+  X(activation_backward, ActivationBackward)
 
 // ---- adam ------------------------------------------------------------------
 
@@ -72,7 +96,31 @@ struct AdamStep {
 
 // ---- loss ------------------------------------------------------------------
 
-#define STROP_LOSS_KERNELS(X)
+enum class PointwiseLoss {
+  kMeanSquaredError,
+  kMeanAbsoluteError,
+  kBinaryCrossEntropy,  // `pred` holds logits
+};
+
+// Elements whose terms are added to one partial sum. Fixed: the order of the
+// sum depends on the size alone.
+inline constexpr Index kLossChunk = 4096;
+
+// Loss and gradient of N rows of D elements: the mean over a row, then
+// sum(weight * row) * scale with scale = 1/N. `grad` gets the gradient of that.
+template <typename T>
+struct PointwiseLossArgs {
+  const T* pred;      // (N, D)
+  const T* target;    // (N, D)
+  const T* weight;    // (N), or null
+  T* grad;            // (N, D)
+  T* probabilities;   // (N, D) or null: sigmoid(pred) of the cross-entropy
+  double* partials;   // one per kLossChunk elements: sums of weight * term
+  Index rows, width;  // N, D
+  PointwiseLoss which;
+};
+
+#define STROP_LOSS_KERNELS(X) X(pointwise_loss, PointwiseLossArgs)
 
 // ---- matmul ----------------------------------------------------------------
 
@@ -110,7 +158,28 @@ struct MatmulBackward {
 
 // ---- reduction -------------------------------------------------------------
 
-#define STROP_REDUCTION_KERNELS(X)
+enum class Reduction { kSum, kSumOfSquares, kMax };
+
+// x (outer, extent, inner) -> out (outer, inner), in double. A sum is formed in
+// a fixed order; a NaN wins a maximum.
+template <typename T>
+struct Reduce {
+  const T* x;
+  double* out;
+  Index outer, extent, inner;
+  Reduction which;
+};
+
+// The place of the greatest element along `extent`; the first of equals, and
+// the first NaN before all.
+template <typename T>
+struct ArgMax {
+  const T* x;
+  std::int64_t* out;
+  Index outer, extent, inner;
+};
+
+#define STROP_REDUCTION_KERNELS(X) X(reduce, Reduce) X(argmax, ArgMax)
 
 // ---- sgd -------------------------------------------------------------------
 
@@ -118,7 +187,51 @@ struct MatmulBackward {
 
 // ---- softmax ---------------------------------------------------------------
 
-#define STROP_SOFTMAX_KERNELS(X)
+// Rows of C logits to probabilities, or to their logarithms. `out` may be `x`.
+template <typename T>
+struct SoftmaxForward {
+  const T* x;  // (N, C)
+  T* out;      // (N, C)
+  Index rows, classes;
+  bool log;
+};
+
+// The gradient of the same, from its output. `grad_x` may be `grad`.
+template <typename T>
+struct SoftmaxBackward {
+  const T* grad;  // (N, C)
+  const T* out;   // (N, C)
+  T* grad_x;      // (N, C)
+  Index rows, classes;
+  bool log;
+};
+
+// Rows that share one partial sum of the loss.
+inline constexpr Index kSoftmaxChunk = 64;
+
+// loss = scale * sum_i weight_i (logsumexp(z_i) - <q_i, z_i>), with q the
+// target smoothed: (1 - smoothing) target + smoothing / C. Rows with label
+// `ignore_class` add nothing.
+template <typename T>
+struct SoftmaxCrossEntropy {
+  const T* logits;   // (N, C)
+  const T* target;   // (N, C), or null where `labels` are given
+  Ids labels;        // (N)
+  const T* weight;   // (N), or null
+  T* grad;           // (N, C)
+  T* probabilities;  // (N, C), or null
+  double* partials;  // one per kSoftmaxChunk rows
+  Index rows, classes;
+  double scale;
+  double smoothing;
+  bool has_ignore;
+  Index ignore_class;
+};
+
+#define STROP_SOFTMAX_KERNELS(X)       \
+  X(softmax_forward, SoftmaxForward)   \
+  X(softmax_backward, SoftmaxBackward) \
+  X(softmax_cross_entropy, SoftmaxCrossEntropy)
 
 // ---- all -------------------------------------------------------------------
 

@@ -37,3 +37,10 @@ def assert_close(got: object, want: object, *, scale: object, roundings: float, 
             f"{what}: {bad.sum()} of {bad.size} differ; at {at} got {got[at]!r}, wanted {want[at]!r}, "
             f"error {error[at]:.3g} over bound {bound[at]:.3g}"
         )
+
+
+#: sigmoid, tanh and their kind: the polynomial's 2 ulp, and a few operations on top.
+ACTIVATION_ROUNDINGS = 12
+
+#: A sum of terms in lanes and a tree: the depth of the tree, with room.
+SUM_ROUNDINGS = 24

@@ -1,7 +1,208 @@
 #include "bind/array.h"
+#include "bind/backend.h"
 
 namespace strop::bind {
+namespace {
 
-void bind_loss(py::module_&) {}
+// A pairwise sum, so that the error does not grow with the number of chunks.
+double add_pairwise(const double* x, std::size_t n) {
+  if (n <= 8) {
+    double sum = 0;
+    for (std::size_t i = 0; i < n; ++i) sum += x[i];
+    return sum;
+  }
+  return add_pairwise(x, n / 2) + add_pairwise(x + n / 2, n - n / 2);
+}
+
+// Rows and width of a loss: every axis but the last is a row.
+struct Extents {
+  Index rows, width;
+};
+
+Extents extents_of(const Array& a) {
+  if (a.ndim < 2) return {a.size(), 1};
+  const Index width = a.shape[a.ndim - 1];
+  return {width == 0 ? 0 : a.size() / width, width};
+}
+
+void check_weight(const char* op, const Array& weight, const Array& pred,
+                  Index rows) {
+  if (weight.address == nullptr && !weight.object) return;
+  require_dtype_like(op, weight, pred);
+  if (weight.size() != rows) {
+    raise_value(op, "sample_weight must have one value per row (" +
+                        std::to_string(rows) + "); got shape " +
+                        shape_text(weight.shape, weight.ndim));
+  }
+}
+
+py::tuple pointwise(const char* op, PointwiseLoss which, const char* pred_name,
+                    py::handle pred_object, py::handle target_object,
+                    py::handle weight_object, py::handle out_probabilities) {
+  const Array pred = borrow(op, pred_name, pred_object);
+  const Array target = borrow(op, "target", target_object);
+  const Array weight = borrow_optional(op, "sample_weight", weight_object);
+  const Array probabilities =
+      borrow_optional(op, "probabilities", out_probabilities);
+  require_float(op, pred);
+  require_dtype_like(op, target, pred);
+  require_same_shape(op, target, pred);
+  const Extents e = extents_of(pred);
+  check_weight(op, weight, pred, e.rows);
+  if (probabilities.object) {
+    require_dtype_like(op, probabilities, pred);
+    require_same_shape(op, probabilities, pred);
+    require_writable(op, probabilities);
+    require_disjoint(op, probabilities, pred);
+    require_disjoint(op, probabilities, target);
+  }
+  py::object result = new_array(
+      std::vector<Index>(pred.shape, pred.shape + pred.ndim), pred.dtype);
+  const Array grad = borrow(op, "result", result);
+  const Index size = pred.size();
+  std::vector<double> partials((size + kLossChunk - 1) / kLossChunk);
+  visit_float(pred, [&](auto zero) {
+    using T = decltype(zero);
+    const PointwiseLossArgs<T> args{data<const T>(pred),
+                                    data<const T>(target),
+                                    data<const T>(weight),
+                                    data<T>(grad),
+                                    data<T>(probabilities),
+                                    partials.data(),
+                                    e.rows,
+                                    e.width,
+                                    which};
+    py::gil_scoped_release unlocked;
+    backend::pointwise_loss(args, Stream{});
+  });
+  const double total = add_pairwise(partials.data(), partials.size());
+  return py::make_tuple(size == 0 ? 0.0 : total / double(size), result);
+}
+
+py::tuple mean_squared_error(py::handle pred, py::handle target,
+                             py::handle weight) {
+  return pointwise("mean_squared_error", PointwiseLoss::kMeanSquaredError,
+                   "pred", pred, target, weight, py::none());
+}
+
+py::tuple mean_absolute_error(py::handle pred, py::handle target,
+                              py::handle weight) {
+  return pointwise("mean_absolute_error", PointwiseLoss::kMeanAbsoluteError,
+                   "pred", pred, target, weight, py::none());
+}
+
+py::tuple binary_cross_entropy(py::handle logits, py::handle target,
+                               py::handle weight, py::handle probabilities) {
+  return pointwise("binary_cross_entropy", PointwiseLoss::kBinaryCrossEntropy,
+                   "logits", logits, target, weight, probabilities);
+}
+
+// Labels outside [0, C) are data, not addresses of the user's making: a
+// ValueError that says where.
+void require_labels(const char* op, const Array& labels, Index classes,
+                    bool has_ignore, Index ignore_class) {
+  const Ids ids = ids_of(labels);
+  for (Index i = 0; i < ids.size; ++i) {
+    const Index label = id_at(ids, i);
+    if (label >= 0 && label < classes) continue;
+    if (has_ignore && label == ignore_class) continue;
+    raise_value(op, "target must lie in [0, " + std::to_string(classes) +
+                        ") for " + std::to_string(classes) + " classes; got " +
+                        std::to_string(label) + " at sample " +
+                        std::to_string(i));
+  }
+}
+
+py::tuple softmax_cross_entropy(py::handle logits_object,
+                                py::handle target_object,
+                                py::handle weight_object,
+                                py::handle ignore_class, double smoothing,
+                                py::handle out_probabilities) {
+  constexpr const char* op = "softmax_cross_entropy";
+  const Array logits = borrow(op, "logits", logits_object);
+  const Array target = borrow(op, "target", target_object);
+  const Array weight = borrow_optional(op, "sample_weight", weight_object);
+  const Array probabilities =
+      borrow_optional(op, "probabilities", out_probabilities);
+  require_float(op, logits);
+  if (logits.ndim < 2) require_ndim(op, logits, 2);
+  const Extents e = extents_of(logits);
+  const bool labels =
+      target.dtype == DType::kInt32 || target.dtype == DType::kInt64;
+  const bool has_ignore = !ignore_class.is_none();
+  const Index ignored = has_ignore ? ignore_class.cast<Index>() : 0;
+  if (labels) {
+    if (target.size() != e.rows) {
+      raise_value(op, "target must have one label per row (" +
+                          std::to_string(e.rows) + "); got shape " +
+                          shape_text(target.shape, target.ndim));
+    }
+    require_labels(op, target, e.width, has_ignore, ignored);
+  } else {
+    require_dtype_like(op, target, logits);
+    require_same_shape(op, target, logits);
+  }
+  check_weight(op, weight, logits, e.rows);
+  if (probabilities.object) {
+    require_dtype_like(op, probabilities, logits);
+    require_same_shape(op, probabilities, logits);
+    require_writable(op, probabilities);
+    require_disjoint(op, probabilities, logits);
+    require_disjoint(op, probabilities, target);
+  }
+  py::object result =
+      new_array(std::vector<Index>(logits.shape, logits.shape + logits.ndim),
+                logits.dtype);
+  if (e.rows == 0) return py::make_tuple(0.0, result);
+  const Array grad = borrow(op, "result", result);
+  double count = double(e.rows);
+  if (labels && has_ignore) {
+    Index kept = 0;
+    const Ids ids = ids_of(target);
+    for (Index i = 0; i < e.rows; ++i) kept += id_at(ids, i) != ignored;
+    count = kept == 0 ? 1.0 : double(kept);
+  }
+  std::vector<double> partials((e.rows + kSoftmaxChunk - 1) / kSoftmaxChunk);
+  visit_float(logits, [&](auto zero) {
+    using T = decltype(zero);
+    const SoftmaxCrossEntropy<T> args{data<const T>(logits),
+                                      labels ? nullptr : data<const T>(target),
+                                      labels ? ids_of(target) : Ids{},
+                                      data<const T>(weight),
+                                      data<T>(grad),
+                                      data<T>(probabilities),
+                                      partials.data(),
+                                      e.rows,
+                                      e.width,
+                                      1.0 / count,
+                                      smoothing,
+                                      has_ignore,
+                                      ignored};
+    py::gil_scoped_release unlocked;
+    backend::softmax_cross_entropy(args, Stream{});
+  });
+  const double total = add_pairwise(partials.data(), partials.size());
+  return py::make_tuple(total / count, result);
+}
+
+}  // namespace
+
+void bind_loss(py::module_& m) {
+  m.def("mean_squared_error", &mean_squared_error, "Loss and gradient by pred.",
+        py::arg("pred"), py::arg("target"),
+        py::arg("sample_weight") = py::none());
+  m.def("mean_absolute_error", &mean_absolute_error,
+        "Loss and gradient by pred.", py::arg("pred"), py::arg("target"),
+        py::arg("sample_weight") = py::none());
+  m.def("binary_cross_entropy", &binary_cross_entropy,
+        "Loss and gradient by logits.", py::arg("logits"), py::arg("target"),
+        py::arg("sample_weight") = py::none(),
+        py::arg("probabilities") = py::none());
+  m.def("softmax_cross_entropy", &softmax_cross_entropy,
+        "Loss and gradient by logits.", py::arg("logits"), py::arg("target"),
+        py::arg("sample_weight") = py::none(),
+        py::arg("ignore_class") = py::none(), py::arg("label_smoothing") = 0.0,
+        py::arg("probabilities") = py::none());
+}
 
 }  // namespace strop::bind

@@ -7,8 +7,29 @@ gradients in the order of the forward's arrays.
 All float arrays of one call are float32, or all float64; C-contiguous. Ids are int32 or int64.
 """
 
+from .activation import ACTIVATIONS, FUSED_ACTIVATIONS, activation, activation_backward
 from .adam import adam_step
+from .loss import binary_cross_entropy, mean_absolute_error, mean_squared_error, softmax_cross_entropy
+from .reduction import argmax, max, mean, norm, sum
+from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
 __all__ = [
+    "ACTIVATIONS",
+    "FUSED_ACTIVATIONS",
+    "activation",
+    "activation_backward",
     "adam_step",
+    "argmax",
+    "binary_cross_entropy",
+    "log_softmax",
+    "log_softmax_backward",
+    "max",
+    "mean",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "norm",
+    "softmax",
+    "softmax_backward",
+    "softmax_cross_entropy",
+    "sum",
 ]

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cases import reduction as cases
+from strop import config, ops, reference
+from tolerance import SUM_ROUNDINGS, assert_close
+
+
+@pytest.mark.parametrize(("shape", "axis"), cases.CASES, ids=str)
+def test_reductions_match_the_reference(device, dtype, rng, shape, axis):
+    x = rng.normal(size=shape).astype(dtype)
+    size = np.abs(x).astype(float)
+    for name in ("sum", "mean", "norm"):
+        if name == "mean" and x.size == 0:
+            continue
+        got = getattr(ops, name)(x, axis=axis)
+        assert got.dtype == dtype
+        terms = size if name != "norm" else size**2
+        scale = np.sum(terms, axis=axis) if name != "norm" else np.sqrt(np.sum(terms, axis=axis))
+        scale = scale / max(x.size // max(np.size(got), 1), 1) if name == "mean" else scale
+        want = getattr(reference, name)(x, axis=axis)
+        assert_close(got, want, scale=scale + 1e-300, roundings=SUM_ROUNDINGS, what=name)
+    if x.size:
+        np.testing.assert_array_equal(ops.max(x, axis=axis), np.max(x, axis=axis))
+        if not isinstance(axis, tuple):
+            np.testing.assert_array_equal(ops.argmax(x, axis=axis), np.argmax(x, axis=axis))
+
+
+def test_the_error_of_a_long_sum_grows_slowly(device):
+    x = np.full(10_000_001, 0.1, np.float32)
+    assert ops.sum(x) == pytest.approx(float(x[0]) * x.size, rel=1e-7)
+
+
+def test_nan_wins_a_maximum_and_infinity_does_not_hide_it(device, dtype):
+    for values, place in (([1, np.nan, 5], 1), ([np.inf, 2, np.nan], 2), ([-np.inf, np.nan, np.inf], 1)):
+        x = np.array(values, dtype)
+        assert np.isnan(ops.max(x))
+        assert ops.argmax(x) == place
+        assert np.isnan(ops.max(np.stack([x, x], 1), axis=0)).all()
+    assert ops.max(np.array([1, np.inf, -np.inf], dtype)) == np.inf
+
+
+def test_argmax_gives_the_first_of_equals(device):
+    assert ops.argmax(np.array([1.0, 3.0, 3.0])) == 1
+
+
+def test_sums_have_the_same_bits_on_any_set_and_number_of_threads(rng):
+    from strop._backend import cpu
+
+    x = rng.normal(size=(1 << 22) + 7).astype(np.float32)
+    matrix = x[: 1 << 22].reshape(2048, 2048)
+    before, results = config.isa(), set()
+    for isa, here in cpu.built_isas().items():
+        for count in (1, 2, 3, 8):
+            with config.threads(count):
+                if here:
+                    cpu.set_isa(isa)
+                    rows = [ops.sum(matrix, axis=a).tobytes() for a in (0, 1)]
+                    results.add((float(ops.sum(x)), float(ops.norm(x)), *rows))
+    cpu.set_isa(before)
+    assert len(results) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "text"),
+    [
+        (lambda: ops.sum(np.zeros((2, 3)), axis=2), ValueError, "sum: axis must lie in [-2, 2); got 2"),
+        (
+            lambda: ops.sum(np.zeros((2, 3)), axis=(0, -2)),
+            ValueError,
+            "sum: axis must name each axis once; got (0, -2)",
+        ),
+        (
+            lambda: ops.max(np.zeros((2, 0)), axis=1),
+            ValueError,
+            "max: x must have an element along the axis; got shape (2, 0)",
+        ),
+        (
+            lambda: ops.argmax(np.zeros(0)),
+            ValueError,
+            "argmax: x must have an element along the axis; got shape (0,)",
+        ),
+        (lambda: ops.sum([1.0]), TypeError, "sum: x must be a numpy array; got list"),
+        (
+            lambda: ops.norm(np.zeros(2, int)),
+            TypeError,
+            "norm: x must be float32 or float64; got a int64 array of shape (2,)",
+        ),
+    ],
+)
+def test_reductions_refuse(call, kind, text):
+    with pytest.raises(kind) as caught:
+        call()
+    assert str(caught.value) == text
