@@ -184,7 +184,37 @@ struct PointwiseLossArgs {
 
 // ---- matmul ----------------------------------------------------------------
 
-#define STROP_MATMUL_KERNELS(X)
+// out = activation(a b + bias). An element is one fmadd per k from zero over a
+// block of K; the blocks are added in order, then the bias. The bounds of the
+// blocks depend on K alone, so a row has the same bits in any batch, on every
+// set with FMA and for any number of threads. (K = 0 gives activation(bias).)
+template <typename T>
+struct Matmul {
+  const T* a;     // (M, K), with transpose_a (K, M)
+  const T* b;     // (K, N), with transpose_b (N, K)
+  const T* bias;  // (N) or null
+  T* out;         // (M, N), overlaps none of the others
+  Index m, n, k;
+  bool transpose_a, transpose_b;
+  Activation activation;  // kLinear, kRelu, kSigmoid or kTanh
+};
+
+// The gradients of the above without transposes: with dz = grad * slope,
+// grad_a = dz b^T, grad_b = a^T dz, grad_bias = the column sums of dz.
+template <typename T>
+struct MatmulBackward {
+  const T* grad;    // (M, N)
+  const T* a;       // (M, K)
+  const T* b;       // (K, N); null where grad_a is
+  const T* output;  // (M, N), what the forward pass gave; null if linear
+  T* grad_a;        // (M, K) or null
+  T* grad_b;        // (K, N)
+  T* grad_bias;     // (N) or null
+  Index m, n, k;
+  Activation activation;
+};
+
+#define STROP_MATMUL_KERNELS(X) X(matmul, Matmul) X(matmul_backward, MatmulBackward)
 
 // ---- reduction -------------------------------------------------------------
 

@@ -19,7 +19,7 @@ def test_lookup_and_its_gradient_match_the_reference(device, dtype, id_type, rng
     ids = rng.integers(0, rows, shape).astype(id_type)
     got = ops.embedding_lookup(table, ids)
     np.testing.assert_array_equal(got, table[ids])
-    out = np.full(shape + (width,), np.nan, dtype)
+    out = np.full((*shape, width), np.nan, dtype)
     assert ops.embedding_lookup(table, ids, out=out) is out
     np.testing.assert_array_equal(out, got)
 

@@ -1,3 +1,174 @@
-#include "kernels.h"
+// Matrix product, bias and activation in one pass, and its gradients. Bound by
+// FMA where M, N and K are all large, by memory where one of them is small.
+// matmul_tile.h holds the arithmetic, matmul_blocks.h the order of the work,
+// matmul_thin.h the shapes that memory bounds; this file chooses among them.
+//
+// Threads share out rows or columns of out, never K, and each packs what it
+// needs: a few per cent of work done twice, and no thread waits for another.
 
-namespace strop::cpu::STROP_ISA {}
+#include "cpu/matmul_blocks.h"
+#include "cpu/matmul_thin.h"
+#include "cpu/parallel.h"
+#include "cpu/scratch.h"
+
+namespace strop::cpu::STROP_ISA {
+namespace {
+
+// Below these products packing costs more than it saves (cubes of 160, 128).
+#if defined(__AVX512F__)
+constexpr Index kDirectVolume = 160 * 160 * 160;
+constexpr Index kDirectRows = 16;
+constexpr Index kDirectColumns = 64;
+#else
+constexpr Index kDirectVolume = 128 * 128 * 128;
+constexpr Index kDirectRows = 12;
+constexpr Index kDirectColumns = 32;
+#endif
+
+template <typename T>
+Plan plan_of(const Product<T>& p) {
+  constexpr Index kScale = 4 / Index{sizeof(T)} > 0 ? 1 : 2;
+  const Index block = block_of<T>(p.k);
+  const bool direct = p.m * p.n * p.k <= kDirectVolume || p.m <= kDirectRows ||
+                      p.n <= kDirectColumns;
+  Plan plan;
+  // Rows of B a multiple of 4 KB apart fall into the same few lines of L1.
+  const bool aliased = p.b.row * Index{sizeof(T)} % 512 == 0 && p.m > 32;
+  plan.pack_b = p.b.col != 1 || !direct || aliased;
+  plan.pack_a = !direct || (p.a.col != 1 && p.m > 64 && p.k > 64);
+  plan.rows = 192 / kScale;
+  plan.columns = plan.pack_b ? 3072 / kScale : p.n;
+  plan.depth = block;
+  if (!plan.pack_a) {
+    // Several blocks at a time, as long as their part of B stays in L2: rows
+    // of A are then read in longer runs.
+    const Index row = least(plan.columns, p.n) * block * Index{sizeof(T)};
+    plan.depth = block * most(1, (Index{256} << 10) / most(row, 1));
+  }
+  plan.depth = least(plan.depth, round_up(p.k, block));
+  plan.rows = least(plan.rows, round_up(p.m, kRowsOfTile));
+  plan.columns = least(plan.columns, p.n);
+  return plan;
+}
+
+// Rows and columns of one thread.
+struct Share {
+  Range rows;
+  Range columns;
+};
+
+// Cuts `whole` into `parts` of a multiple of `unit`, as equal as can be.
+STROP_HD Range part(Index whole, Index unit, Index parts, Index index) {
+  const Index units = (whole + unit - 1) / unit;
+  const Index begin = units * index / parts * unit;
+  const Index end = units * (index + 1) / parts * unit;
+  return {least(begin, whole), least(end, whole)};
+}
+
+template <typename T>
+STROP_HD bool worth_threads(const Product<T>& p) {
+  return 2 * p.m * p.n * p.k >= kParallelFlops ||
+         (p.m * p.k + p.k * p.n) * Index{sizeof(T)} >= kParallelBytes;
+}
+
+template <typename T>
+void by_columns_of_b(const Product<T>& p) {
+  const Index parts = worth_threads(p) ? least(num_threads(), p.m) : 1;
+  T* columns = nullptr;
+  const T* b = p.b.data;
+  if (p.n > 1 || p.k % Lanes<T>::kVirtual != 0) {
+    const Index bytes = few_columns_scratch(p) * Index{sizeof(T)};
+    columns = static_cast<T*>(scratch(Scratch::kPacked, std::size_t(bytes)));
+    transpose_columns(p, columns);
+    b = columns;
+  }
+  parallel_for(parts, 1, parts > 1, [=](Index index, Index) {
+    few_columns(p, part(p.m, 4, parts, index), b);
+  });
+}
+
+template <typename T>
+void by_rows_of_a(const Product<T>& p) {
+  const Index parts = worth_threads(p) ? least(num_threads(), p.n / 64 + 1) : 1;
+  parallel_for(parts, 1, parts > 1, [=](Index index, Index) {
+    few_rows(p, part(p.n, 64, parts, index));
+  });
+}
+
+template <typename T>
+void by_tiles(const Product<T>& p) {
+  const Plan plan = plan_of(p);
+  const Index threads = worth_threads(p) ? num_threads() : 1;
+  // The longer side is cut, so that the operand which every thread packs for
+  // itself is the smaller one.
+  const bool cut_rows = p.m >= p.n;
+  const Index unit = cut_rows ? kRowsOfTile : Wide<T>::kLanes;
+  const Index longer = cut_rows ? p.m : p.n;
+  const Index parts = least(threads, (longer + unit - 1) / unit);
+  const Index each = packed_a<T>(plan) + packed_b<T>(plan);
+  T* memory = nullptr;
+  if (each > 0) {
+    const Index bytes = each * parts * Index{sizeof(T)};
+    memory = static_cast<T*>(scratch(Scratch::kPacked, std::size_t(bytes)));
+  }
+  const Range all_rows{0, p.m};
+  const Range all_columns{0, p.n};
+  if (parts == 1) return blocks(p, plan, all_rows, all_columns, memory);
+  parallel_for(parts, 1, true, [=](Index index, Index) {
+    const Range share = part(longer, unit, parts, index);
+    blocks(p, plan, cut_rows ? share : all_rows,
+           cut_rows ? all_columns : share, memory + index * each);
+  });
+}
+
+template <typename T>
+void multiply(Product<T> p) {
+  if (p.m == 0 || p.n == 0) return;
+  if (p.k == 0) {
+    for (Index i = 0; i < p.m; ++i) {
+      T* row = p.c + i * p.c_stride;
+      for (Index j = 0; j < p.n; ++j) row[j] = 0;
+      finish_row(p, row, 0, p.n);
+    }
+    return;
+  }
+  // A single row or column lies the same either way.
+  if (p.m == 1 || p.k == 1) p.a = {p.a.data, p.a.row * p.a.col, 1};
+  if (p.n == 1) p.b = {p.b.data, 1, 1};
+  if (p.k == 1) p.b = {p.b.data, p.n, 1};
+  if (p.n <= kFewColumns && p.a.col == 1) return by_columns_of_b(p);
+  if (p.n == 1) {
+    // A transposed matrix times a vector is a vector times the matrix.
+    p.bias_stride = 0;
+    return by_rows_of_a(Product<T>{{p.b.data, 1, 1},
+                                   {p.a.data, p.a.col, 1},
+                                   p.c,
+                                   1,
+                                   p.bias,
+                                   0,
+                                   1,
+                                   p.m,
+                                   p.k,
+                                   p.activation});
+  }
+  const bool b_beyond_l2 = p.k * p.n * Index{sizeof(T)} > (Index{512} << 10);
+  if (p.m <= kFewRows && p.b.col == 1 && b_beyond_l2) return by_rows_of_a(p);
+  by_tiles(p);
+}
+
+template <typename T>
+void forward(const Matmul<T>& a) {
+  multiply(Product<T>{
+      a.transpose_a ? Operand<T>{a.a, 1, a.m} : Operand<T>{a.a, a.k, 1},
+      a.transpose_b ? Operand<T>{a.b, 1, a.k} : Operand<T>{a.b, a.n, 1}, a.out,
+      a.n, a.bias, 1, a.m, a.n, a.k, a.activation});
+}
+
+}  // namespace
+
+void matmul(const Matmul<float>& a) { forward(a); }
+void matmul(const Matmul<double>& a) { forward(a); }
+
+}  // namespace strop::cpu::STROP_ISA
+
+#include "cpu/matmul_backward.h"

@@ -12,13 +12,14 @@ from .adam import adam_step
 from .embedding import CompactScratch, compact_ids, embedding_lookup, embedding_lookup_backward
 from .embedding_bag import embedding_bag, embedding_bag_backward, embedding_bag_scatter
 from .loss import binary_cross_entropy, mean_absolute_error, mean_squared_error, softmax_cross_entropy
+from .matmul import matmul, matmul_backward
 from .reduction import argmax, max, mean, norm, sum
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
 __all__ = [
     "ACTIVATIONS",
-    "FUSED_ACTIVATIONS",
     "CompactScratch",
+    "FUSED_ACTIVATIONS",
     "activation",
     "activation_backward",
     "adam_step",
@@ -32,6 +33,8 @@ __all__ = [
     "embedding_lookup_backward",
     "log_softmax",
     "log_softmax_backward",
+    "matmul",
+    "matmul_backward",
     "max",
     "mean",
     "mean_absolute_error",

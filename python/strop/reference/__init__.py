@@ -8,6 +8,7 @@ from .adam import adam_step
 from .embedding import compact_ids, embedding_lookup, embedding_lookup_backward
 from .embedding_bag import embedding_bag, embedding_bag_scatter
 from .loss import binary_cross_entropy, mean_absolute_error, mean_squared_error, softmax_cross_entropy
+from .matmul import matmul, matmul_backward
 from .reduction import argmax, max, mean, norm, sum
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
@@ -24,6 +25,8 @@ __all__ = [
     "embedding_lookup_backward",
     "log_softmax",
     "log_softmax_backward",
+    "matmul",
+    "matmul_backward",
     "max",
     "mean",
     "mean_absolute_error",

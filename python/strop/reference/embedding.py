@@ -26,7 +26,7 @@ def embedding_lookup_backward(grad: NDArray[Any], ids: NDArray[Any], *, num_rows
         array([0., 2., 0.])
     """
     dense = np.zeros((num_rows, grad.shape[-1]))
-    np.add.at(dense, ids.ravel(), np.asarray(grad, np.float64).reshape(ids.size, -1))
+    np.add.at(dense, ids.ravel(), np.asarray(grad, np.float64).reshape(ids.size, grad.shape[-1]))
     return dense
 
 

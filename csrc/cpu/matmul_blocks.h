@@ -1,0 +1,160 @@
+#pragma once
+
+#include "cpu/matmul_pack.h"
+#include "cpu/matmul_product.h"
+#include "cpu/matmul_tile.h"
+
+// A rectangle of out by register tiles, in blocks of K, with either operand
+// read as it lies or packed first. Loops from the outside: columns that fit L3,
+// blocks of K, rows that fit L2, tile columns, tile rows (Goto and van de Geijn
+// 2008).
+
+namespace strop::cpu::STROP_ISA {
+namespace {
+
+// How to go about a product; none of it changes a bit of the result.
+struct Plan {
+  bool pack_a;
+  bool pack_b;
+  Index rows;     // of A in L2 at a time
+  Index columns;  // of B at a time
+  Index depth;    // of K at a time, whole blocks
+};
+
+template <typename T>
+STROP_HD Index panel_stride(Index width) {
+  constexpr Index kUnit = Wide<T>::kLanes / 2 > Square<T>::kSide
+                              ? Wide<T>::kLanes / 2
+                              : Square<T>::kSide;
+  return round_up(width, kUnit);
+}
+
+// Elements of one row of a packed block of B.
+template <typename T>
+STROP_HD Index packed_row(Index columns) {
+  constexpr Index kW = kColumnsOfTile<T>;
+  return columns / kW * panel_stride<T>(kW) + panel_stride<T>(columns % kW);
+}
+
+template <typename T>
+STROP_HD Index packed_a(const Plan& plan) {
+  if (!plan.pack_a) return 0;
+  return round_up((plan.rows + kRowsOfTile - 1) / kRowsOfTile * kPackedRows *
+                          plan.depth + 64, 64);
+}
+
+template <typename T>
+STROP_HD Index packed_b(const Plan& plan) {
+  if (!plan.pack_b) return 0;
+  return round_up(packed_row<T>(plan.columns) * plan.depth, 64);
+}
+
+template <typename T>
+void pack_rows(const Product<T>& p, Range rows, Range depth, T* target) {
+  const Index length = depth.end - depth.begin;
+  for (Index i = rows.begin; i < rows.end; i += kRowsOfTile) {
+    const T* from = p.a.data + i * p.a.row + depth.begin * p.a.col;
+    // Rows beyond the tile's are packed too, if there are any, since that is
+    // one square instead of a slow edge; nobody reads them.
+    const int width = int(least(kPackedRows, p.m - i));
+    if (p.a.col == 1) {
+      transpose_panel(from, p.a.row, length, width, width, target, kPackedRows);
+    } else {
+      copy_panel<kPackedRows>(from, p.a.col, length, width, width, target,
+                              kPackedRows);
+    }
+    target += length * kPackedRows;
+  }
+}
+
+template <typename T>
+void pack_columns(const Product<T>& p, Range columns, Range depth, T* target) {
+  constexpr Index kW = kColumnsOfTile<T>;
+  const Index length = depth.end - depth.begin;
+  for (Index j = columns.begin; j < columns.end; j += kW) {
+    const T* from = p.b.data + depth.begin * p.b.row + j * p.b.col;
+    const int width = int(least(kW, columns.end - j));
+    const Index stride = panel_stride<T>(width);
+    if (p.b.col == 1) {
+      copy_panel<kW>(from, p.b.row, length, width, int(stride), target, stride);
+    } else {
+      transpose_panel(from, p.b.col, length, width, int(stride), target,
+                      stride);
+    }
+    target += length * stride;
+  }
+}
+
+// The tiles of one panel: up to kColumnsOfTile columns from j, rows of one
+// block, the blocks of K in `depth`.
+template <typename T>
+STROP_HD void panel(const Product<T>& p, const Plan& plan, Range rows, Index j,
+                    int width, Range depth, Index block, const T* packed_a,
+                    const T* packed_b, Index b_row, Index before) {
+  const int shape = shape_of<T>(width);
+  const bool by_rows = !plan.pack_a && p.a.col == 1;
+  const bool whole = plan.pack_b || shape * (Wide<T>::kLanes / 2) == width;
+  const TileKernel<T>* kernels = tiles_of<T>(shape, by_rows, whole);
+  const Index stride = panel_stride<T>(width);
+  Tile<T> t;
+  t.a_stride = plan.pack_a ? kPackedRows : by_rows ? p.a.row : p.a.col;
+  t.b_stride = plan.pack_b ? stride : p.b.row;
+  t.c_stride = p.c_stride;
+  t.width = width;
+  for (Index i = rows.begin; i < rows.end; i += kRowsOfTile) {
+    const int count = int(least(kRowsOfTile, rows.end - i));
+    t.c = p.c + i * p.c_stride + j;
+    for (Index k = depth.begin; k < depth.end; k += block) {
+      t.k = least(block, depth.end - k);
+      t.a = plan.pack_a ? packed_a + (i - rows.begin) / kRowsOfTile *
+                                         kPackedRows * t.k
+                        : p.a.data + i * p.a.row + k * p.a.col;
+      t.b = plan.pack_b ? packed_b + (k - depth.begin) * b_row + before * t.k
+                        : p.b.data + k * p.b.row + j;
+      const bool last = k + t.k == p.k;
+      t.add = k != 0;
+      t.bias = last && p.bias != nullptr ? p.bias + j : nullptr;
+      t.relu = last && p.activation == Activation::kRelu;
+      kernels[count](t);
+    }
+  }
+  if (depth.end == p.k) {
+    activate_rows(p.activation, p.c + rows.begin * p.c_stride + j, p.c_stride,
+                  rows.end - rows.begin, width);
+  }
+}
+
+template <typename T>
+void blocks(const Product<T>& p, const Plan& plan, Range rows, Range columns,
+            T* memory) {
+  constexpr Index kW = kColumnsOfTile<T>;
+  const Index block = block_of<T>(p.k);
+  T* a_memory = memory;
+  T* b_memory = memory + packed_a<T>(plan);
+  for (Index jc = columns.begin; jc < columns.end; jc += plan.columns) {
+    const Index j_end = least(jc + plan.columns, columns.end);
+    const Index b_row = packed_row<T>(j_end - jc);
+    for (Index kc = 0; kc < p.k; kc += plan.depth) {
+      const Range depth{kc, least(kc + plan.depth, p.k)};
+      if (plan.pack_b) {
+        for (Index k = depth.begin; k < depth.end; k += block) {
+          pack_columns(p, {jc, j_end}, {k, least(k + block, depth.end)},
+                       b_memory + (k - depth.begin) * b_row);
+        }
+      }
+      for (Index ic = rows.begin; ic < rows.end; ic += plan.rows) {
+        const Range part{ic, least(ic + plan.rows, rows.end)};
+        if (plan.pack_a) pack_rows(p, part, depth, a_memory);
+        for (Index j = jc; j < j_end; j += kW) {
+          // Within a packed block of K the panels follow each other.
+          const Index before = (j - jc) / kW * panel_stride<T>(kW);
+          panel(p, plan, part, j, int(least(kW, j_end - j)), depth, block,
+                a_memory, b_memory, b_row, before);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace strop::cpu::STROP_ISA
