@@ -107,9 +107,9 @@ struct AdamHistory {
   const double* steps;  // (steps, 4): step_size, inv_root_c2, eps, decay of s
   const double* coefficients;  // (steps, degree + 1): C_i of the gap from s
   const double* centre;        // (steps): e*, the centre of the expansion
-  const double* log_decay;  // (steps): sum of log(decay) over the steps up to s
-  const double* power1;     // (window + 1): beta1^k
-  const double* power2;     // (window + 1): beta2^k
+  const double* log_decay;     // (steps): sum of log(1 - decay) up to s
+  const double* power1;        // (window + 1): beta1^k
+  const double* power2;        // (window + 1): beta2^k
   double beta1, beta2;
   std::int32_t base;
   std::int32_t window;  // K: steps after which a moment moves nothing
@@ -145,9 +145,9 @@ struct DeferredAdamAdvance {
   const double* power1;  // (window + 1): beta1^j
   const double* shrink;  // (window + 1): 1 - beta2^(j/2), 0 for AMSGrad
   double alpha;          // learning_rate c_n / (1 - beta1^n)
-  double decay;          // of step n
+  double decay;          // learning_rate * weight_decay of step n
   double eps;            // e_n
-  Index place;           // of step n
+  Index place;           // learning_rate * weight_decay of step n
   Index window;
   int degree;
 };

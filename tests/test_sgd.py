@@ -108,7 +108,7 @@ BUFFER = np.ones(6, np.float32)
             "param must be C-contiguous; got a strided float32 array of shape (4,); use numpy.ascontiguousarray",
             param=np.ones(8, np.float32)[::2],
         ),
-        refused("grad must be a numpy array; got list", grad=[1.0]),
+        refused("grad must be a numpy array; got float", grad=1.0),
         refused(
             "grad must not overlap param; got two views of one buffer", param=BUFFER[:4], grad=BUFFER[2:]
         ),

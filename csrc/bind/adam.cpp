@@ -46,7 +46,7 @@ AdamCoefficients<T> coefficients(const Settings& s) {
           T(s.learning_rate / c1),
           T(inv_root_c2),
           T(s.hat ? s.eps * inv_root_c2 : s.eps),
-          T(1 - s.learning_rate * s.weight_decay)};
+          T(s.learning_rate * s.weight_decay)};
 }
 
 template <typename T>

@@ -1,5 +1,7 @@
 #include "math/deferred_adam.h"
 
+#include <pybind11/stl.h>
+
 #include <cmath>
 
 #include "bind/backend.h"
@@ -43,7 +45,7 @@ class AdamClock {
       shrink_.push_back(rule_.amsgrad ? 0 : 1 - std::pow(b2, 0.5 * j));
     }
     decays_ = false;
-    append({0, 1, 0, 1}, 0);
+    append({0, 1, 0, 0});
   }
 
   // Takes step number `last + 1` with its learning rate and decoupled decay.
@@ -51,11 +53,11 @@ class AdamClock {
     const double n = double(last()) + 1;
     const double c1 = rule_.bias_correction ? 1 - std::pow(rule_.beta1, n) : 1;
     const double root = correction(n);
-    const double decay = 1 - learning_rate * weight_decay;
-    decays_ = decays_ || decay != 1;
+    const double share = learning_rate * weight_decay;
+    const double decay = narrow_ ? double(float(share)) : share;
+    decays_ = decays_ || decay != 0;
     append({learning_rate / c1, 1 / root,
-            rule_.hat ? rule_.eps / root : rule_.eps, decay},
-           std::log(decay));
+            rule_.hat ? rule_.eps / root : rule_.eps, decay});
     const DeferredAdamAdvance step{coefficients_.data(),
                                    centre_.data(),
                                    power1_.data(),
@@ -102,7 +104,7 @@ class AdamClock {
     return rule_.bias_correction ? std::sqrt(1 - std::pow(rule_.beta2, n)) : 1;
   }
 
-  void append(std::initializer_list<double> step, double log_decay) {
+  void append(std::initializer_list<double> step) {
     const double s = base_ + double(centre_.size());
     steps_.insert(steps_.end(), step);
     coefficients_.insert(coefficients_.end(), degree_ + 1, 0.0);
@@ -110,7 +112,7 @@ class AdamClock {
     const double h = std::round(1 / (1 - rule_.beta1));
     centre_.push_back(rule_.hat ? rule_.eps : rule_.eps * correction(s + h));
     log_decay_.push_back((log_decay_.empty() ? 0 : log_decay_.back()) +
-                         log_decay);
+                         std::log1p(-*(step.end() - 1)));
   }
 
   Rule rule_;

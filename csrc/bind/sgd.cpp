@@ -12,7 +12,7 @@ struct Settings {
 // The five coefficients of math/sgd.h for a dialect.
 template <typename T>
 SgdCoefficients<T> coefficients(const Settings& s, bool has_velocity) {
-  const double decay = 1 - s.learning_rate * s.weight_decay;
+  const double decay = s.learning_rate * s.weight_decay;
   if (!has_velocity) return {0, 0, 0, T(-s.learning_rate), T(decay)};
   if (s.keras) {
     return {T(s.momentum), T(-s.learning_rate), T(s.nesterov ? s.momentum : 1),

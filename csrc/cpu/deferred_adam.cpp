@@ -28,10 +28,14 @@ AdamGap<T> gap_of(const AdamHistory& h, Index place, Index k) {
   AdamGap<T> gap;
   const double* c = h.coefficients + place * (h.degree + 1);
   double later = 1;  // decay after the window, which the coefficients lack
-  gap.decay = T(1);
+  gap.whole = T(1);
+  gap.lost = T(0);
   if (h.decays) {
     const double* sums = h.log_decay + place;
-    gap.decay = T(__builtin_exp(sums[k] - sums[0]));
+    const double log_w = sums[k] - sums[0];
+    const bool little = log_w > -0.5;
+    gap.whole = T(little ? 1 : 0);
+    gap.lost = T(-(little ? __builtin_expm1(log_w) : __builtin_exp(log_w)));
     if (k > h.window) later = __builtin_exp(sums[k] - sums[h.window]);
   }
   for (int i = 0; i <= h.degree; ++i) gap.coefficients[i] = T(c[i] * later);

@@ -33,13 +33,13 @@ void deferred_adam_advance(const DeferredAdamAdvance& a) {
     if (d == 0) {  // the Keras form: the powers of a
       double power = weight;
       for (int i = 0; i < terms; ++i) {
-        c[i] = a.decay * c[i] + power;
+        c[i] += power - a.decay * c[i];
         power *= a.shrink[j];
       }
     } else {
       double t[kMaxDegree + 1];
       weights(a.shrink[j], d, a.degree, t);
-      for (int i = 0; i < terms; ++i) c[i] = a.decay * c[i] + weight * t[i];
+      for (int i = 0; i < terms; ++i) c[i] += weight * t[i] - a.decay * c[i];
     }
   }
 }

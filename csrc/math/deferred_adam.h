@@ -27,7 +27,8 @@ template <typename T>
 struct AdamGap {
   T coefficients[kMaxDegree + 1];
   T centre;
-  T decay;   // W
+  T whole;  // 1 where little decays, else 0: W = whole - lost keeps its digits
+  T lost;
   T power1;  // b1^k
   T power2;  // b2^k
 };
@@ -40,7 +41,7 @@ STROP_HD T adam_gap_param(T param, T moment1, T v, const AdamGap<T>& gap) {
   const T u = x * inverse;
   T sum = gap.coefficients[P];
   for (int i = P - 1; i >= 0; --i) sum = sum * u + gap.coefficients[i];
-  return gap.decay * param - (moment1 * sum) * inverse;
+  return gap.whole * param - (gap.lost * param + (moment1 * sum) * inverse);
 }
 
 }  // namespace strop

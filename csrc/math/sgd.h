@@ -7,8 +7,8 @@ namespace strop {
 // Stochastic gradient descent with momentum, in one form for both dialects:
 //
 //     velocity = momentum * velocity + intake * grad
-//     param    = decay * param + velocity_weight * velocity + grad_weight *
-//     grad
+//     param   += velocity_weight * velocity + grad_weight * grad
+//              - decay * param
 //
 //             intake          velocity_weight  grad_weight
 //   Keras     -learning_rate  1                0
@@ -23,20 +23,20 @@ struct SgdCoefficients {
   T intake;
   T velocity_weight;
   T grad_weight;
-  T decay;
+  T decay;  // learning_rate * weight_decay
 };
 
 template <typename T>
 STROP_HD void sgd_plain(T& param, T grad, const SgdCoefficients<T>& c) {
-  param = c.decay * param + c.grad_weight * grad;
+  param += c.grad_weight * grad - c.decay * param;
 }
 
 template <typename T>
 STROP_HD void sgd_momentum(T& param, T& velocity, T grad,
                            const SgdCoefficients<T>& c) {
   velocity = c.momentum * velocity + c.intake * grad;
-  param =
-      c.decay * param + (c.velocity_weight * velocity + c.grad_weight * grad);
+  const T move = c.velocity_weight * velocity + c.grad_weight * grad;
+  param += move - c.decay * param;
 }
 
 }  // namespace strop
