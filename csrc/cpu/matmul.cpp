@@ -133,7 +133,8 @@ void multiply(Product<T> p) {
     return;
   }
   // A single row or column lies the same either way.
-  if (p.m == 1 || p.k == 1) p.a = {p.a.data, p.a.row * p.a.col, 1};
+  if (p.m == 1) p.a = {p.a.data, p.k, 1};
+  if (p.k == 1) p.a = {p.a.data, 1, 1};
   if (p.n == 1) p.b = {p.b.data, 1, 1};
   if (p.k == 1) p.b = {p.b.data, p.n, 1};
   if (p.n <= kFewColumns && p.a.col == 1) return by_columns_of_b(p);

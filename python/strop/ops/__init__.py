@@ -10,6 +10,7 @@ All float arrays of one call are float32, or all float64; C-contiguous. Ids are 
 from .activation import ACTIVATIONS, FUSED_ACTIVATIONS, activation, activation_backward
 from .adam import adam_step
 from .loss import binary_cross_entropy, mean_absolute_error, mean_squared_error, softmax_cross_entropy
+from .matmul import matmul, matmul_backward
 from .reduction import argmax, max, mean, norm, sum
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
@@ -23,6 +24,8 @@ __all__ = [
     "binary_cross_entropy",
     "log_softmax",
     "log_softmax_backward",
+    "matmul",
+    "matmul_backward",
     "max",
     "mean",
     "mean_absolute_error",

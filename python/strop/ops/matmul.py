@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import cpu, kernels
-
-#: Activations that `matmul` applies while a tile of the result is still in registers or cache.
-FUSED_ACTIVATIONS: Final = ("linear", "relu", "sigmoid", "tanh")
 
 _matmul = cpu.matmul
 _matmul_backward = cpu.matmul_backward

@@ -6,6 +6,7 @@ Nothing in the package imports this; tests and benchmarks compare the kernels wi
 from .activation import activation, activation_backward
 from .adam import adam_step
 from .loss import binary_cross_entropy, mean_absolute_error, mean_squared_error, softmax_cross_entropy
+from .matmul import matmul, matmul_backward
 from .reduction import argmax, max, mean, norm, sum
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
@@ -17,6 +18,8 @@ __all__ = [
     "binary_cross_entropy",
     "log_softmax",
     "log_softmax_backward",
+    "matmul",
+    "matmul_backward",
     "max",
     "mean",
     "mean_absolute_error",
