@@ -154,7 +154,8 @@ struct MatmulBackward {
   Activation activation;
 };
 
-#define STROP_MATMUL_KERNELS(X) X(matmul, Matmul) X(matmul_backward, MatmulBackward)
+#define STROP_MATMUL_KERNELS(X) \
+  X(matmul, Matmul) X(matmul_backward, MatmulBackward)
 
 // ---- reduction -------------------------------------------------------------
 

@@ -116,8 +116,8 @@ void by_tiles(const Product<T>& p) {
   if (parts == 1) return blocks(p, plan, all_rows, all_columns, memory);
   parallel_for(parts, 1, true, [=](Index index, Index) {
     const Range share = part(longer, unit, parts, index);
-    blocks(p, plan, cut_rows ? share : all_rows,
-           cut_rows ? all_columns : share, memory + index * each);
+    blocks(p, plan, cut_rows ? share : all_rows, cut_rows ? all_columns : share,
+           memory + index * each);
   });
 }
 

@@ -39,8 +39,10 @@ STROP_HD Index packed_row(Index columns) {
 template <typename T>
 STROP_HD Index packed_a(const Plan& plan) {
   if (!plan.pack_a) return 0;
-  return round_up((plan.rows + kRowsOfTile - 1) / kRowsOfTile * kPackedRows *
-                          plan.depth + 64, 64);
+  return round_up(
+      (plan.rows + kRowsOfTile - 1) / kRowsOfTile * kPackedRows * plan.depth +
+          64,
+      64);
 }
 
 template <typename T>
@@ -106,9 +108,9 @@ STROP_HD void panel(const Product<T>& p, const Plan& plan, Range rows, Index j,
     t.c = p.c + i * p.c_stride + j;
     for (Index k = depth.begin; k < depth.end; k += block) {
       t.k = least(block, depth.end - k);
-      t.a = plan.pack_a ? packed_a + (i - rows.begin) / kRowsOfTile *
-                                         kPackedRows * t.k
-                        : p.a.data + i * p.a.row + k * p.a.col;
+      t.a = plan.pack_a
+                ? packed_a + (i - rows.begin) / kRowsOfTile * kPackedRows * t.k
+                : p.a.data + i * p.a.row + k * p.a.col;
       t.b = plan.pack_b ? packed_b + (k - depth.begin) * b_row + before * t.k
                         : p.b.data + k * p.b.row + j;
       const bool last = k + t.k == p.k;

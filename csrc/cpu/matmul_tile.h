@@ -48,8 +48,7 @@ void tile(const Tile<T>& t) {
     for (int j = 0; j < kVectors; ++j) sum[i][j] = V::zero();
     if constexpr (kHalf) half[i] = H::zero();
   }
-  const int rest =
-      t.width - (kHalf ? kVectors * V::kLanes : kLast * V::kLanes);
+  const int rest = t.width - (kHalf ? kVectors * V::kLanes : kLast * V::kLanes);
   const auto mask = V::first(kHalf ? V::kLanes : rest);
   const auto half_mask = H::first(kHalf ? rest : H::kLanes);
 
@@ -94,12 +93,14 @@ void tile(const Tile<T>& t) {
       const T* at = c + i * c_stride;
 #pragma GCC unroll 16
       for (int j = 0; j < kVectors; ++j) {
-        const auto old = !kHalf && j == kLast ? V::load(at + j * V::kLanes, mask)
-                                              : V::load(at + j * V::kLanes);
+        const auto old = !kHalf && j == kLast
+                             ? V::load(at + j * V::kLanes, mask)
+                             : V::load(at + j * V::kLanes);
         sum[i][j] = V::add(old, sum[i][j]);
       }
       if constexpr (kHalf) {
-        half[i] = H::add(H::load(at + kVectors * V::kLanes, half_mask), half[i]);
+        half[i] =
+            H::add(H::load(at + kVectors * V::kLanes, half_mask), half[i]);
       }
     }
   }

@@ -19,9 +19,8 @@ namespace strop::cpu::STROP_ISA {
 namespace {
 
 // Masks for the first n lanes where the set has no mask registers.
-alignas(64) constexpr std::int32_t kOnes32[16] = {-1, -1, -1, -1, -1, -1,
-                                                  -1, -1, 0,  0,  0,  0,
-                                                  0,  0,  0,  0};
+alignas(64) constexpr std::int32_t kOnes32[16] = {
+    -1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
 alignas(64) constexpr std::int64_t kOnes64[8] = {-1, -1, -1, -1, 0, 0, 0, 0};
 
 #if defined(__AVX512F__)

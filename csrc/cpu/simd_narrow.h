@@ -85,9 +85,7 @@ struct F32x4 {
   STROP_HD Reg broadcast(const float* p) { return vld1q_dup_f32(p); }
   STROP_HD Reg fmadd(Reg a, Reg b, Reg c) { return vfmaq_f32(c, a, b); }
   STROP_HD Reg add(Reg a, Reg b) { return vaddq_f32(a, b); }
-  STROP_HD Reg relu(Reg x) {
-    return vbslq_f32(vcltzq_f32(x), zero(), x);
-  }
+  STROP_HD Reg relu(Reg x) { return vbslq_f32(vcltzq_f32(x), zero(), x); }
   STROP_HD Mask first(int n) { return n; }
   STROP_HD Reg load(const float* p, Mask n) {
     float lanes[4] = {};
@@ -112,9 +110,7 @@ struct F64x2 {
   STROP_HD Reg broadcast(const double* p) { return vld1q_dup_f64(p); }
   STROP_HD Reg fmadd(Reg a, Reg b, Reg c) { return vfmaq_f64(c, a, b); }
   STROP_HD Reg add(Reg a, Reg b) { return vaddq_f64(a, b); }
-  STROP_HD Reg relu(Reg x) {
-    return vbslq_f64(vcltzq_f64(x), zero(), x);
-  }
+  STROP_HD Reg relu(Reg x) { return vbslq_f64(vcltzq_f64(x), zero(), x); }
   STROP_HD Mask first(int n) { return n; }
   STROP_HD Reg load(const double* p, Mask n) {
     return n > 1 ? load(p) : n > 0 ? vsetq_lane_f64(p[0], zero(), 0) : zero();
