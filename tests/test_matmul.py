@@ -61,14 +61,13 @@ def test_products_of_integers_are_exact(device, dtype, rng, shapes, transposes):
 @pytest.mark.parametrize("activation", [None, *ops.FUSED_ACTIVATIONS])
 def test_matmul_is_within_the_bound_of_its_roundings(device, dtype, rng, activation):
     for shape in [(33, 65, 127), (1, 70, 900), (70, 1, 900), (70, 3, 50), *cases.MODEL]:
-        m, n, k = shape
         a, b = operands(rng, shape, dtype)
-        bias = rng.normal(size=n).astype(dtype)
+        bias = rng.normal(size=shape[1]).astype(dtype)
         got = ops.matmul(a, b, bias=bias, activation=activation)
         want = reference.matmul(a, b, bias=bias, activation=activation)
         # One rounding per term and a few for the activation, whose slope is at most 1.
         scale = np.abs(a).astype(np.float64) @ np.abs(b).astype(np.float64) + np.abs(bias) + 1
-        assert_close(got, want, scale=scale, roundings=k + 8, what=f"{shape}")
+        assert_close(got, want, scale=scale, roundings=shape[2] + 8, what=f"{shape}")
 
 
 def test_matmul_without_terms_gives_the_activation_of_the_bias(device, dtype):
@@ -244,7 +243,7 @@ def test_gradients_match_the_reference(device, dtype, rng, activation):
         (300, 1, 24),
         *cases.MODEL,
     ]:
-        m, n, k = shape
+        m, n, _ = shape
         x, weight = operands(rng, shape, dtype)
         grad = rng.normal(size=(m, n)).astype(dtype)
         output = None if activation is None else ops.matmul(x, weight, activation=activation)
@@ -253,7 +252,7 @@ def test_gradients_match_the_reference(device, dtype, rng, activation):
         size = np.abs(grad).astype(np.float64)
         scales = [size @ np.abs(weight).T, np.abs(x).T @ size, size.sum(axis=0)]
         for name, one, two, scale, terms in zip(
-            "a b bias".split(), got, want, scales, (n, m, m), strict=True
+            ("a", "b", "bias"), got, want, scales, (n, m, m), strict=True
         ):
             # The slope is at most 1 and costs up to four roundings.
             assert_close(one, two, scale=scale, roundings=terms + 6, what=f"grad_{name} of {shape}")
@@ -337,7 +336,8 @@ def overlapping():
         (
             lambda: ops.matmul(X, W.T),
             ValueError,
-            "matmul: b must be C-contiguous; got a strided float32 array of shape (4, 3); use numpy.ascontiguousarray",
+            "matmul: b must be C-contiguous; got a strided float32 array of shape (4, 3)"
+            "; use numpy.ascontiguousarray",
         ),
         (
             lambda: ops.matmul(X, Y),
@@ -436,8 +436,8 @@ def overlapping():
         (
             lambda: ops.matmul_backward(Y, X, W, activation="relu"),
             ValueError,
-            "matmul_backward: output must be what matmul returned, since the slope of the activation is worked out"
-            " from it; got None",
+            "matmul_backward: output must be what matmul returned, since the slope of the activation is"
+            " worked out from it; got None",
         ),
         (
             lambda: ops.matmul_backward(Y, X, W, activation="relu", output=X),

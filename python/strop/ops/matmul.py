@@ -52,8 +52,8 @@ def matmul(
         >>> x = np.array([[1.0, 2.0], [3.0, 4.0]])
         >>> weight = np.array([[1.0, 0.0, -1.0], [0.0, 1.0, 1.0]])
         >>> matmul(x, weight, bias=np.array([0.0, 0.0, -1.5]), activation="relu")
-        array([[1. , 2. , 0. ],
-               [3. , 4. , 0. ]])
+        array([[1., 2., 0.],
+               [3., 4., 0.]])
 
     References:
         Goto and van de Geijn, Anatomy of high-performance matrix multiplication, 2008.

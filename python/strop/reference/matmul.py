@@ -12,7 +12,7 @@ Float64 = NDArray[np.float64]
 
 def _activate(z: Float64, name: str | None) -> Float64:
     if name == "relu":
-        return np.maximum(z, 0)
+        return np.asarray(np.maximum(z, 0), np.float64)
     if name == "sigmoid":
         return np.where(z >= 0, 1, np.exp(np.minimum(z, 0))) / (1 + np.exp(-np.abs(z)))
     if name == "tanh":
@@ -62,9 +62,9 @@ def matmul_backward(
     """(grad_a, grad_b, grad_bias) of output = activation(a b + bias).
 
     Example:
-        >>> grad_a, grad_b, grad_bias = matmul_backward(np.ones((1, 1)), np.array([[2, 3]]), np.array([[4], [5]]))
-        >>> grad_a, grad_b.ravel(), grad_bias
-        (array([[4., 5.]]), array([2., 3.]), array([1.]))
+        >>> grad_a, grad_b, _ = matmul_backward(np.ones((1, 1)), np.array([[2, 3]]), np.array([[4], [5]]))
+        >>> grad_a, grad_b.ravel()
+        (array([[4., 5.]]), array([2., 3.]))
     """
     x, weight, dz = (np.asarray(array, np.float64) for array in (a, b, grad))
     if output is not None:
