@@ -12,9 +12,10 @@ Float64 = NDArray[np.float64]
 
 def _activate(z: Float64, name: str | None) -> Float64:
     if name == "relu":
-        return np.asarray(np.maximum(z, 0), np.float64)
+        return np.maximum(z, 0.0)
     if name == "sigmoid":
-        return np.where(z >= 0, 1, np.exp(np.minimum(z, 0))) / (1 + np.exp(-np.abs(z)))
+        # e^min(z, 0) is 1 or e^-|z|: nothing overflows.
+        return np.asarray(np.exp(np.minimum(z, 0.0)) / (1 + np.exp(-np.abs(z))), np.float64)
     if name == "tanh":
         return np.tanh(z)
     return z
