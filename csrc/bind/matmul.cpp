@@ -152,7 +152,10 @@ py::object backward(PyObject* const* args) {
 template <py::object (*kFunction)(PyObject* const*)>
 PyObject* call(PyObject*, PyObject* const* args, Py_ssize_t count) {
   try {
-    if (count != 7) raise_type("matmul", "takes 7 arguments by position");
+    if (count != 7) {
+      raise_type("matmul",
+                 "takes 7 arguments by position; got " + std::to_string(count));
+    }
     return kFunction(args).release().ptr();
   } catch (py::error_already_set& error) {
     error.restore();
