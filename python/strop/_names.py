@@ -1,12 +1,13 @@
-"""Names given as text: looked up in a closed registry, with the nearest real name in the message."""
+"""Names and settings: looked up in a closed registry, with the nearest real name in the message."""
 
 from __future__ import annotations
 
 import difflib
+import inspect
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -97,6 +98,27 @@ def unique_names(names: Iterable[str]) -> list[str]:
     return result
 
 
+class Configurable:
+    """An object whose settings are the arguments of its constructor, kept under the same names.
+
+    Example:
+        >>> class Pair(Configurable):
+        ...     def __init__(self, a=1, b=2):
+        ...         self.a, self.b = a, b
+        >>> Pair(b=5).get_config(), Pair.from_config({"a": 7}).a
+        ({'a': 1, 'b': 5}, 7)
+    """
+
+    def get_config(self) -> dict[str, Any]:
+        """The settings of the constructor."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    @classmethod
+    def from_config(cls, settings: dict[str, Any]) -> Self:
+        """The object that `get_config` described."""
+        return cls(**settings)
+
+
 def from_config(registry: Mapping[str, type[T]], config: Mapping[str, Any], op: str, what: str) -> T:
     """An object from `{"class_name": ..., "config": {...}}`, its class taken from the registry alone.
 
@@ -104,18 +126,17 @@ def from_config(registry: Mapping[str, type[T]], config: Mapping[str, Any], op: 
         ValueError: the class is unknown or refuses the settings.
 
     Example:
-        >>> from_config({"dict": dict}, {"class_name": "dict", "config": {"a": 1}}, "load", "x must be known")
-        {'a': 1}
+        >>> from strop.regularizers import L2, registry
+        >>> from_config(registry, to_config(L2(0.5)), "load_model", "regularizer must be known").l2
+        0.5
     """
     name, settings = config.get("class_name"), config.get("config", {})
     if not isinstance(name, str) or not isinstance(settings, Mapping):
         raise ValueError(f"{op}: {what}; got a dict without class_name and config")
-    cls = resolve(registry, name, op, what)
+    cls: Any = resolve(registry, name, op, what)
     try:
-        if hasattr(cls, "from_config"):
-            made: T = cls.from_config(dict(settings))
-            return made
-        return cls(**settings)
+        made: T = cls.from_config(dict(settings))
+        return made
     except (TypeError, ValueError) as error:
         raise ValueError(f"{op}: settings of {name} must be those of its get_config; {error}") from error
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._names import check_number, from_config, resolve
+from ._names import Configurable, check_number, from_config, resolve
 
 Array = NDArray[Any]
 Axis = int | Sequence[int]
@@ -17,14 +17,11 @@ Axis = int | Sequence[int]
 _EPSILON = 1e-7
 
 
-class Constraint:
+class Constraint(Configurable):
     """A projection of a weight: `apply(w)` does it in place, `constraint(w)` gives a new array.
 
     A class of one's own defines `apply` and, to be saved, `get_config`.
     """
-
-    #: Names of the settings, in the order of the constructor.
-    settings: ClassVar[tuple[str, ...]] = ()
 
     def apply(self, w: Array) -> None:
         """Change w in place. The training loop calls this after the update."""
@@ -37,15 +34,6 @@ class Constraint:
             result = result.astype(np.float64)
         self.apply(result)
         return result
-
-    def get_config(self) -> dict[str, Any]:
-        """The settings of the constructor."""
-        return {name: getattr(self, name) for name in self.settings}
-
-    @classmethod
-    def from_config(cls, settings: dict[str, Any]) -> Constraint:
-        """The constraint that `get_config` described."""
-        return cls(**settings)
 
 
 def _axis(op: str, axis: Axis) -> int | tuple[int, ...]:
@@ -75,8 +63,6 @@ class MaxNorm(Constraint):
     References:
         Srivastava et al., Dropout, 2014.
     """
-
-    settings = ("max_value", "axis")
 
     def __init__(self, max_value: float = 2, axis: Axis = 0) -> None:
         self.max_value = check_number("MaxNorm", "max_value", max_value, low=0)
@@ -115,8 +101,6 @@ class UnitNorm(Constraint):
                [0.8]])
     """
 
-    settings = ("axis",)
-
     def __init__(self, axis: Axis = 0) -> None:
         self.axis = _axis("UnitNorm", axis)
 
@@ -140,8 +124,6 @@ class MinMaxNorm(Constraint):
         array([[1.8],
                [2.4]])
     """
-
-    settings = ("min_value", "max_value", "rate", "axis")
 
     def __init__(
         self, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: Axis = 0
@@ -174,13 +156,14 @@ _names: dict[str, type[Constraint]] = {
 }
 
 
-class _CallableConstraint(Constraint):
+class CallableConstraint(Constraint):
     """A function of the user's that gives the changed weight."""
 
     def __init__(self, function: Any) -> None:
         self.function = function
 
     def apply(self, w: Array) -> None:
+        """Write what the function gives."""
         w[...] = self.function(w)
 
 
@@ -211,5 +194,5 @@ def get(identifier: object, op: str = "constraints.get") -> Constraint | None:
         if issubclass(identifier, Constraint):
             return identifier()
     elif callable(identifier):
-        return _CallableConstraint(identifier)
+        return CallableConstraint(identifier)
     raise TypeError(f"{op}: {what}; got {getattr(identifier, '__name__', type(identifier).__name__)}")

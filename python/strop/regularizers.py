@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._names import check_number, from_config, resolve
+from ._names import Configurable, check_number, from_config, resolve
 
 Array = NDArray[Any]
 
@@ -16,14 +16,11 @@ def _sum(x: Array) -> float:
     return float(np.sum(x, dtype=np.float64))
 
 
-class Regularizer:
+class Regularizer(Configurable):
     """A penalty: `regularizer(w)` is its value, `regularizer.gradient(w)` its gradient.
 
     A class of one's own defines both and, to be saved, `get_config`.
     """
-
-    #: Names of the settings, in the order of the constructor.
-    settings: ClassVar[tuple[str, ...]] = ()
 
     def __call__(self, w: Array) -> float:
         """The penalty of w, added up in float64."""
@@ -32,15 +29,6 @@ class Regularizer:
     def gradient(self, w: Array) -> Array:
         """The gradient of the penalty: a new array like w."""
         raise NotImplementedError(f"{type(self).__name__}: gradient must be defined by the class")
-
-    def get_config(self) -> dict[str, Any]:
-        """The settings of the constructor."""
-        return {name: getattr(self, name) for name in self.settings}
-
-    @classmethod
-    def from_config(cls, settings: dict[str, Any]) -> Regularizer:
-        """The regularizer that `get_config` described."""
-        return cls(**settings)
 
 
 class L1L2(Regularizer):
@@ -65,13 +53,12 @@ class L1L2(Regularizer):
         array([0.5, 0. ])
     """
 
-    settings = ("l1", "l2")
-
     def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
         self.l1 = check_number("L1L2", "l1", l1, low=0)
         self.l2 = check_number("L1L2", "l2", l2, low=0)
 
     def __call__(self, w: Array) -> float:
+        """The penalty of w."""
         penalty = self.l1 * _sum(np.abs(w)) if self.l1 else 0.0
         if self.l2:
             penalty += self.l2 * _sum(np.square(w, dtype=np.float64))
@@ -79,7 +66,7 @@ class L1L2(Regularizer):
 
     def gradient(self, w: Array) -> Array:
         """`l1 * sign(w) + 2 * l2 * w`."""
-        grad = w * w.dtype.type(2 * self.l2)
+        grad: Array = w * w.dtype.type(2 * self.l2)
         if self.l1:
             grad += w.dtype.type(self.l1) * np.sign(w)
         return grad
@@ -94,8 +81,6 @@ class L1(L1L2):
         0.6
     """
 
-    settings = ("l1",)
-
     def __init__(self, l1: float = 0.01) -> None:
         super().__init__(l1=check_number("L1", "l1", l1, low=0))
 
@@ -108,8 +93,6 @@ class L2(L1L2):
         >>> round(L2(0.1)(np.array([[1.0, -2.0], [3.0, 0.0]])), 6)
         1.4
     """
-
-    settings = ("l2",)
 
     def __init__(self, l2: float = 0.01) -> None:
         super().__init__(l2=check_number("L2", "l2", l2, low=0))
@@ -132,8 +115,6 @@ class OrthogonalRegularizer(Regularizer):
         (0.0, 0.1)
     """
 
-    settings = ("factor", "mode")
-
     def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:
         self.factor = check_number("OrthogonalRegularizer", "factor", factor, low=0)
         if mode not in ("rows", "columns"):
@@ -153,6 +134,7 @@ class OrthogonalRegularizer(Regularizer):
         return unit, length, cosines, self.factor / pairs if pairs else 0.0
 
     def __call__(self, w: Array) -> float:
+        """The penalty of w, a matrix."""
         _, _, cosines, scale = self._unit_rows(w)
         return 0.5 * scale * _sum(np.abs(cosines))
 

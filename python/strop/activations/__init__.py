@@ -10,19 +10,49 @@ from numpy.typing import NDArray
 from .._names import nearest
 from .base import NAMES, Activation, CallableActivation
 from .functions import (
-    elu, exponential, gelu, hard_sigmoid, leaky_relu, linear, log_softmax, mish, relu, relu6, selu,
-    sigmoid, silu, softmax, softplus, softsign, swish, tanh,
-)  # fmt: skip
+    elu,
+    exponential,
+    gelu,
+    hard_sigmoid,
+    leaky_relu,
+    linear,
+    log_softmax,
+    mish,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+    softsign,
+    swish,
+    tanh,
+)
 
 Array = NDArray[Any]
 
-_FUNCTIONS = (
-    elu, exponential, gelu, hard_sigmoid, leaky_relu, linear, log_softmax, mish, relu, relu6, selu,
-    sigmoid, silu, softmax, softplus, softsign, tanh,
-)  # fmt: skip
-
 #: The activations by name, as functions.
-registry: dict[str, Callable[..., Array]] = {f.__name__: f for f in _FUNCTIONS} | {"swish": silu}
+registry: dict[str, Callable[..., Array]] = {
+    "elu": elu,
+    "exponential": exponential,
+    "gelu": gelu,
+    "hard_sigmoid": hard_sigmoid,
+    "leaky_relu": leaky_relu,
+    "linear": linear,
+    "log_softmax": log_softmax,
+    "mish": mish,
+    "relu": relu,
+    "relu6": relu6,
+    "selu": selu,
+    "sigmoid": sigmoid,
+    "silu": silu,
+    "softmax": softmax,
+    "softplus": softplus,
+    "softsign": softsign,
+    "swish": swish,
+    "tanh": tanh,
+}
 
 
 def get(identifier: object, op: str = "activations.get") -> Activation:
@@ -54,8 +84,9 @@ def get(identifier: object, op: str = "activations.get") -> Activation:
         return Activation(identifier)
     if not callable(identifier) or isinstance(identifier, type):
         raise TypeError(f"{op}: {what}; got {type(identifier).__name__}")
-    if registry.get(getattr(identifier, "__name__", "")) is identifier:
-        return Activation(identifier.__name__)
+    name = getattr(identifier, "__name__", "")
+    if registry.get(name) is identifier:
+        return Activation(name)
     return CallableActivation(identifier)
 
 

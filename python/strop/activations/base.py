@@ -84,7 +84,7 @@ class Activation:
             return ops.softmax(x)
         if self.kernel == "log_softmax":
             return ops.log_softmax(x)
-        return ops.activation(x, name=self.kernel, **self._kernel_settings)
+        return ops.activation(x, name=self.kernel, out=None, **self._kernel_settings)
 
     def backward(self, grad: Array, x: Array, y: Array) -> Array:
         """The gradient by x, from the gradient by y = forward(x); grad itself if linear."""
@@ -97,6 +97,7 @@ class Activation:
         return ops.activation_backward(grad, x, y, name=self.kernel, **self._kernel_settings)
 
     def __call__(self, x: ArrayLike) -> Array:
+        """The activation of an array, a list or a number, as a new array."""
         array = float_array(x)
         y = self.forward(array)
         return y.copy() if y is x else y
