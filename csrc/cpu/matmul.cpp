@@ -127,8 +127,8 @@ void by_tiles(const Product<T>& p) {
   if (parts == 1) return blocks(p, plan, all_rows, all_columns, memory);
   for_parts(parts, time, [=](Index index, int slot) {
     const Range share = part(longer, unit, parts, index);
-    blocks(p, plan, cut_rows ? share : all_rows,
-           cut_rows ? all_columns : share, memory + slot * each);
+    blocks(p, plan, cut_rows ? share : all_rows, cut_rows ? all_columns : share,
+           memory + slot * each);
   });
 }
 

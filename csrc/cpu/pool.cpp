@@ -96,7 +96,8 @@ bool work_once(int slot) {
 }
 
 void* worker(void* slot_pointer) {
-  const int slot = static_cast<int>(reinterpret_cast<std::intptr_t>(slot_pointer));
+  const int slot =
+      static_cast<int>(reinterpret_cast<std::intptr_t>(slot_pointer));
   workers[slot].thread = static_cast<int>(syscall(SYS_gettid));
   for (;;) {
     Index idle_since = now();
@@ -162,7 +163,7 @@ void finish() {
     if (i < 200) {
       pause();
     } else if (i < 400) {
-      //sched_yield();
+      // sched_yield();
     } else {
       job.waiting = true;
       const int seen = job.unfinished.load();
