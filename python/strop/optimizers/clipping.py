@@ -30,9 +30,7 @@ def scaled(grad: Array | RowGrad, factor: float) -> Array | RowGrad:
     """A new gradient, factor times this one."""
     if isinstance(grad, RowGrad):
         once = grad.coalesce()
-        result = RowGrad(once.rows, once.values * once.dtype.type(factor), once.shape)
-        result.unique = True
-        return result
+        return RowGrad.trusted(once.rows, once.values * once.dtype.type(factor), once.shape)
     result_array: Array = grad * grad.dtype.type(factor)
     return result_array
 
@@ -60,9 +58,7 @@ def _to_norm(grad: Array | RowGrad, norm: float, bound: float) -> Array | RowGra
 def _to_value(grad: Array | RowGrad, bound: float) -> Array | RowGrad:
     if isinstance(grad, RowGrad):
         once = grad.coalesce()
-        result = RowGrad(once.rows, np.clip(once.values, -bound, bound), once.shape)
-        result.unique = True
-        return result
+        return RowGrad.trusted(once.rows, np.clip(once.values, -bound, bound), once.shape)
     clipped: Array = np.clip(grad, -bound, bound)
     return clipped
 
