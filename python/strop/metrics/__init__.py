@@ -161,7 +161,7 @@ def resolve(
     if loss is not None and loss.regression:
         warnings.warn(
             f"{op}: metrics holds {identifier!r} beside the regression loss {loss.name!r}; "
-            "it counts predictions that equal their target; 'mae' is their mean distance",
+            "accuracy counts right classes; 'mae' is the mean distance of numbers",
             UserWarning,
             stacklevel=3,
         )

@@ -61,7 +61,7 @@ class BinaryAccuracy(MeanOverSamples):
         target, pred = aligned(self.name, y_true, y_pred)
         if pred.size:
             width = pred.shape[-1]
-            self.total += np.count_nonzero((pred > self.threshold) == target) / width
+            self.total += int(np.count_nonzero((pred > self.threshold) == target)) / width
             self.count += pred.size // width
 
 

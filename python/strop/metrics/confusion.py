@@ -30,7 +30,7 @@ class ConfusionMetric(Metric):
         self.thresholds = thresholds
         if thresholds is None:
             self._limits = [0.5]
-        elif isinstance(thresholds, Sequence | np.ndarray) and not isinstance(thresholds, str):
+        elif isinstance(thresholds, list | tuple | np.ndarray):
             self._limits = [check_threshold(op, f"thresholds[{i}]", t) for i, t in enumerate(thresholds)]
             self.thresholds = list(self._limits)
             if not self._limits:
