@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-Logs = dict[str, float]
+Logs = dict[str, Any]
 Hook = Callable[..., None]
 
 HOOKS = (
@@ -42,16 +42,16 @@ class Callback:
         0 {'loss': 0.5}
     """
 
-    def __init__(self) -> None:
-        self.model: Any = None
-        self.params: dict[str, Any] = {}
-        self.log_names: tuple[str, ...] = ()
+    # On the class, so that a subclass whose __init__ does not call this one's works too.
+    model: Any = None
+    params: Mapping[str, Any] = {}
+    log_names: tuple[str, ...] = ()
 
     def set_model(self, model: Any) -> None:
         """Remember the model."""
         self.model = model
 
-    def set_params(self, params: dict[str, Any]) -> None:
+    def set_params(self, params: Mapping[str, Any]) -> None:
         """Remember the settings of this call."""
         self.params = params
 
@@ -110,6 +110,17 @@ def overrides(callback: Callback, hook: str) -> bool:
     return hook in vars(callback) or getattr(type(callback), hook) is not getattr(Callback, hook)
 
 
+def _check(argument: str, value: object) -> None:
+    if isinstance(value, Callback):
+        return
+    got = type(value).__name__
+    if isinstance(value, type):
+        got = f"the class {value.__name__}"
+        if issubclass(value, Callback):
+            got += f"; write {value.__name__}()"
+    raise TypeError(f"{argument} must be a Callback; got {got}")
+
+
 class CallbackList:
     """Callbacks of one call, each hook with the list of those that override it.
 
@@ -138,14 +149,8 @@ class CallbackList:
         given = [] if callbacks is None else [callbacks] if isinstance(callbacks, Callback) else callbacks
         self.callbacks: list[Callback] = list(given)
         self._progress = progress
-        for i, callback in enumerate(self.callbacks):
-            if isinstance(callback, Callback):
-                continue
-            is_class = isinstance(callback, type)
-            name = callback.__name__ if is_class else type(callback).__name__
-            hint = f"; write {name}()" if is_class and issubclass(callback, Callback) else ""
-            what = f"the class {name}" if is_class else name
-            raise TypeError(f"{op}: callbacks[{i}] must be a Callback; got {what}{hint}")
+        for i, each in enumerate(self.callbacks):
+            _check(f"{op}: callbacks[{i}]", each)
         for callback in self.callbacks:
             callback.log_names = tuple(log_names)
             callback.set_params(dict(params or {}))

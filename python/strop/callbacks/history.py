@@ -27,7 +27,6 @@ class History(Callback):
     """
 
     def __init__(self) -> None:
-        super().__init__()
         self.epoch: list[int] = []
         self.history: dict[str, list[Any]] = {}
 
@@ -59,7 +58,6 @@ class LambdaCallback(Callback):
     """
 
     def __init__(self, **hooks: Callable[..., Any] | None) -> None:
-        super().__init__()
         check_kwargs("LambdaCallback", hooks, HOOKS)
         for name, function in hooks.items():
             if function is None:
@@ -77,7 +75,6 @@ class TerminateOnNaN(Callback):
     """
 
     def __init__(self, raise_error: bool = False) -> None:
-        super().__init__()
         self.raise_error = raise_error
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:

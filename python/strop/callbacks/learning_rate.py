@@ -44,7 +44,6 @@ class LearningRateScheduler(Callback):
     """
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
-        super().__init__()
         if not callable(schedule):
             raise TypeError(
                 f"LearningRateScheduler: schedule must be callable; got {type(schedule).__name__}"

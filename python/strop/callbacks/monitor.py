@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 from .._names import nearest
 from .base import Callback
@@ -47,7 +48,6 @@ class MonitorCallback(Callback):
     """Base of the callbacks that compare one value from epoch to epoch."""
 
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
-        super().__init__()
         self.monitor = monitor
         self.mode = mode
         self.min_delta = abs(min_delta)
@@ -76,7 +76,7 @@ class MonitorCallback(Callback):
             stacklevel=2,
         )
 
-    def current(self, logs: Mapping[str, float] | None) -> float | None:
+    def current(self, logs: Mapping[str, Any] | None) -> float | None:
         """The value of this epoch, or None where it is missing."""
         value = (logs or {}).get(self.monitor)
         return None if value is None or isinstance(value, list) else float(value)

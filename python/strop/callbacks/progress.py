@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
@@ -63,13 +64,13 @@ def in_notebook() -> bool:
 
 
 def _bar_class(notebook: bool) -> Any:
-    """tqdm without its watching thread: this module draws by its own clock."""
+    """tqdm without its watching thread and its lock between processes: this module draws by its own clock."""
     if notebook and importlib.util.find_spec("ipywidgets") is not None:
         from tqdm.notebook import tqdm as base
     else:
         from tqdm.std import tqdm as base
 
-    return type("Bar", (base,), {"monitor_interval": 0})
+    return type("Bar", (base,), {"monitor_interval": 0, "_lock": threading.RLock()})
 
 
 class ProgressBar(Callback):
@@ -91,7 +92,6 @@ class ProgressBar(Callback):
     """
 
     def __init__(self, verbose: int = 1, file: TextIO | None = None, notebook: bool | None = None) -> None:
-        super().__init__()
         self.verbose = verbose
         self._file = file
         self._notebook = notebook
