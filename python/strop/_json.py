@@ -48,7 +48,9 @@ def _refuse(constant: str) -> Any:
 def _too_deep(value: Any) -> bool:
     level = [value]
     for _ in range(MAX_DEPTH + 1):
-        level = [v for x in level if isinstance(x, dict | list) for v in (x.values() if isinstance(x, dict) else x)]
+        level = [
+            v for x in level if isinstance(x, dict | list) for v in (x.values() if isinstance(x, dict) else x)
+        ]
         if not level:
             return False
     return True

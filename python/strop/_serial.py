@@ -39,7 +39,9 @@ def restored(config: Any, custom_objects: Mapping[str, Any], op: str) -> Any:
     """
     missing = sorted({name for name in _custom_names(config) if name not in custom_objects})
     if missing:
-        raise ValueError(f"{op}: custom_objects must have {', '.join(map(repr, missing))}; got {sorted(custom_objects)}")
+        raise ValueError(
+            f"{op}: custom_objects must have {', '.join(map(repr, missing))}; got {sorted(custom_objects)}"
+        )
     return _replace(config, custom_objects)
 
 

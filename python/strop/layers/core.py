@@ -70,7 +70,9 @@ class Dense(Layer):
         """Make kernel and bias."""
         inputs = input_shape[-1]
         if len(input_shape) < 2 or inputs is None:
-            raise ValueError(f"{self.op} {self.name!r}: inputs must have a known last axis; got shape {input_shape}")
+            raise ValueError(
+                f"{self.op} {self.name!r}: inputs must have a known last axis; got shape {input_shape}"
+            )
         self.kernel = self.add_variable(
             "kernel",
             (inputs, self.units),
@@ -104,7 +106,12 @@ class Dense(Layer):
         return y if x.ndim == 2 else y.reshape(*x.shape[:-1], self.units)
 
     def linear_backward(
-        self, grad: Array, x: Array, output: Array | None = None, activation: str | None = None, need_x: bool = True
+        self,
+        grad: Array,
+        x: Array,
+        output: Array | None = None,
+        activation: str | None = None,
+        need_x: bool = True,
     ) -> tuple[Array | None, Grads]:
         """Gradients of `linear`."""
         width = x.shape[-1]
@@ -226,7 +233,9 @@ class Input:
         (None, 500)
     """
 
-    def __init__(self, shape: tuple[int | None, ...], dtype: str | None = None, name: str | None = None) -> None:
+    def __init__(
+        self, shape: tuple[int | None, ...], dtype: str | None = None, name: str | None = None
+    ) -> None:
         if isinstance(shape, int | np.integer):
             raise TypeError(f"Input: shape must be a tuple; got {shape}; write ({shape},)")
         self.shape: Shape = (None, *shape)

@@ -199,7 +199,9 @@ class Sequential(Trainer):
     def count_params(self) -> int:
         """How many numbers the weights hold."""
         if not self.built:
-            raise ValueError("count_params: model must be built; call build, or start the model with an Input")
+            raise ValueError(
+                "count_params: model must be built; call build, or start the model with an Input"
+            )
         return sum(layer.count_params() for layer in self.layers)
 
     # ---- weights -----------------------------------------------------------

@@ -11,7 +11,9 @@ def shape_text(shape: tuple[int | None, ...] | None) -> str:
     return "?" if shape is None else str(shape)
 
 
-def summary_lines(name: str, rows: Sequence[tuple[str, str, str]], totals: Sequence[tuple[str, int]]) -> list[str]:
+def summary_lines(
+    name: str, rows: Sequence[tuple[str, str, str]], totals: Sequence[tuple[str, int]]
+) -> list[str]:
     """The lines of the table: layer (class), output shape, parameters."""
     header = ("Layer (type)", "Output shape", "Params")
     table = [header, *rows]
@@ -35,6 +37,10 @@ def print_summary(model: Any, print_fn: Callable[[str], object] | None = None) -
         rows.append((f"{layer.name} ({layer.op})", shape_text(shape), count))
     trainable = sum(v.value.size for layer in model.layers for v in layer.trainable_variables)
     total = model.count_params() if model.built else 0
-    totals = [("Total params:", total), ("Trainable params:", trainable), ("Frozen params:", total - trainable)]
+    totals = [
+        ("Total params:", total),
+        ("Trainable params:", trainable),
+        ("Frozen params:", total - trainable),
+    ]
     for line in summary_lines(model.name, rows, totals if model.built else []):
         (print_fn or print)(line)

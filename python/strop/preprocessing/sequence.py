@@ -81,7 +81,9 @@ def _lengths(op: str, rows: Sequence[Any]) -> list[int]:
         try:
             lengths.append(len(row))
         except TypeError:
-            raise ValueError(f"{op}: sequences must hold sequences; got {type(row).__name__} at {i}") from None
+            raise ValueError(
+                f"{op}: sequences must hold sequences; got {type(row).__name__} at {i}"
+            ) from None
     return lengths
 
 
@@ -94,5 +96,7 @@ def _row(op: str, place: int, row: Any, kind: np.dtype[Any], inner: tuple[int, .
             raise OverflowError(f"{op}: sequences must fit {kind}; got {row.max()} in row {place}")
     array = np.asarray(row, kind)
     if array.shape[1:] != inner:
-        raise ValueError(f"{op}: rows must have inner shape {inner} like the first; got {array.shape[1:]} in row {place}")
+        raise ValueError(
+            f"{op}: rows must have inner shape {inner} like the first; got {array.shape[1:]} in row {place}"
+        )
     return array

@@ -20,7 +20,9 @@ FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 MODES = ("binary", "count", "freq", "tfidf")
 
 
-def text_to_word_sequence(text: str, filters: str = FILTERS, lower: bool = True, split: str = " ") -> list[str]:
+def text_to_word_sequence(
+    text: str, filters: str = FILTERS, lower: bool = True, split: str = " "
+) -> list[str]:
     """The words of a text: lowered, filtered characters turned into the separator, split.
 
     Apostrophes and everything beyond ASCII stay.
@@ -322,7 +324,10 @@ def tokenizer_from_json(json_string: str) -> Tokenizer:
             for name in ("word_counts", "word_docs", "index_docs", "index_word", "word_index")
         }
         tokenizer = Tokenizer(**config)
-        tokenizer.word_counts, tokenizer.word_docs = Counter(counts["word_counts"]), Counter(counts["word_docs"])
+        tokenizer.word_counts, tokenizer.word_docs = (
+            Counter(counts["word_counts"]),
+            Counter(counts["word_docs"]),
+        )
         tokenizer.index_docs = Counter({int(i): count for i, count in counts["index_docs"].items()})
         tokenizer.index_word = {int(i): word for i, word in counts["index_word"].items()}
         tokenizer.word_index = {word: int(i) for word, i in counts["word_index"].items()}

@@ -76,10 +76,10 @@ def _require_equal_rows(op: str, name: str, rows: Any) -> None:
     lengths = [len(row) if hasattr(row, "__len__") and not isinstance(row, str) else -1 for row in rows]
     for i, length in enumerate(lengths):
         if length != lengths[0]:
-            got = [f"length {n} (row {k})" if n >= 0 else f"one number (row {k})" for k, n in ((0, lengths[0]), (i, length))]
+            texts = [f"{n} (row {k})".replace("-1", "none") for k, n in ((0, lengths[0]), (i, length))]
+            first, other = texts
             raise ValueError(
-                f"{op}: {name} must be rectangular; got rows of {got[0]} and {got[1].removeprefix('length ')}"
-                "; use pad_sequences"
+                f"{op}: {name} must be rectangular; got rows of length {first} and {other}; use pad_sequences"
             )
 
 
@@ -89,7 +89,9 @@ def per_sample(op: str, name: str, value: Any, count: int, dtype: Any) -> Array:
     if array.shape not in ((count,), (count, 1)):
         raise ValueError(f"{op}: {name} must have one value per sample ({count}); got shape {array.shape}")
     if not np.isfinite(array).all() or (array < 0).any():
-        raise ValueError(f"{op}: {name} must be finite and 0 or more; got {array[~(array >= 0) | np.isinf(array)][0]}")
+        raise ValueError(
+            f"{op}: {name} must be finite and 0 or more; got {array[~(array >= 0) | np.isinf(array)][0]}"
+        )
     return array.reshape(count)
 
 

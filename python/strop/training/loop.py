@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from .. import _random
 from .data import Data
-from .plan import Plan, masked_weight
+from .plan import Plan
 
 Array = NDArray[Any]
 Logs = dict[str, Any]
+
+#: The callbacks of a call, and its progress bar or None.
+Calls = tuple[Any, Any]
 
 #: Steps whose predictions are held back until the metrics see them together: their cost is per call.
 BLOCK = 64
@@ -79,22 +82,29 @@ def run_epoch(
     shuffle: bool,
     optimizer: Any,
     averages: Averages,
-    callbacks: Any,
+    calls: Calls,
     stopped: Callable[[], bool],
     steps: int | None = None,
 ) -> Logs:
     """Train on every batch once; the logs of the epoch."""
     averages.reset()
+    callbacks, progress = calls
+    begins, ends = callbacks.wants("on_train_batch_begin"), callbacks.wants("on_train_batch_end")
     order = _random.streams.generator("shuffling").permutation(len(data)) if shuffle else None
-    for i, batch in enumerate(batches(data, batch_size, order, steps)):
-        callbacks.on_train_batch_begin(i)
-        assert batch.y is not None
-        loss, output = plan.train_step(batch.x, batch.y, batch.weight, optimizer)
-        averages.add(loss, output, batch)
-        callbacks.on_train_batch_end(i, averages.logs)
-        if stopped():
-            break
-    optimizer.flush()
+    try:
+        for i, batch in enumerate(batches(data, batch_size, order, steps)):
+            if begins:
+                callbacks.on_train_batch_begin(i)
+            loss, output = plan.train_step(batch.x, batch.y, batch.weight, optimizer)
+            averages.add(loss, output, batch)
+            if progress is not None:
+                progress.update(i + 1, averages.logs)
+            if ends:
+                callbacks.on_train_batch_end(i, averages.logs())
+            if stopped():
+                break
+    finally:
+        optimizer.flush()  # an interrupted epoch leaves whole weights too
     return averages.logs()
 
 
@@ -104,27 +114,34 @@ def run_evaluation(
     *,
     batch_size: int,
     averages: Averages,
-    callbacks: Any,
+    calls: Calls,
     steps: int | None = None,
 ) -> Logs:
     """Loss and metrics with the weights as they stand."""
     averages.reset()
+    callbacks, progress = calls
+    begins, ends = callbacks.wants("on_test_batch_begin"), callbacks.wants("on_test_batch_end")
     penalty = plan.penalty()
     for i, batch in enumerate(batches(data, batch_size, None, steps)):
-        callbacks.on_test_batch_begin(i)
-        output, _, mask = plan.forward(batch.x)
-        assert batch.y is not None
-        loss, _ = plan.value(output, batch.y, masked_weight(mask, batch.weight, output))
+        if begins:
+            callbacks.on_test_batch_begin(i)
+        loss, output = plan.test_step(batch.x, batch.y, batch.weight)
         averages.add(loss + penalty, output, batch)
-        callbacks.on_test_batch_end(i, averages.logs)
+        if progress is not None:
+            progress.update(i + 1, averages.logs)
+        if ends:
+            callbacks.on_test_batch_end(i, averages.logs())
     return averages.logs()
 
 
-def run_prediction(plan: Plan, x: Array, *, batch_size: int, callbacks: Any, empty: Array) -> Array:
+def run_prediction(plan: Plan, x: Array, *, batch_size: int, calls: Calls, empty: Array) -> Array:
     """The model's output for every sample, in a fresh array."""
+    callbacks, progress = calls
     outputs = []
     for i, batch in enumerate(batches(Data(x), batch_size, None)):
         callbacks.on_predict_batch_begin(i)
         outputs.append(plan.predict(batch.x))
-        callbacks.on_predict_batch_end(i, dict)
+        if progress is not None:
+            progress.update(i + 1)
+        callbacks.on_predict_batch_end(i)
     return np.concatenate(outputs) if outputs else empty
