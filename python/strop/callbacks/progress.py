@@ -7,6 +7,7 @@ gets its widget; a log file gets the lines alone, without a carriage return.
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 import threading
 import time
@@ -124,16 +125,23 @@ class ProgressBar(Callback):
             self._next = self._clock() + INTERVAL
 
     def _draw(self, logs: LogsFunction | None) -> None:
+        # Asked at each drawing, since a window may change; a size of 0, as some report, becomes 80 x 24.
+        size = shutil.get_terminal_size()
         if self._bar is None:
             self._bar = _bar_class(self._in_notebook)(
                 total=self.params.get("steps"),
                 desc=self._title,
                 file=self._out,
+                nrows=size.lines,
+                ncols=None if self._in_notebook else size.columns - 1,
                 leave=False,
-                dynamic_ncols=True,
+                delay=1e-9,  # the first drawing is the one below, with the values
                 unit="step",
                 bar_format="{desc} {n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining}{postfix}",
             )
+            self._bar.start_t -= self._clock() - self._start
+        if not self._in_notebook:
+            self._bar.ncols = size.columns - 1
         self._bar.n = self._step
         self._bar.set_postfix_str(format_logs(logs()) if logs is not None else "", refresh=False)
         self._bar.refresh()

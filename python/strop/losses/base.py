@@ -220,7 +220,9 @@ class Loss(Configurable):
 
     def _finish(self, grad: Array, y_pred: Array) -> Array:
         """The gradient in the shape and type of the predictions as given."""
-        return np.ascontiguousarray(grad, dtype=np.asarray(y_pred).dtype).reshape(np.shape(y_pred))
+        if grad.shape == y_pred.shape and grad.dtype == y_pred.dtype and grad.flags.c_contiguous:
+            return grad
+        return np.ascontiguousarray(grad, dtype=y_pred.dtype).reshape(y_pred.shape)
 
     def _by_kernel(
         self,

@@ -67,7 +67,7 @@ class SparseCategoricalCrossentropy(CrossEntropy):
         pred = np.asarray(self._last(y_pred))
         if (
             isinstance(y_true, np.ndarray)
-            and y_true.dtype in (np.int32, np.int64)
+            and y_true.dtype.char in "ilq"
             and y_true.shape == pred.shape[:-1]
             and pred.ndim > 1
             and pred.dtype.kind == "f"
