@@ -163,8 +163,12 @@ void multiply(Product<T> p) {
                                    p.k,
                                    p.activation});
   }
-  const bool b_beyond_l2 = p.k * p.n * Index{sizeof(T)} > (Index{512} << 10);
-  if (p.m <= kFewRows && p.b.col == 1 && b_beyond_l2) return by_rows_of_a(p);
+  // For one or two rows beyond L2, for more where B comes from memory.
+  const Index size_of_b = p.k * p.n * Index{sizeof(T)};
+  const Index worth = p.m <= 2 ? Index{512} << 10 : Index{10} << 20;
+  if (p.m <= kFewRows && p.b.col == 1 && size_of_b > worth) {
+    return by_rows_of_a(p);
+  }
   by_tiles(p);
 }
 
