@@ -60,13 +60,15 @@ STROP_HD Range part(Index whole, Index unit, Index parts, Index index) {
   return {least(begin, whole), least(end, whole)};
 }
 
-// About what a product takes on one thread: 100 GFLOP/s of float32, 20 GB/s.
+// About what a product takes on one thread: 100 GFLOP/s of float32; 60 GB/s
+// from L2, 20 GB/s from memory.
 template <typename T>
 STROP_HD Index nanoseconds(const Product<T>& p) {
+  constexpr Index kL2 = Index{1} << 20;
   const Index arithmetic = 2 * p.m * p.n * p.k * Index{sizeof(T)} / 400;
-  const Index memory =
-      (p.m * p.k + p.k * p.n + p.m * p.n) * Index{sizeof(T)} / 20;
-  return most(arithmetic, memory);
+  const Index bytes =
+      (p.m * p.k + p.k * p.n + p.m * p.n) * Index{sizeof(T)};
+  return most(arithmetic, bytes <= kL2 ? bytes / 60 : (bytes - kL2) / 20);
 }
 
 // Several parts per thread, so that one that comes late takes fewer, but each
@@ -165,7 +167,7 @@ void multiply(Product<T> p) {
   }
   // For one or two rows beyond L2, for more where B comes from memory.
   const Index size_of_b = p.k * p.n * Index{sizeof(T)};
-  const Index worth = p.m <= 2 ? Index{512} << 10 : Index{10} << 20;
+  const Index worth = p.m <= 2 ? Index{2} << 20 : Index{10} << 20;
   if (p.m <= kFewRows && p.b.col == 1 && size_of_b > worth) {
     return by_rows_of_a(p);
   }

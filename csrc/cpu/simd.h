@@ -206,6 +206,19 @@ constexpr bool kHasHalf = false;
 constexpr bool kFreeMasks = false;
 #endif
 
+// Keeps a loaded value in its register: GCC would rather load it again for each
+// use, and a load that crosses a cache line costs as much as a fmadd.
+template <typename Reg>
+STROP_HD void hold(Reg& x) {
+#if defined(__AVX512F__)
+  asm("" : "+v"(x));
+#elif defined(__x86_64__)
+  asm("" : "+x"(x));
+#elif defined(__aarch64__)
+  asm("" : "+w"(x));
+#endif
+}
+
 template <typename T>
 using Wide = typename Vectors<T>::Wide;
 template <typename T>
