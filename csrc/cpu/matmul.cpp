@@ -100,7 +100,11 @@ void by_columns_of_b(const Product<T>& p) {
 template <typename T>
 void by_rows_of_a(const Product<T>& p) {
   const Index time = nanoseconds(p);
-  const Index parts = parts_of(helpful_threads(time), time, 3000, p.n / 64 + 1);
+  const Index threads = helpful_threads(time);
+  // Runs shorter than a page would cost more than a late thread.
+  const Index parts =
+      least(parts_of(threads, time, 3000, p.n / 64 + 1),
+            most(threads, p.n * Index{sizeof(T)} / 8192));
   for_parts(parts, time, [=](Index index, int) {
     few_rows(p, part(p.n, 64, parts, index));
   });

@@ -175,11 +175,12 @@ void few_columns(const Product<T>& p, Range rows, const T* columns) {
 
 // ---- few rows --------------------------------------------------------------
 
-// B passes through once, eight rows at a time in runs of kRun columns, and the
+// B passes through once, eight rows at a time in runs of many columns, and the
 // unfinished sums wait in cache: the register tile would read 192 bytes here
 // and there, at distances that fall into the same lines of L1 and L2.
 constexpr Index kFewRows = 16;
 constexpr Index kGroup = 8;
+constexpr Index kLongestRun = 2048;
 
 // sum[i][j] += fmadds over kDepth rows of B, or from zero where `fresh`. A is
 // packed, kFewRows values per k.
@@ -228,10 +229,6 @@ STROP_HD void sweep(Index rows, const T* a, const T* b, Index b_row,
 #undef STROP_SWEEP
 }
 
-#ifndef RUN
-#define RUN 2048
-#endif
-
 template <typename T>
 void few_rows(const Product<T>& p, Range range) {
   constexpr Index kDepth = 8;
@@ -241,7 +238,7 @@ void few_rows(const Product<T>& p, Range range) {
   alignas(64) T sum[kSums];
   const Index groups = (p.m + kGroup - 1) / kGroup;
   const Index each = (p.m + groups - 1) / groups;
-  const Index run = least(RUN, kSums / p.m / 64 * 64);
+  const Index run = least(kLongestRun, kSums / p.m / 64 * 64);
   for (Index begin = 0; begin < p.k; begin += block) {
     const Index end = least(begin + block, p.k);
     for (Index k = begin; k < end; ++k) {
