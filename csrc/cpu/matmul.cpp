@@ -60,13 +60,14 @@ STROP_HD Range part(Index whole, Index unit, Index parts, Index index) {
   return {least(begin, whole), least(end, whole)};
 }
 
-// About what a product takes on one thread: 100 GFLOP/s of float32, 20 GB/s.
+// About what a product takes on one thread: 100 GFLOP/s of float32; 60 GB/s
+// from L2, 20 GB/s from memory.
 template <typename T>
 STROP_HD Index nanoseconds(const Product<T>& p) {
+  constexpr Index kL2 = Index{1} << 20;
   const Index arithmetic = 2 * p.m * p.n * p.k * Index{sizeof(T)} / 400;
-  const Index memory =
-      (p.m * p.k + p.k * p.n + p.m * p.n) * Index{sizeof(T)} / 20;
-  return most(arithmetic, memory);
+  const Index bytes = (p.m * p.k + p.k * p.n + p.m * p.n) * Index{sizeof(T)};
+  return most(arithmetic, bytes <= kL2 ? bytes / 60 : (bytes - kL2) / 20);
 }
 
 // Several parts per thread, so that one that comes late takes fewer, but each
@@ -98,7 +99,10 @@ void by_columns_of_b(const Product<T>& p) {
 template <typename T>
 void by_rows_of_a(const Product<T>& p) {
   const Index time = nanoseconds(p);
-  const Index parts = parts_of(helpful_threads(time), time, 3000, p.n / 64 + 1);
+  const Index threads = helpful_threads(time);
+  // Runs shorter than a page would cost more than a late thread.
+  const Index parts = least(parts_of(threads, time, 3000, p.n / 64 + 1),
+                            most(threads, p.n * Index{sizeof(T)} / 8192));
   for_parts(parts, time, [=](Index index, int) {
     few_rows(p, part(p.n, 64, parts, index));
   });
@@ -163,8 +167,12 @@ void multiply(Product<T> p) {
                                    p.k,
                                    p.activation});
   }
-  const bool b_beyond_l2 = p.k * p.n * Index{sizeof(T)} > (Index{512} << 10);
-  if (p.m <= kFewRows && p.b.col == 1 && b_beyond_l2) return by_rows_of_a(p);
+  // For one or two rows beyond L2, for more where B comes from memory.
+  const Index size_of_b = p.k * p.n * Index{sizeof(T)};
+  const Index worth = p.m <= 2 ? Index{2} << 20 : Index{10} << 20;
+  if (p.m <= kFewRows && p.b.col == 1 && size_of_b > worth) {
+    return by_rows_of_a(p);
+  }
   by_tiles(p);
 }
 
