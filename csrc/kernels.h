@@ -5,6 +5,7 @@
 
 #include "math/activation.h"
 #include "math/adam.h"
+#include "math/sgd.h"
 
 // The contract of every kernel, on one page. A kernel is a function of one
 // struct, `void name(const Args<T>&, Stream)` for T = float and double;
@@ -80,19 +81,144 @@ struct AdamStep {
   AdamCoefficients<T> coefficients;
 };
 
-#define STROP_ADAM_KERNELS(X) X(adam_step, AdamStep)
+// The same for the rows that have a gradient; the others stand still.
+template <typename T>
+struct AdamRows {
+  T* param;  // (V, D), as the moments
+  T* moment1;
+  T* moment2;
+  T* max_moment2;      // or null
+  const T* grad;       // (R, D)
+  Ids rows;            // (R), each once
+  Index width;         // D
+  std::int32_t* last;  // (V) or null: set to `step` for each row
+  std::int32_t step;
+  AdamCoefficients<T> coefficients;
+};
+
+#define STROP_ADAM_KERNELS(X) X(adam_step, AdamStep) X(adam_rows, AdamRows)
 
 // ---- deferred_adam ---------------------------------------------------------
 
-#define STROP_DEFERRED_ADAM_KERNELS(X)
+// What the steps since `base` did to a row that had no gradient: one entry per
+// step s = base, base + 1, ..., for rows that stand at s. math/deferred_adam.h
+// has the formula.
+struct AdamHistory {
+  const double* steps;  // (steps, 4): step_size, inv_root_c2, eps, decay of s
+  const double* coefficients;  // (steps, degree + 1): C_i of the gap from s
+  const double* centre;        // (steps): e*, the centre of the expansion
+  const double* log_decay;     // (steps): sum of log(1 - decay) up to s
+  const double* power1;        // (window + 1): beta1^k
+  const double* power2;        // (window + 1): beta2^k
+  double beta1, beta2;
+  std::int32_t base;
+  std::int32_t window;  // K: steps after which a moment moves nothing
+  int degree;           // P
+  bool decays;
+};
+
+// Brings rows from the step they stand at to `step`, as dense steps with zero
+// gradients would have done. `gathered` then gets a copy of the parameters.
+template <typename T>
+struct DeferredAdamCatchUp {
+  T* param;  // (V, D), as the moments
+  T* moment1;
+  T* moment2;
+  const T* max_moment2;  // or null
+  std::int32_t* last;    // (V): the step that each row holds
+  Ids rows;              // (R), each once; null data: all V = rows.size
+  T* gathered;           // (R, D), or null
+  Index width;           // D
+  std::int32_t step;
+  double replay_below;  // replay a row while one of its roots is below this
+  std::int32_t replay_before;  // and it stands at an earlier step than this
+  AdamHistory history;
+};
+
+#define STROP_DEFERRED_ADAM_KERNELS(X) \
+  X(deferred_adam_catch_up, DeferredAdamCatchUp)
+
+// Adds step n to the coefficients of the steps in its window.
+struct DeferredAdamAdvance {
+  double* coefficients;  // (steps, degree + 1)
+  const double* centre;  // (steps)
+  const double* power1;  // (window + 1): beta1^j
+  const double* shrink;  // (window + 1): 1 - beta2^(j/2), 0 for AMSGrad
+  double alpha;          // learning_rate c_n / (1 - beta1^n)
+  double decay;          // learning_rate * weight_decay of step n
+  double eps;            // e_n
+  Index place;           // learning_rate * weight_decay of step n
+  Index window;
+  int degree;
+};
 
 // ---- embedding -------------------------------------------------------------
 
-#define STROP_EMBEDDING_KERNELS(X)
+// out[i] = table[ids[i]].
+template <typename T>
+struct EmbeddingLookup {
+  const T* table;  // (V, D)
+  Ids ids;
+  T* out;             // (ids.size, D)
+  Index rows, width;  // V, D
+};
+
+#define STROP_EMBEDDING_KERNELS(X) X(embedding_lookup, EmbeddingLookup)
+
+// Where a row stands in the compact list of the call with this stamp.
+struct CompactRecord {
+  std::uint32_t stamp;
+  std::int32_t slot;
+};
+
+// The unique ids in order of first appearance, and for each id its place among
+// them. A record whose stamp is not this call's is out of date, so that nothing
+// is cleared between calls.
+struct CompactIds {
+  Ids ids;
+  CompactRecord* records;  // (V)
+  std::uint32_t stamp;
+  std::int64_t* unique;  // room for min(ids.size, V)
+  std::int32_t* slots;   // (ids.size)
+};
 
 // ---- embedding_bag ---------------------------------------------------------
 
-#define STROP_EMBEDDING_BAG_KERNELS(X)
+// The ids of N bags: `width` each, or from offsets[i] to offsets[i + 1].
+struct Bags {
+  Ids ids;
+  const std::int64_t* offsets;  // (N + 1), or null
+  Index width;
+  Index count;  // N
+  bool mean;    // else the sum
+  bool has_pad;
+  Index pad;  // neither read nor counted
+};
+
+// out[i] = mean or sum of the rows of bag i, in four sums by place modulo 4;
+// runs of one id at the ends of a bag enter as count * row. An empty bag is 0.
+template <typename T>
+struct EmbeddingBag {
+  const T* table;  // (V, D)
+  Bags bags;
+  T* out;             // (N, D)
+  Index rows, width;  // V, D
+};
+
+// The gradient by the table of the same: every id of bag i adds grad[i], or its
+// share of the mean, to its row, in the order of the ids. `out` is set to 0
+// first.
+template <typename T>
+struct EmbeddingBagScatter {
+  const T* grad;  // (N, D)
+  Bags bags;
+  T* out;             // (V, D)
+  Index rows, width;  // V, D
+};
+
+#define STROP_EMBEDDING_BAG_KERNELS(X) \
+  X(embedding_bag, EmbeddingBag)       \
+  X(embedding_bag_scatter, EmbeddingBagScatter)
 
 // ---- loss ------------------------------------------------------------------
 
@@ -184,7 +310,34 @@ struct ArgMax {
 
 // ---- sgd -------------------------------------------------------------------
 
-#define STROP_SGD_KERNELS(X)
+// One parameter tensor of a step. `velocity` is null without momentum.
+template <typename T>
+struct SgdTensor {
+  T* param;
+  T* velocity;
+  const T* grad;
+  Index size;
+};
+
+template <typename T>
+struct SgdStep {
+  const SgdTensor<T>* tensors;
+  Index count;
+  SgdCoefficients<T> coefficients;
+};
+
+// The same for the rows that have a gradient; the others stand still.
+template <typename T>
+struct SgdRows {
+  T* param;       // (V, D), as the velocity
+  T* velocity;    // or null
+  const T* grad;  // (R, D)
+  Ids rows;       // (R), each once
+  Index width;    // D
+  SgdCoefficients<T> coefficients;
+};
+
+#define STROP_SGD_KERNELS(X) X(sgd_step, SgdStep) X(sgd_rows, SgdRows)
 
 // ---- softmax ---------------------------------------------------------------
 
@@ -254,7 +407,9 @@ struct SoftmaxCrossEntropy {
 
 namespace cpu {
 STROP_KERNELS(STROP_DECLARE)
-}
+Index compact_ids(const CompactIds&);  // returns the number of unique ids
+void deferred_adam_advance(const DeferredAdamAdvance&);
+}  // namespace cpu
 
 namespace cuda {
 STROP_KERNELS(STROP_DECLARE)

@@ -44,3 +44,9 @@ ACTIVATION_ROUNDINGS = 12
 
 #: A sum of terms in lanes and a tree: the depth of the tree, with room.
 SUM_ROUNDINGS = 24
+
+
+#: A bag of n ids: four chains of n / 4 additions, a product for each run, a division.
+def bag_roundings(ids: int) -> float:
+    """Roundings of one sum over a bag of `ids` ids."""
+    return ids / 4 + 8

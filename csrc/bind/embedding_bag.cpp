@@ -1,7 +1,125 @@
 #include "bind/array.h"
+#include "bind/backend.h"
 
 namespace strop::bind {
+namespace {
 
-void bind_embedding_bag(py::module_&) {}
+// Bags with their own copy of the offsets, in int64.
+struct OwnedBags {
+  Bags bags{};
+  std::vector<std::int64_t> offsets;
+};
+
+std::vector<std::int64_t> read_offsets(const char* op, const Array& ids,
+                                       py::handle object) {
+  const Array a = borrow(op, "offsets", object);
+  require_ids(op, a);
+  require_ndim(op, a, 1);
+  require_ndim(op, ids, 1);
+  const Ids values = ids_of(a);
+  std::vector<std::int64_t> offsets(values.size);
+  for (Index i = 0; i < values.size; ++i) offsets[i] = id_at(values, i);
+  const Index length = ids.size();
+  bool good =
+      !offsets.empty() && offsets.front() == 0 && offsets.back() == length;
+  for (std::size_t i = 1; good && i < offsets.size(); ++i) {
+    good = offsets[i - 1] <= offsets[i];
+  }
+  if (!good) {
+    raise_value(op, "offsets must rise from 0 to the number of ids (" +
+                        std::to_string(length) + ")");
+  }
+  return offsets;
+}
+
+OwnedBags read_bags(const char* op, const Array& ids, py::handle offsets,
+                    const std::string& mode, py::handle pad_id, Index rows) {
+  require_ids(op, ids);
+  if (mode != "mean" && mode != "sum") {
+    raise_value(op, "mode must be 'mean' or 'sum'; got '" + mode + "'");
+  }
+  OwnedBags owned;
+  Bags& bags = owned.bags;
+  bags.ids = ids_of(ids);
+  bags.mean = mode == "mean";
+  bags.has_pad = !pad_id.is_none();
+  bags.pad = bags.has_pad ? pad_id.cast<Index>() : 0;
+  if (offsets.is_none()) {
+    require_ndim(op, ids, 2);
+    bags.count = ids.shape[0];
+    bags.width = ids.shape[1];
+  } else {
+    owned.offsets = read_offsets(op, ids, offsets);
+    bags.offsets = owned.offsets.data();
+    bags.count = Index(owned.offsets.size()) - 1;
+  }
+  require_ids_in(op, ids, rows);
+  return owned;
+}
+
+py::object embedding_bag(py::handle table_object, py::handle ids_object,
+                         py::handle offsets, const std::string& mode,
+                         py::handle pad_id, py::handle out_object) {
+  constexpr const char* op = "embedding_bag";
+  const Array table = borrow(op, "table", table_object);
+  const Array ids = borrow(op, "ids", ids_object);
+  require_float(op, table);
+  require_ndim(op, table, 2);
+  const Index rows = table.shape[0];
+  const Index width = table.shape[1];
+  const OwnedBags owned = read_bags(op, ids, offsets, mode, pad_id, rows);
+  py::object result = output(op, out_object, table, {owned.bags.count, width});
+  const Array out = borrow(op, "out", result);
+  require_disjoint(op, out, table);
+  require_disjoint(op, out, ids);
+  visit_float(table, [&](auto zero) {
+    using T = decltype(zero);
+    const EmbeddingBag<T> args{data<const T>(table), owned.bags, data<T>(out),
+                               rows, width};
+    py::gil_scoped_release unlocked;
+    backend::embedding_bag(args, Stream{});
+  });
+  return result;
+}
+
+py::object embedding_bag_scatter(py::handle grad_object, py::handle ids_object,
+                                 Index num_rows, py::handle offsets,
+                                 const std::string& mode, py::handle pad_id,
+                                 py::handle out_object) {
+  constexpr const char* op = "embedding_bag_scatter";
+  const Array grad = borrow(op, "grad", grad_object);
+  const Array ids = borrow(op, "ids", ids_object);
+  require_float(op, grad);
+  require_ndim(op, grad, 2);
+  const OwnedBags owned = read_bags(op, ids, offsets, mode, pad_id, num_rows);
+  const Index width = grad.shape[1];
+  require_shape(op, grad, {owned.bags.count, width});
+  py::object result = output(op, out_object, grad, {num_rows, width});
+  const Array out = borrow(op, "out", result);
+  require_disjoint(op, out, grad);
+  require_disjoint(op, out, ids);
+  visit_float(grad, [&](auto zero) {
+    using T = decltype(zero);
+    const EmbeddingBagScatter<T> args{data<const T>(grad), owned.bags,
+                                      data<T>(out), num_rows, width};
+    py::gil_scoped_release unlocked;
+    backend::embedding_bag_scatter(args, Stream{});
+  });
+  return result;
+}
+
+}  // namespace
+
+void bind_embedding_bag(py::module_& m) {
+  m.def("embedding_bag", &embedding_bag, "Means or sums of table rows.",
+        py::arg("table"), py::arg("ids"), py::arg("offsets") = py::none(),
+        py::arg("mode") = "mean", py::arg("pad_id") = py::none(),
+        py::arg("out") = py::none());
+  m.def("embedding_bag_scatter", &embedding_bag_scatter,
+        "The gradient by the table of embedding_bag, dense.", py::arg("grad"),
+        py::arg("ids"), py::arg("num_rows"), py::arg("offsets") = py::none(),
+        py::arg("mode") = "mean", py::arg("pad_id") = py::none(),
+        py::arg("out") = py::none());
+}
 
 }  // namespace strop::bind

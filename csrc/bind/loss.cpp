@@ -21,8 +21,9 @@ struct Extents {
 
 Extents extents_of(const Array& a) {
   if (a.ndim < 2) return {a.size(), 1};
-  const Index width = a.shape[a.ndim - 1];
-  return {width == 0 ? 0 : a.size() / width, width};
+  Index rows = 1;
+  for (int i = 0; i + 1 < a.ndim; ++i) rows *= a.shape[i];
+  return {rows, a.shape[a.ndim - 1]};
 }
 
 void check_weight(const char* op, const Array& weight, const Array& pred,

@@ -66,8 +66,7 @@ template <typename T>
 STROP_HD Index nanoseconds(const Product<T>& p) {
   constexpr Index kL2 = Index{1} << 20;
   const Index arithmetic = 2 * p.m * p.n * p.k * Index{sizeof(T)} / 400;
-  const Index bytes =
-      (p.m * p.k + p.k * p.n + p.m * p.n) * Index{sizeof(T)};
+  const Index bytes = (p.m * p.k + p.k * p.n + p.m * p.n) * Index{sizeof(T)};
   return most(arithmetic, bytes <= kL2 ? bytes / 60 : (bytes - kL2) / 20);
 }
 
@@ -102,9 +101,8 @@ void by_rows_of_a(const Product<T>& p) {
   const Index time = nanoseconds(p);
   const Index threads = helpful_threads(time);
   // Runs shorter than a page would cost more than a late thread.
-  const Index parts =
-      least(parts_of(threads, time, 3000, p.n / 64 + 1),
-            most(threads, p.n * Index{sizeof(T)} / 8192));
+  const Index parts = least(parts_of(threads, time, 3000, p.n / 64 + 1),
+                            most(threads, p.n * Index{sizeof(T)} / 8192));
   for_parts(parts, time, [=](Index index, int) {
     few_rows(p, part(p.n, 64, parts, index));
   });
@@ -172,8 +170,8 @@ void by_tiles(const Product<T>& p) {
   if (parts == 1) return blocks(p, plan, all_rows, all_columns, memory);
   for_parts(parts, time, [=](Index index, int slot) {
     const Range share = part(longer, unit, parts, index);
-    blocks(p, plan, cut_rows ? share : all_rows,
-           cut_rows ? all_columns : share, memory + slot * each);
+    blocks(p, plan, cut_rows ? share : all_rows, cut_rows ? all_columns : share,
+           memory + slot * each);
   });
 }
 

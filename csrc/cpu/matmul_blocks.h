@@ -155,11 +155,11 @@ constexpr int kWideVectors =
 
 template <typename T, int kM>
 STROP_HD void wide_tile(int vectors, const Tile<T>& t) {
-#define STROP_WIDE(n)                                             \
-  case n:                                                         \
-    if constexpr (n <= kWideVectors<kM>) {                        \
-      return tile<T, kM, n, false, true, true>(t);                \
-    }                                                             \
+#define STROP_WIDE(n)                              \
+  case n:                                          \
+    if constexpr (n <= kWideVectors<kM>) {         \
+      return tile<T, kM, n, false, true, true>(t); \
+    }                                              \
     break;
   switch (vectors) {
     STROP_WIDE(1)

@@ -40,8 +40,8 @@ STROP_HD typename Narrow<T>::Reg folded(const typename Wide<T>::Reg* parts) {
 }
 
 // The dot products of kRows rows of A with kColumns columns of B, which lie at
-// b + j * b_stride and are zero from K to the next multiple of the lanes; out is
-// contiguous.
+// b + j * b_stride and are zero from K to the next multiple of the lanes; out
+// is contiguous.
 template <typename T, int kRows, int kColumns>
 STROP_HD void dots(const T* a, Index a_stride, const T* b, Index b_stride,
                    Index depth, T* c) {

@@ -96,7 +96,8 @@ bool work_once(int slot) {
 }
 
 void* worker(void* slot_pointer) {
-  const int slot = static_cast<int>(reinterpret_cast<std::intptr_t>(slot_pointer));
+  const int slot =
+      static_cast<int>(reinterpret_cast<std::intptr_t>(slot_pointer));
   workers[slot].thread = static_cast<int>(syscall(SYS_gettid));
   for (;;) {
     Index idle_since = now();

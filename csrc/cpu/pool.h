@@ -27,8 +27,9 @@ int helpful_threads(Index nanoseconds);
 // run_parts for a lambda; always inlined, so that no instruction set leaves a
 // weak symbol.
 template <typename Body>
-static inline __attribute__((always_inline)) void for_parts(
-    Index parts, Index nanoseconds, const Body& body) {
+static inline __attribute__((always_inline)) void for_parts(Index parts,
+                                                            Index nanoseconds,
+                                                            const Body& body) {
   run_parts(
       parts, nanoseconds,
       [](const void* context, Index part, int slot) {

@@ -25,8 +25,10 @@ struct F32x4 {
   STROP_HD Reg relu(Reg x) { return _mm_max_ps(zero(), x); }
   STROP_HD Reg fold(Reg x) { return x; }
   STROP_HD Reg sums(const Reg* x) {
-    const Reg one = add(_mm_unpacklo_ps(x[0], x[1]), _mm_unpackhi_ps(x[0], x[1]));
-    const Reg two = add(_mm_unpacklo_ps(x[2], x[3]), _mm_unpackhi_ps(x[2], x[3]));
+    const Reg one =
+        add(_mm_unpacklo_ps(x[0], x[1]), _mm_unpackhi_ps(x[0], x[1]));
+    const Reg two =
+        add(_mm_unpacklo_ps(x[2], x[3]), _mm_unpackhi_ps(x[2], x[3]));
     return add(_mm_movelh_ps(one, two), _mm_movehl_ps(two, one));
   }
 #if defined(__FMA__)

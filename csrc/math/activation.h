@@ -45,7 +45,8 @@ STROP_HD T activate(T x, const ActivationSettings<T>& s) {
     case Activation::kLinear:
       return x;
     case Activation::kRelu: {
-      const T y = x >= s.third ? x : s.first * (x - s.third);
+      // + 0 turns the -0 that a slope of 0 gives into 0.
+      const T y = x >= s.third ? x : s.first * (x - s.third) + T(0);
       return y > s.second ? s.second : y;
     }
     case Activation::kSigmoid:

@@ -37,7 +37,7 @@ def activation(x: NDArray[Any], *, name: str, **settings: float) -> Float64:
 
 
 def _relu(x: Any, negative_slope: float = 0.0, max_value: float = math.inf, threshold: float = 0.0) -> Any:
-    return np.minimum(np.where(x < threshold, negative_slope * (x - threshold), x), max_value)
+    return np.minimum(np.where(x < threshold, negative_slope * (x - threshold) + 0.0, x), max_value)
 
 
 def _gelu_tanh(x: Any) -> Any:

@@ -1,0 +1,102 @@
+"""Losses, as classes that reduce to one number with its gradient and as functions per sample."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._names import from_config, resolve, snake_case
+from .base import FunctionLoss, Loss
+from .crossentropy import BinaryCrossentropy, CategoricalCrossentropy
+from .functions import (
+    binary_crossentropy,
+    categorical_crossentropy,
+    mean_absolute_error,
+    mean_squared_error,
+    sparse_categorical_crossentropy,
+)
+from .regression import MeanAbsoluteError, MeanSquaredError
+from .sparse import Crossentropy, SparseCategoricalCrossentropy
+
+__all__ = [
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "Crossentropy",
+    "FunctionLoss",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "SparseCategoricalCrossentropy",
+    "binary_crossentropy",
+    "categorical_crossentropy",
+    "get",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "names",
+    "registry",
+    "sparse_categorical_crossentropy",
+]
+
+_CLASSES: tuple[type[Any], ...] = (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    Crossentropy,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    SparseCategoricalCrossentropy,
+)
+
+#: The losses by class name.
+registry: dict[str, type[Any]] = {cls.__name__: cls for cls in _CLASSES}
+
+#: Every string that stands for a loss.
+names: dict[str, type[Any]] = {
+    **registry,
+    **{snake_case(name): cls for name, cls in registry.items()},
+    "bce": BinaryCrossentropy,
+    "ce": Crossentropy,
+    "mae": MeanAbsoluteError,
+    "mse": MeanSquaredError,
+}
+
+_FUNCTIONS: dict[Any, type[Any]] = {
+    binary_crossentropy: BinaryCrossentropy,
+    categorical_crossentropy: CategoricalCrossentropy,
+    mean_absolute_error: MeanAbsoluteError,
+    mean_squared_error: MeanSquaredError,
+    sparse_categorical_crossentropy: SparseCategoricalCrossentropy,
+}
+
+
+def get(identifier: object, op: str = "losses.get") -> Loss | None:
+    """The loss for a name, a config, an object or a function; None for None.
+
+    Args:
+        identifier: a name, as `"binary_crossentropy"`, `"mse"`, `"ce"`; a `Loss` or its class; a function of
+            this module or of the user's; a config with its class name; or None.
+        op: the function that messages begin with.
+
+    Raises:
+        ValueError: the name is unknown.
+        TypeError: the identifier is of another kind.
+
+    Example:
+        >>> get("mse").name
+        'mean_squared_error'
+    """
+    what = "loss must be a known name, a Loss or a callable"
+    if identifier is None or isinstance(identifier, Loss):
+        return identifier
+    if isinstance(identifier, str):
+        made: Loss = resolve(names, identifier, op, what)()
+        return made
+    if isinstance(identifier, dict):
+        from_file: Loss = from_config(registry, identifier, op, what)
+        return from_file
+    if isinstance(identifier, type):
+        if issubclass(identifier, Loss):
+            return identifier()
+    elif callable(identifier):
+        cls: Any = next((cls for function, cls in _FUNCTIONS.items() if function is identifier), None)
+        loss: Loss = FunctionLoss(identifier) if cls is None else cls()
+        return loss
+    raise TypeError(f"{op}: {what}; got {getattr(identifier, '__name__', type(identifier).__name__)}")
