@@ -1,2 +1,0 @@
-#pragma once
-extern "C" __attribute__((visibility("default"))) long mm_knob[8];
