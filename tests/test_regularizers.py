@@ -96,7 +96,11 @@ WHAT = "regularizer must be a known name, a Regularizer or a callable with gradi
         (lambda: L2(-1), ValueError, "L2: l2 must be a finite number of at least 0; got -1.0"),
         (lambda: L1("a"), TypeError, "L1: l1 must be a number of at least 0; got str"),
         (lambda: L1L2(l2=np.inf), ValueError, "L1L2: l2 must be a finite number of at least 0; got inf"),
-        (lambda: regularizers.get("l1l3", "Dense"), ValueError, f"Dense: {WHAT}; got 'l1l3'; did you mean 'l1l2'"),
+        (
+            lambda: regularizers.get("l1l3", "Dense"),
+            ValueError,
+            f"Dense: {WHAT}; got 'l1l3'; did you mean 'l1l2'",
+        ),
         (lambda: regularizers.get(abs), TypeError, f"regularizers.get: {WHAT}; got abs"),
         (
             lambda: OrthogonalRegularizer(mode="row"),
