@@ -227,7 +227,7 @@ def test_the_direction_goes_by_the_name(monitor, higher):
     "callback", [EarlyStopping(), ReduceLROnPlateau(), ModelCheckpoint("a", save_best_only=True)]
 )
 def test_a_monitor_that_cannot_come_warns_once_at_the_start(callback):
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="^fit: monitor of") as caught:
         fit(callback, losses(1, 2, 3, name="loss"))
     name = type(callback).__name__
     assert [str(w.message) for w in caught] == [
@@ -238,7 +238,7 @@ def test_a_monitor_that_cannot_come_warns_once_at_the_start(callback):
 
 
 def test_a_misspelt_monitor_names_the_nearest():
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="^fit: monitor of") as caught:
         fit(EarlyStopping("val_acuracy"), [{"loss": 1.0, "val_accuracy": 0.5}])
     assert str(caught[0].message) == (
         "fit: monitor of EarlyStopping must be a value of this fit (loss, val_accuracy); "
@@ -342,17 +342,53 @@ def test_csv_appends_to_the_columns_that_are_there(tmp_path):
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda: EarlyStopping(mode="lowest"), ValueError, "EarlyStopping: mode must be 'auto', 'min' or 'max'; got 'lowest'"),
-        (lambda: EarlyStopping(patience=-1), ValueError, "EarlyStopping: patience must be 0 or more, or None; got -1"),
-        (lambda: ReduceLROnPlateau(factor=1.0), ValueError, "ReduceLROnPlateau: factor must lie in [0, 1); got 1.0"),
-        (lambda: ModelCheckpoint("a", save_freq=0), ValueError, "ModelCheckpoint: save_freq must be 'epoch' or a number of batches; got 0"),
-        (lambda: CSVLogger("a", separator=", "), ValueError, "CSVLogger: separator must be one character; got ', '"),
-        (lambda: LearningRateScheduler(0.1), TypeError, "LearningRateScheduler: schedule must be callable; got float"),
-        (lambda: fit(LearningRateScheduler(lambda e: "a"), losses(1)), TypeError, "LearningRateScheduler: schedule must give a number; got str"),
-        (lambda: fit(LearningRateScheduler(lambda e: math.nan), losses(1)), ValueError, "LearningRateScheduler: schedule must give 0 or more; got nan"),
-        (lambda: fit(ModelCheckpoint("{val_los}"), losses(1)), ValueError, "ModelCheckpoint: filepath must name values of this fit (epoch, val_loss); got '{val_los}'"),
+        (
+            lambda: EarlyStopping(mode="lowest"),
+            ValueError,
+            "EarlyStopping: mode must be 'auto', 'min' or 'max'; got 'lowest'",
+        ),
+        (
+            lambda: EarlyStopping(patience=-1),
+            ValueError,
+            "EarlyStopping: patience must be 0 or more, or None; got -1",
+        ),
+        (
+            lambda: ReduceLROnPlateau(factor=1.0),
+            ValueError,
+            "ReduceLROnPlateau: factor must lie in [0, 1); got 1.0",
+        ),
+        (
+            lambda: ModelCheckpoint("a", save_freq=0),
+            ValueError,
+            "ModelCheckpoint: save_freq must be 'epoch' or a number of batches; got 0",
+        ),
+        (
+            lambda: CSVLogger("a", separator=", "),
+            ValueError,
+            "CSVLogger: separator must be one character; got ', '",
+        ),
+        (
+            lambda: LearningRateScheduler(0.1),
+            TypeError,
+            "LearningRateScheduler: schedule must be callable; got float",
+        ),
+        (
+            lambda: fit(LearningRateScheduler(lambda e: "a"), losses(1)),
+            TypeError,
+            "LearningRateScheduler: schedule must give a number; got str",
+        ),
+        (
+            lambda: fit(LearningRateScheduler(lambda e: math.nan), losses(1)),
+            ValueError,
+            "LearningRateScheduler: schedule must give 0 or more; got nan",
+        ),
+        (
+            lambda: fit(ModelCheckpoint("{val_los}"), losses(1)),
+            ValueError,
+            "ModelCheckpoint: filepath must name values of this fit (epoch, val_loss); got '{val_los}'",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_settings_are_refused(call, error, text):
     with pytest.raises(error) as caught:
         call()

@@ -234,26 +234,131 @@ SPARSE, CATEGORICAL = SparseCategoricalCrossentropy(), CategoricalCrossentropy()
 @pytest.mark.parametrize(
     ("loss", "y", "shape", "error", "text"),
     [
-        (BinaryCrossentropy(), [2.0, 0], (None, 1), ValueError, "fit: y must lie in [0, 1] for binary_crossentropy; got 2.0 at sample 0"),
-        (BinaryCrossentropy(), [0, 1, -1], (None, 1), ValueError, "fit: y must lie in [0, 1] for binary_crossentropy; got -1 at sample 2"),
-        (BinaryCrossentropy(), [0, np.nan], (None, 1), ValueError, "fit: y must lie in [0, 1] for binary_crossentropy; got nan at sample 1"),
-        (BinaryCrossentropy(), [0, 1], (None, 2), ValueError, "fit: y must have the shape of the model's output (2, 2); got (2,); use sparse_categorical_crossentropy for class ids"),
-        (SPARSE, [0, 1, 2, 0, 1, 3], (None, 3), ValueError, "fit: y must lie in [0, 3) for 3 classes; got 3 at sample 5"),
-        (SPARSE, [0, -1], (None, 3), ValueError, "fit: y must lie in [0, 3) for 3 classes; got -1 at sample 1"),
-        (SPARSE, [0, np.nan], (None, 3), ValueError, "fit: y must lie in [0, 3) for 3 classes; got nan at sample 1"),
+        (
+            BinaryCrossentropy(),
+            [2.0, 0],
+            (None, 1),
+            ValueError,
+            "fit: y must lie in [0, 1] for binary_crossentropy; got 2.0 at sample 0",
+        ),
+        (
+            BinaryCrossentropy(),
+            [0, 1, -1],
+            (None, 1),
+            ValueError,
+            "fit: y must lie in [0, 1] for binary_crossentropy; got -1 at sample 2",
+        ),
+        (
+            BinaryCrossentropy(),
+            [0, np.nan],
+            (None, 1),
+            ValueError,
+            "fit: y must lie in [0, 1] for binary_crossentropy; got nan at sample 1",
+        ),
+        (
+            BinaryCrossentropy(),
+            [0, 1],
+            (None, 2),
+            ValueError,
+            "fit: y must have the shape of the model's output (2, 2); got (2,); "
+            "use sparse_categorical_crossentropy for class ids",
+        ),
+        (
+            SPARSE,
+            [0, 1, 2, 0, 1, 3],
+            (None, 3),
+            ValueError,
+            "fit: y must lie in [0, 3) for 3 classes; got 3 at sample 5",
+        ),
+        (
+            SPARSE,
+            [0, -1],
+            (None, 3),
+            ValueError,
+            "fit: y must lie in [0, 3) for 3 classes; got -1 at sample 1",
+        ),
+        (
+            SPARSE,
+            [0, np.nan],
+            (None, 3),
+            ValueError,
+            "fit: y must lie in [0, 3) for 3 classes; got nan at sample 1",
+        ),
         (SPARSE, [0, 1.5], (None, 3), ValueError, "fit: y must hold whole numbers; got 1.5 at sample 1"),
-        (SPARSE, np.eye(3), (None, 3), ValueError, "fit: y must hold one class id per sample, shape (3,); got shape (3, 3); use categorical_crossentropy for one-hot labels"),
-        (SPARSE, np.zeros((3, 2)), (None, 3), ValueError, "fit: y must hold one class id per sample, shape (3,); got shape (3, 2)"),
-        (CATEGORICAL, [0, 1], (None, 3), ValueError, "fit: y must be one-hot like the model's output (2, 3); got shape (2,); use sparse_categorical_crossentropy for class ids"),
-        (CATEGORICAL, [[0, 1, np.nan]], (None, 3), ValueError, "fit: y must be finite for categorical_crossentropy; got nan at sample 0"),
-        (CATEGORICAL, np.zeros((2, 4)), (None, 3), ValueError, "fit: y must have the shape of the model's output (2, 3); got (2, 4)"),
-        (MeanSquaredError(), [0, np.nan], (None, 1), ValueError, "fit: y must be finite for mean_squared_error; got nan at sample 1"),
-        (MeanAbsoluteError(), [0, -np.inf], (None, 1), ValueError, "fit: y must be finite for mean_absolute_error; got -inf at sample 1"),
-        (MeanSquaredError(), np.zeros((4, 1)), (None, 2), ValueError, "fit: y must have the shape of the model's output (4, 2); got (4, 1)"),
-        (MeanSquaredError(), ["a", "b"], (None, 1), TypeError, "fit: y must be an array of numbers; got a <U1 array of shape (2,)"),
-        (MeanSquaredError(), [1j], (None, 1), TypeError, "fit: y must be an array of numbers; got a complex128 array of shape (1,)"),
+        (
+            SPARSE,
+            np.eye(3),
+            (None, 3),
+            ValueError,
+            "fit: y must hold one class id per sample, shape (3,); got shape (3, 3); "
+            "use categorical_crossentropy for one-hot labels",
+        ),
+        (
+            SPARSE,
+            np.zeros((3, 2)),
+            (None, 3),
+            ValueError,
+            "fit: y must hold one class id per sample, shape (3,); got shape (3, 2)",
+        ),
+        (
+            CATEGORICAL,
+            [0, 1],
+            (None, 3),
+            ValueError,
+            "fit: y must be one-hot like the model's output (2, 3); got shape (2,); "
+            "use sparse_categorical_crossentropy for class ids",
+        ),
+        (
+            CATEGORICAL,
+            [[0, 1, np.nan]],
+            (None, 3),
+            ValueError,
+            "fit: y must be finite for categorical_crossentropy; got nan at sample 0",
+        ),
+        (
+            CATEGORICAL,
+            np.zeros((2, 4)),
+            (None, 3),
+            ValueError,
+            "fit: y must have the shape of the model's output (2, 3); got (2, 4)",
+        ),
+        (
+            MeanSquaredError(),
+            [0, np.nan],
+            (None, 1),
+            ValueError,
+            "fit: y must be finite for mean_squared_error; got nan at sample 1",
+        ),
+        (
+            MeanAbsoluteError(),
+            [0, -np.inf],
+            (None, 1),
+            ValueError,
+            "fit: y must be finite for mean_absolute_error; got -inf at sample 1",
+        ),
+        (
+            MeanSquaredError(),
+            np.zeros((4, 1)),
+            (None, 2),
+            ValueError,
+            "fit: y must have the shape of the model's output (4, 2); got (4, 1)",
+        ),
+        (
+            MeanSquaredError(),
+            ["a", "b"],
+            (None, 1),
+            TypeError,
+            "fit: y must be an array of numbers; got a <U1 array of shape (2,)",
+        ),
+        (
+            MeanSquaredError(),
+            [1j],
+            (None, 1),
+            TypeError,
+            "fit: y must be an array of numbers; got a complex128 array of shape (1,)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_targets_that_do_not_fit_are_refused(loss, y, shape, error, text):
     with pytest.raises(error) as caught:
         loss.check_targets(y, shape)
@@ -268,23 +373,85 @@ def test_ignored_labels_pass_the_check():
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda: MeanSquaredError()(np.zeros((4, 1)), np.zeros((4, 2))), ValueError, "MeanSquaredError: y_true must have the shape of y_pred (4, 2); got (4, 1)"),
-        (lambda: MeanSquaredError()(np.zeros(4), np.zeros((4, 4))), ValueError, "MeanSquaredError: y_true must have the shape of y_pred (4, 4); got (4,)"),
-        (lambda: MeanSquaredError()(np.zeros(4), np.zeros(4), np.ones(3)), ValueError, "MeanSquaredError: sample_weight must have shape (4,) or a leading part of it; got (3,)"),
-        (lambda: MeanSquaredError()(1.0, 2.0), ValueError, "MeanSquaredError: y_pred must have an axis; got a single number"),
-        (lambda: SPARSE([0, 3], np.ones((2, 3))), ValueError, "SparseCategoricalCrossentropy: y_true must lie in [0, 3) for 3 classes; got 3 at sample 1"),
-        (lambda: SPARSE(np.array([0, 3]), np.ones((2, 3))), ValueError, "SparseCategoricalCrossentropy: y_true must lie in [0, 3) for 3 classes; got 3 at sample 1"),
-        (lambda: SPARSE([0], np.ones(3)), ValueError, "SparseCategoricalCrossentropy: y_pred must have 2 or more axes; got shape (3,)"),
-        (lambda: SparseCategoricalCrossentropy(ignore_class=0.5), TypeError, "SparseCategoricalCrossentropy: ignore_class must be an int; got 0.5"),
-        (lambda: BinaryCrossentropy(label_smoothing=1.5), ValueError, "BinaryCrossentropy: label_smoothing must lie in [0, 1]; got 1.5"),
-        (lambda: MeanSquaredError(reduction="avg"), ValueError, "MeanSquaredError: reduction must be one of sum_over_batch_size, mean, sum, mean_with_sample_weight, none; got 'avg'"),
-        (lambda: MeanSquaredError(reduction=None).value_and_grad(np.zeros(2), np.zeros(2)), ValueError, "MeanSquaredError: reduction must give one number here; got 'none'"),
-        (lambda: MeanSquaredError().value_and_grad_from_logits(np.zeros(2), np.zeros(2)), NotImplementedError, "MeanSquaredError: logits must be those of a cross-entropy"),
-        (lambda: losses.get("binary_crossentropi", "compile"), ValueError, "compile: loss must be a known name, a Loss or a callable; got 'binary_crossentropi'; did you mean 'binary_crossentropy'"),
-        (lambda: losses.get(3), TypeError, "losses.get: loss must be a known name, a Loss or a callable; got int"),
-        (lambda: losses.get(dict), TypeError, "losses.get: loss must be a known name, a Loss or a callable; got dict"),
+        (
+            lambda: MeanSquaredError()(np.zeros((4, 1)), np.zeros((4, 2))),
+            ValueError,
+            "MeanSquaredError: y_true must have the shape of y_pred (4, 2); got (4, 1)",
+        ),
+        (
+            lambda: MeanSquaredError()(np.zeros(4), np.zeros((4, 4))),
+            ValueError,
+            "MeanSquaredError: y_true must have the shape of y_pred (4, 4); got (4,)",
+        ),
+        (
+            lambda: MeanSquaredError()(np.zeros(4), np.zeros(4), np.ones(3)),
+            ValueError,
+            "MeanSquaredError: sample_weight must have shape (4,) or a leading part of it; got (3,)",
+        ),
+        (
+            lambda: MeanSquaredError()(1.0, 2.0),
+            ValueError,
+            "MeanSquaredError: y_pred must have an axis; got a single number",
+        ),
+        (
+            lambda: SPARSE([0, 3], np.ones((2, 3))),
+            ValueError,
+            "SparseCategoricalCrossentropy: y_true must lie in [0, 3) for 3 classes; got 3 at sample 1",
+        ),
+        (
+            lambda: SPARSE(np.array([0, 3]), np.ones((2, 3))),
+            ValueError,
+            "SparseCategoricalCrossentropy: y_true must lie in [0, 3) for 3 classes; got 3 at sample 1",
+        ),
+        (
+            lambda: SPARSE([0], np.ones(3)),
+            ValueError,
+            "SparseCategoricalCrossentropy: y_pred must have 2 or more axes; got shape (3,)",
+        ),
+        (
+            lambda: SparseCategoricalCrossentropy(ignore_class=0.5),
+            TypeError,
+            "SparseCategoricalCrossentropy: ignore_class must be an int; got 0.5",
+        ),
+        (
+            lambda: BinaryCrossentropy(label_smoothing=1.5),
+            ValueError,
+            "BinaryCrossentropy: label_smoothing must lie in [0, 1]; got 1.5",
+        ),
+        (
+            lambda: MeanSquaredError(reduction="avg"),
+            ValueError,
+            "MeanSquaredError: reduction must be one of sum_over_batch_size, mean, sum, "
+            "mean_with_sample_weight, none; got 'avg'",
+        ),
+        (
+            lambda: MeanSquaredError(reduction=None).value_and_grad(np.zeros(2), np.zeros(2)),
+            ValueError,
+            "MeanSquaredError: reduction must give one number here; got 'none'",
+        ),
+        (
+            lambda: MeanSquaredError().value_and_grad_from_logits(np.zeros(2), np.zeros(2)),
+            NotImplementedError,
+            "MeanSquaredError: logits must be those of a cross-entropy",
+        ),
+        (
+            lambda: losses.get("binary_crossentropi", "compile"),
+            ValueError,
+            "compile: loss must be a known name, a Loss or a callable; got 'binary_crossentropi'; "
+            "did you mean 'binary_crossentropy'",
+        ),
+        (
+            lambda: losses.get(3),
+            TypeError,
+            "losses.get: loss must be a known name, a Loss or a callable; got int",
+        ),
+        (
+            lambda: losses.get(dict),
+            TypeError,
+            "losses.get: loss must be a known name, a Loss or a callable; got dict",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_arguments_are_refused(call, error, text):
     with pytest.raises(error) as caught:
         call()

@@ -164,7 +164,7 @@ def test_accuracy_is_chosen_by_shape_and_named_as_written(written, loss, output,
 
 
 def test_accuracy_beside_a_regression_loss_warns():
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="^compile: metrics holds") as caught:
         metrics.resolve("accuracy", losses.MeanSquaredError(), (None, 1), (None,))
     assert [str(w.message) for w in caught] == [
         "compile: metrics holds 'accuracy' beside the regression loss 'mean_squared_error'; "
@@ -194,25 +194,71 @@ def test_get_knows_names_losses_classes_and_functions():
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda: metrics.get("accurcy", "compile"), ValueError, "compile: metrics must be known names, Metrics or callables; got 'accurcy'; did you mean 'accuracy'"),
-        (lambda: metrics.get(3), TypeError, "metrics.get: metrics must be known names, Metrics or callables; got int"),
+        (
+            lambda: metrics.get("accurcy", "compile"),
+            ValueError,
+            "compile: metrics must be known names, Metrics or callables; got 'accurcy'; "
+            "did you mean 'accuracy'",
+        ),
+        (
+            lambda: metrics.get(3),
+            TypeError,
+            "metrics.get: metrics must be known names, Metrics or callables; got int",
+        ),
         (lambda: Precision(thresholds=1.5), ValueError, "Precision: thresholds must lie in [0, 1]; got 1.5"),
-        (lambda: Recall(thresholds=[0.5, -1]), ValueError, "Recall: thresholds[1] must lie in [0, 1]; got -1.0"),
-        (lambda: Recall(thresholds=[]), ValueError, "Recall: thresholds must hold a number; got an empty list"),
+        (
+            lambda: Recall(thresholds=[0.5, -1]),
+            ValueError,
+            "Recall: thresholds[1] must lie in [0, 1]; got -1.0",
+        ),
+        (
+            lambda: Recall(thresholds=[]),
+            ValueError,
+            "Recall: thresholds must hold a number; got an empty list",
+        ),
         (lambda: Precision(thresholds="a"), TypeError, "Precision: thresholds must be a number; got str"),
         (lambda: Precision(top_k=0), ValueError, "Precision: top_k must be 1 or more; got 0"),
         (lambda: Precision(class_id=-1), ValueError, "Precision: class_id must be 0 or more; got -1"),
         (lambda: Precision(top_k=1.0), TypeError, "Precision: top_k must be an int; got float"),
-        (lambda: Precision(top_k=4)(Y, P), ValueError, "precision: top_k must be at most the number of classes 3; got 4"),
-        (lambda: Precision(class_id=3)(Y, P), ValueError, "precision: class_id must lie in [0, 3) for 3 classes; got 3"),
-        (lambda: BinaryAccuracy(threshold=2), ValueError, "BinaryAccuracy: threshold must lie in [0, 1]; got 2.0"),
-        (lambda: BinaryAccuracy()(np.zeros((4, 1)), np.zeros((4, 2))), ValueError, "binary_accuracy: y_true must have the shape of y_pred (4, 2); got (4, 1)"),
-        (lambda: SparseCategoricalAccuracy()(Y, P), ValueError, "sparse_categorical_accuracy: y_true must hold one class id per sample, shape (2,); got shape (2, 3)"),
-        (lambda: Precision()(Y, P, [1, 2, 3]), ValueError, "precision: sample_weight must have shape (2, 3) or a leading part of it; got (3,)"),
-        (lambda: Mean()(["a"]), TypeError, "mean: values must be an array of numbers; got a <U1 array of shape (1,)"),
+        (
+            lambda: Precision(top_k=4)(Y, P),
+            ValueError,
+            "precision: top_k must be at most the number of classes 3; got 4",
+        ),
+        (
+            lambda: Precision(class_id=3)(Y, P),
+            ValueError,
+            "precision: class_id must lie in [0, 3) for 3 classes; got 3",
+        ),
+        (
+            lambda: BinaryAccuracy(threshold=2),
+            ValueError,
+            "BinaryAccuracy: threshold must lie in [0, 1]; got 2.0",
+        ),
+        (
+            lambda: BinaryAccuracy()(np.zeros((4, 1)), np.zeros((4, 2))),
+            ValueError,
+            "binary_accuracy: y_true must have the shape of y_pred (4, 2); got (4, 1)",
+        ),
+        (
+            lambda: SparseCategoricalAccuracy()(Y, P),
+            ValueError,
+            "sparse_categorical_accuracy: y_true must hold one class id per sample, shape (2,); "
+            "got shape (2, 3)",
+        ),
+        (
+            lambda: Precision()(Y, P, [1, 2, 3]),
+            ValueError,
+            "precision: sample_weight must have shape (2, 3) or a leading part of it; got (3,)",
+        ),
+        (
+            lambda: Mean()(["a"]),
+            TypeError,
+            "mean: values must be an array of numbers; got a <U1 array of shape (1,)",
+        ),
         (lambda: Metric(), NotImplementedError, "Metric: reset_state must be defined by the class"),
     ],
-)  # fmt: skip
+)
 def test_bad_arguments_are_refused(call, error, text):
     with pytest.raises(error) as caught:
         call()

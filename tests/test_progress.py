@@ -4,6 +4,7 @@ import io
 import re
 import sys
 import threading
+from itertools import pairwise
 
 import pytest
 
@@ -96,7 +97,7 @@ def test_a_fast_loop_is_drawn_ten_times_per_second_at_most(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     calls = run(Screen(), epochs=1, steps=1000, step_seconds=0.001)
     assert 8 <= len(calls) <= 10
-    assert all(late - early >= 0.0999 for early, late in zip(calls, calls[1:], strict=False))
+    assert all(late - early >= 0.0999 for early, late in pairwise(calls))
     assert run(Screen(), epochs=1, steps=9, step_seconds=0.01) == []
 
 
@@ -186,9 +187,18 @@ def test_a_notebook_draws_though_its_output_is_no_terminal(monkeypatch):
 
 @pytest.mark.parametrize(
     ("value", "want"),
-    [(0.0, "0.0000"), (1.5, "1.5000"), (0.001, "0.0010"), (0.00099, "9.90e-04"), (-2e-5, "-2.00e-05"),
-     (float("nan"), "nan"), (float("inf"), "inf"), (12345.678, "12345.6780"), ([0.5, 1], "[0.5000, 1.0000]")],
-)  # fmt: skip
+    [
+        (0.0, "0.0000"),
+        (1.5, "1.5000"),
+        (0.001, "0.0010"),
+        (0.00099, "9.90e-04"),
+        (-2e-5, "-2.00e-05"),
+        (float("nan"), "nan"),
+        (float("inf"), "inf"),
+        (12345.678, "12345.6780"),
+        ([0.5, 1], "[0.5000, 1.0000]"),
+    ],
+)
 def test_values_show_what_they_are(value, want):
     assert format_value(value) == want
     assert format_logs({"a": value, "b": 1}) == f"a: {want} - b: 1.0000"
@@ -196,7 +206,13 @@ def test_values_show_what_they_are(value, want):
 
 @pytest.mark.parametrize(
     ("seconds", "want"),
-    [(0.000136, "0.14 ms/step"), (0.0099, "9.90 ms/step"), (0.01, "10 ms/step"), (0.5, "500 ms/step"), (2, "2.0 s/step")],
-)  # fmt: skip
+    [
+        (0.000136, "0.14 ms/step"),
+        (0.0099, "9.90 ms/step"),
+        (0.01, "10 ms/step"),
+        (0.5, "500 ms/step"),
+        (2, "2.0 s/step"),
+    ],
+)
 def test_time_per_step_has_the_unit_that_suits(seconds, want):
     assert format_step(seconds) == want
