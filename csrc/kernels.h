@@ -5,6 +5,7 @@
 
 #include "math/activation.h"
 #include "math/adam.h"
+#include "math/sgd.h"
 
 // The contract of every kernel, on one page. A kernel is a function of one
 // struct, `void name(const Args<T>&, Stream)` for T = float and double;
@@ -80,11 +81,76 @@ struct AdamStep {
   AdamCoefficients<T> coefficients;
 };
 
-#define STROP_ADAM_KERNELS(X) X(adam_step, AdamStep)
+// The same for the rows that have a gradient; the others stand still.
+template <typename T>
+struct AdamRows {
+  T* param;  // (V, D), as the moments
+  T* moment1;
+  T* moment2;
+  T* max_moment2;      // or null
+  const T* grad;       // (R, D)
+  Ids rows;            // (R), each once
+  Index width;         // D
+  std::int32_t* last;  // (V) or null: set to `step` for each row
+  std::int32_t step;
+  AdamCoefficients<T> coefficients;
+};
+
+#define STROP_ADAM_KERNELS(X) X(adam_step, AdamStep) X(adam_rows, AdamRows)
 
 // ---- deferred_adam ---------------------------------------------------------
 
-#define STROP_DEFERRED_ADAM_KERNELS(X)
+// What the steps since `base` did to a row that had no gradient: one entry per
+// step s = base, base + 1, ..., for rows that stand at s. math/deferred_adam.h
+// has the formula.
+struct AdamHistory {
+  const double* steps;  // (steps, 4): step_size, inv_root_c2, eps, decay of s
+  const double* coefficients;  // (steps, degree + 1): C_i of the gap from s
+  const double* centre;        // (steps): e*, the centre of the expansion
+  const double* log_decay;     // (steps): sum of log(1 - decay) up to s
+  const double* power1;        // (window + 1): beta1^k
+  const double* power2;        // (window + 1): beta2^k
+  double beta1, beta2;
+  std::int32_t base;
+  std::int32_t window;  // K: steps after which a moment moves nothing
+  int degree;           // P
+  bool decays;
+};
+
+// Brings rows from the step they stand at to `step`, as dense steps with zero
+// gradients would have done. `gathered` then gets a copy of the parameters.
+template <typename T>
+struct DeferredAdamCatchUp {
+  T* param;  // (V, D), as the moments
+  T* moment1;
+  T* moment2;
+  const T* max_moment2;  // or null
+  std::int32_t* last;    // (V): the step that each row holds
+  Ids rows;              // (R), each once; null data: all V = rows.size
+  T* gathered;           // (R, D), or null
+  Index width;           // D
+  std::int32_t step;
+  double replay_below;  // replay a row while one of its roots is below this
+  std::int32_t replay_before;  // and it stands at an earlier step than this
+  AdamHistory history;
+};
+
+#define STROP_DEFERRED_ADAM_KERNELS(X) \
+  X(deferred_adam_catch_up, DeferredAdamCatchUp)
+
+// Adds step n to the coefficients of the steps in its window.
+struct DeferredAdamAdvance {
+  double* coefficients;  // (steps, degree + 1)
+  const double* centre;  // (steps)
+  const double* power1;  // (window + 1): beta1^j
+  const double* shrink;  // (window + 1): 1 - beta2^(j/2), 0 for AMSGrad
+  double alpha;          // learning_rate c_n / (1 - beta1^n)
+  double decay;          // learning_rate * weight_decay of step n
+  double eps;            // e_n
+  Index place;           // learning_rate * weight_decay of step n
+  Index window;
+  int degree;
+};
 
 // ---- embedding -------------------------------------------------------------
 
@@ -214,7 +280,8 @@ struct MatmulBackward {
   Activation activation;
 };
 
-#define STROP_MATMUL_KERNELS(X) X(matmul, Matmul) X(matmul_backward, MatmulBackward)
+#define STROP_MATMUL_KERNELS(X) \
+  X(matmul, Matmul) X(matmul_backward, MatmulBackward)
 
 // ---- reduction -------------------------------------------------------------
 
@@ -243,7 +310,34 @@ struct ArgMax {
 
 // ---- sgd -------------------------------------------------------------------
 
-#define STROP_SGD_KERNELS(X)
+// One parameter tensor of a step. `velocity` is null without momentum.
+template <typename T>
+struct SgdTensor {
+  T* param;
+  T* velocity;
+  const T* grad;
+  Index size;
+};
+
+template <typename T>
+struct SgdStep {
+  const SgdTensor<T>* tensors;
+  Index count;
+  SgdCoefficients<T> coefficients;
+};
+
+// The same for the rows that have a gradient; the others stand still.
+template <typename T>
+struct SgdRows {
+  T* param;       // (V, D), as the velocity
+  T* velocity;    // or null
+  const T* grad;  // (R, D)
+  Ids rows;       // (R), each once
+  Index width;    // D
+  SgdCoefficients<T> coefficients;
+};
+
+#define STROP_SGD_KERNELS(X) X(sgd_step, SgdStep) X(sgd_rows, SgdRows)
 
 // ---- softmax ---------------------------------------------------------------
 
@@ -314,6 +408,7 @@ struct SoftmaxCrossEntropy {
 namespace cpu {
 STROP_KERNELS(STROP_DECLARE)
 Index compact_ids(const CompactIds&);  // returns the number of unique ids
+void deferred_adam_advance(const DeferredAdamAdvance&);
 }  // namespace cpu
 
 namespace cuda {

@@ -1,32 +1,37 @@
 #include <cmath>
 
-#include "bind/array.h"
 #include "bind/backend.h"
+#include "bind/optimizer.h"
 
 namespace strop::bind {
 namespace {
-
-constexpr const char* kDoc = R"(
-Take one Adam step in place, on one tensor or on a list of tensors.
-
-Args:
-    param, grad, moment1, moment2, max_moment2: float32 or float64 arrays of
-        one shape, or equally long lists of them. All but grad are updated.
-    learning_rate, beta1, beta2, eps, weight_decay: see strop.ops.adam_step.
-    step: number of this step, the first is 1.
-    eps_mode: "hat" (Keras) or "torch".
-    bias_correction: False for the textbook formula without it.
-
-Raises:
-    TypeError: an array has another dtype than its parameter.
-    ValueError: shapes differ, an array is strided, read-only or overlaps.
-)";
 
 struct Settings {
   double learning_rate, beta1, beta2, eps, weight_decay;
   Index step;
   bool hat, bias_correction;
 };
+
+Settings settings(const char* op, double learning_rate, Index step,
+                  double beta1, double beta2, double eps,
+                  const std::string& eps_mode, double weight_decay,
+                  bool bias_correction) {
+  if (eps_mode != "hat" && eps_mode != "torch") {
+    raise_value(op,
+                "eps_mode must be 'hat' or 'torch'; got '" + eps_mode + "'");
+  }
+  if (step < 1) {
+    raise_value(op, "step must be 1 or more; got " + std::to_string(step));
+  }
+  for (const double beta : {beta1, beta2}) {
+    if (!(beta >= 0 && beta < 1)) {
+      raise_value(op, "beta1 and beta2 must lie in [0, 1); got " +
+                          std::string(py::str(py::float_(beta))));
+    }
+  }
+  return {learning_rate,     beta1,          beta2, eps, weight_decay, step,
+          eps_mode == "hat", bias_correction};
+}
 
 template <typename T>
 AdamCoefficients<T> coefficients(const Settings& s) {
@@ -41,48 +46,18 @@ AdamCoefficients<T> coefficients(const Settings& s) {
           T(s.learning_rate / c1),
           T(inv_root_c2),
           T(s.hat ? s.eps * inv_root_c2 : s.eps),
-          T(1 - s.learning_rate * s.weight_decay)};
-}
-
-struct Tensors {
-  std::vector<Array> param, grad, moment1, moment2, max_moment2;
-};
-
-void check(const char* op, const Tensors& t) {
-  const std::size_t count = t.param.size();
-  for (const auto* list : {&t.grad, &t.moment1, &t.moment2}) {
-    if (list->size() != count) {
-      raise_value(op, std::string(list->empty() ? "state" : (*list)[0].name) +
-                          " must have as many arrays as param (" +
-                          std::to_string(count) + "); got " +
-                          std::to_string(list->size()));
-    }
-  }
-  for (std::size_t i = 0; i < count; ++i) {
-    const Array& p = t.param[i];
-    require_float(op, p);
-    require_writable(op, p);
-    for (const auto* list : {&t.grad, &t.moment1, &t.moment2, &t.max_moment2}) {
-      if (list->empty()) continue;
-      const Array& a = (*list)[i];
-      require_dtype_like(op, a, p);
-      require_same_shape(op, a, p);
-      require_disjoint(op, a, p);
-      if (list != &t.grad) require_writable(op, a);
-    }
-    require_dtype_like(op, p, t.param[0]);
-  }
+          T(s.learning_rate * s.weight_decay)};
 }
 
 template <typename T>
-void run(const Tensors& t, const Settings& s) {
+void run(const TensorLists& t, const Settings& s) {
   std::vector<AdamTensor<T>> tensors;
-  tensors.reserve(t.param.size());
-  for (std::size_t i = 0; i < t.param.size(); ++i) {
-    tensors.push_back(
-        {data<T>(t.param[i]), data<T>(t.moment1[i]), data<T>(t.moment2[i]),
-         t.max_moment2.empty() ? nullptr : data<T>(t.max_moment2[i]),
-         data<const T>(t.grad[i]), t.param[i].size()});
+  tensors.reserve(t.lists[0].size());
+  for (std::size_t i = 0; i < t.lists[0].size(); ++i) {
+    tensors.push_back({data<T>(t.lists[0][i]), data<T>(t.lists[2][i]),
+                       data<T>(t.lists[3][i]),
+                       t.lists.size() > 4 ? data<T>(t.lists[4][i]) : nullptr,
+                       data<const T>(t.lists[1][i]), t.lists[0][i].size()});
   }
   const AdamStep<T> step{tensors.data(), Index(tensors.size()),
                          coefficients<T>(s)};
@@ -96,31 +71,69 @@ void adam_step(py::handle param, py::handle grad, py::handle moment1,
                const std::string& eps_mode, double weight_decay,
                bool bias_correction) {
   constexpr const char* op = "adam_step";
-  Tensors t{borrow_many(op, "param", param),
-            borrow_many(op, "grad", grad),
-            borrow_many(op, "moment1", moment1),
-            borrow_many(op, "moment2", moment2),
-            {}};
+  const Settings s = settings(op, learning_rate, step, beta1, beta2, eps,
+                              eps_mode, weight_decay, bias_correction);
+  TensorLists t{{borrow_many(op, "param", param), borrow_many(op, "grad", grad),
+                 borrow_many(op, "moment1", moment1),
+                 borrow_many(op, "moment2", moment2)},
+                1};
   if (!max_moment2.is_none()) {
-    t.max_moment2 = borrow_many(op, "max_moment2", max_moment2);
+    t.lists.push_back(borrow_many(op, "max_moment2", max_moment2));
   }
-  check(op, t);
-  if (t.param.empty()) return;
-  const Settings s{
-      learning_rate,     beta1,          beta2, eps, weight_decay, step,
-      eps_mode == "hat", bias_correction};
-  visit_float(t.param[0], [&](auto zero) { run<decltype(zero)>(t, s); });
+  check_lists(op, t);
+  if (t.lists[0].empty()) return;
+  visit_float(t.lists[0][0], [&](auto zero) { run<decltype(zero)>(t, s); });
+}
+
+void adam_rows(py::handle param, py::handle grad, py::handle rows_object,
+               py::handle moment1, py::handle moment2, py::handle max_moment2,
+               py::handle last_object, double learning_rate, Index step,
+               double beta1, double beta2, double eps,
+               const std::string& eps_mode, double weight_decay,
+               bool bias_correction) {
+  constexpr const char* op = "adam_step";
+  const Settings s = settings(op, learning_rate, step, beta1, beta2, eps,
+                              eps_mode, weight_decay, bias_correction);
+  const std::vector<Array> table{
+      borrow(op, "param", param), borrow(op, "moment1", moment1),
+      borrow(op, "moment2", moment2),
+      borrow_optional(op, "max_moment2", max_moment2)};
+  const Array g = borrow(op, "grad", grad);
+  const Array rows = borrow(op, "rows", rows_object);
+  const Array last = borrow_optional(op, "last", last_object);
+  check_rows(op, table, g, rows);
+  visit_float(g, [&](auto zero) {
+    using T = decltype(zero);
+    const AdamRows<T> args{data<T>(table[0]),   data<T>(table[1]),
+                           data<T>(table[2]),   data<T>(table[3]),
+                           data<const T>(g),    ids_of(rows),
+                           row_width(table[0]), data<std::int32_t>(last),
+                           std::int32_t(step),  coefficients<T>(s)};
+    py::gil_scoped_release unlocked;
+    backend::adam_rows(args, Stream{});
+  });
 }
 
 }  // namespace
 
 void bind_adam(py::module_& m) {
-  m.def("adam_step", &adam_step, kDoc, py::kw_only(), py::arg("param"),
-        py::arg("grad"), py::arg("moment1"), py::arg("moment2"),
-        py::arg("max_moment2") = py::none(), py::arg("learning_rate"),
-        py::arg("step"), py::arg("beta1") = 0.9, py::arg("beta2") = 0.999,
-        py::arg("eps") = 1e-7, py::arg("eps_mode") = "hat",
-        py::arg("weight_decay") = 0.0, py::arg("bias_correction") = true);
+  m.def("adam_step", &adam_step,
+        "One Adam step in place, on one tensor or on a list of tensors.",
+        py::kw_only(), py::arg("param"), py::arg("grad"), py::arg("moment1"),
+        py::arg("moment2"), py::arg("max_moment2") = py::none(),
+        py::arg("learning_rate"), py::arg("step"), py::arg("beta1") = 0.9,
+        py::arg("beta2") = 0.999, py::arg("eps") = 1e-7,
+        py::arg("eps_mode") = "hat", py::arg("weight_decay") = 0.0,
+        py::arg("bias_correction") = true);
+  m.def("adam_rows", &adam_rows,
+        "One Adam step in place on some rows of a table, each named once.",
+        py::kw_only(), py::arg("param"), py::arg("grad"), py::arg("rows"),
+        py::arg("moment1"), py::arg("moment2"),
+        py::arg("max_moment2") = py::none(), py::arg("last") = py::none(),
+        py::arg("learning_rate"), py::arg("step"), py::arg("beta1") = 0.9,
+        py::arg("beta2") = 0.999, py::arg("eps") = 1e-7,
+        py::arg("eps_mode") = "hat", py::arg("weight_decay") = 0.0,
+        py::arg("bias_correction") = true);
 }
 
 }  // namespace strop::bind

@@ -97,10 +97,10 @@ py::object forward(PyObject* const* args) {
   }
   visit_float(a, [&](auto zero) {
     using T = decltype(zero);
-    run<Matmul<T>>({data<const T>(a), data<const T>(b), data<const T>(bias),
-                    data<T>(out), m, n, k, transpose_a, transpose_b,
-                    activation},
-                   backend::matmul);
+    run<Matmul<T>>(
+        {data<const T>(a), data<const T>(b), data<const T>(bias), data<T>(out),
+         m, n, k, transpose_a, transpose_b, activation},
+        backend::matmul);
   });
   return result;
 }
@@ -139,8 +139,7 @@ py::object backward(PyObject* const* args) {
     using T = decltype(zero);
     run<MatmulBackward<T>>(
         {data<const T>(grad), data<const T>(a), data<const T>(b),
-         data<const T>(output),
-         data<T>(borrow_optional(op, "grad_a", grad_a)),
+         data<const T>(output), data<T>(borrow_optional(op, "grad_a", grad_a)),
          data<T>(borrow(op, "grad_b", grad_b)),
          data<T>(borrow_optional(op, "grad_bias", grad_bias)), m, n, k,
          activation},
@@ -153,7 +152,10 @@ py::object backward(PyObject* const* args) {
 template <py::object (*kFunction)(PyObject* const*)>
 PyObject* call(PyObject*, PyObject* const* args, Py_ssize_t count) {
   try {
-    if (count != 7) raise_type("matmul", "takes 7 arguments by position");
+    if (count != 7) {
+      raise_type("matmul",
+                 "takes 7 arguments by position; got " + std::to_string(count));
+    }
     return kFunction(args).release().ptr();
   } catch (py::error_already_set& error) {
     error.restore();

@@ -40,13 +40,17 @@ void backward_as(const ActivationBackward<T>& args) {
                });
 }
 
-#define STROP_EACH_ACTIVATION(X)                                              \
-  X(kLinear)                                                                  \
-  X(kRelu)                                                                    \
-  X(kSigmoid)                                                                 \
-  X(kTanh)                                                                    \
-  X(kElu) X(kExponential) X(kGelu) X(kGeluTanh) X(kHardSigmoid) X(kLeakyRelu) \
-      X(kMish) X(kSelu) X(kSilu) X(kSoftplus) X(kSoftsign)
+#define STROP_EACH_ACTIVATION(X) \
+  X(kLinear)                     \
+  X(kRelu)                       \
+  X(kSigmoid)                    \
+  X(kTanh)                       \
+  X(kElu)                        \
+  X(kExponential)                \
+  X(kGelu)                       \
+  X(kGeluTanh)                   \
+  X(kHardSigmoid)                \
+  X(kLeakyRelu) X(kMish) X(kSelu) X(kSilu) X(kSoftplus) X(kSoftsign)
 
 template <typename T>
 void forward(const ActivationForward<T>& a) {

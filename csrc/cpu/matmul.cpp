@@ -9,6 +9,7 @@
 #include "cpu/matmul_blocks.h"
 #include "cpu/matmul_thin.h"
 #include "cpu/parallel.h"
+#include "cpu/pool.h"
 #include "cpu/scratch.h"
 
 namespace strop::cpu::STROP_ISA {
@@ -51,12 +52,6 @@ Plan plan_of(const Product<T>& p) {
   return plan;
 }
 
-// Rows and columns of one thread.
-struct Share {
-  Range rows;
-  Range columns;
-};
-
 // Cuts `whole` into `parts` of a multiple of `unit`, as equal as can be.
 STROP_HD Range part(Index whole, Index unit, Index parts, Index index) {
   const Index units = (whole + unit - 1) / unit;
@@ -65,15 +60,27 @@ STROP_HD Range part(Index whole, Index unit, Index parts, Index index) {
   return {least(begin, whole), least(end, whole)};
 }
 
+// About what a product takes on one thread: 100 GFLOP/s of float32; 60 GB/s
+// from L2, 20 GB/s from memory.
 template <typename T>
-STROP_HD bool worth_threads(const Product<T>& p) {
-  return 2 * p.m * p.n * p.k >= kParallelFlops ||
-         (p.m * p.k + p.k * p.n) * Index{sizeof(T)} >= kParallelBytes;
+STROP_HD Index nanoseconds(const Product<T>& p) {
+  constexpr Index kL2 = Index{1} << 20;
+  const Index arithmetic = 2 * p.m * p.n * p.k * Index{sizeof(T)} / 400;
+  const Index bytes = (p.m * p.k + p.k * p.n + p.m * p.n) * Index{sizeof(T)};
+  return most(arithmetic, bytes <= kL2 ? bytes / 60 : (bytes - kL2) / 20);
+}
+
+// Several parts per thread, so that one that comes late takes fewer, but each
+// of them long beside the microsecond that sharing costs.
+STROP_HD Index parts_of(Index threads, Index time, Index shortest, Index most) {
+  if (threads == 1) return 1;
+  Index each = time / shortest / threads;
+  each = each < 1 ? 1 : each > 4 ? 4 : each;
+  return least(threads * each, most);
 }
 
 template <typename T>
 void by_columns_of_b(const Product<T>& p) {
-  const Index parts = worth_threads(p) ? least(num_threads(), p.m) : 1;
   T* columns = nullptr;
   const T* b = p.b.data;
   if (p.n > 1 || p.k % Lanes<T>::kVirtual != 0) {
@@ -82,15 +89,21 @@ void by_columns_of_b(const Product<T>& p) {
     transpose_columns(p, columns);
     b = columns;
   }
-  parallel_for(parts, 1, parts > 1, [=](Index index, Index) {
+  const Index time = nanoseconds(p);
+  const Index parts = parts_of(helpful_threads(time), time, 3000, p.m / 4 + 1);
+  for_parts(parts, time, [=](Index index, int) {
     few_columns(p, part(p.m, 4, parts, index), b);
   });
 }
 
 template <typename T>
 void by_rows_of_a(const Product<T>& p) {
-  const Index parts = worth_threads(p) ? least(num_threads(), p.n / 64 + 1) : 1;
-  parallel_for(parts, 1, parts > 1, [=](Index index, Index) {
+  const Index time = nanoseconds(p);
+  const Index threads = helpful_threads(time);
+  // Runs shorter than a page would cost more than a late thread.
+  const Index parts = least(parts_of(threads, time, 3000, p.n / 64 + 1),
+                            most(threads, p.n * Index{sizeof(T)} / 8192));
+  for_parts(parts, time, [=](Index index, int) {
     few_rows(p, part(p.n, 64, parts, index));
   });
 }
@@ -98,26 +111,28 @@ void by_rows_of_a(const Product<T>& p) {
 template <typename T>
 void by_tiles(const Product<T>& p) {
   const Plan plan = plan_of(p);
-  const Index threads = worth_threads(p) ? num_threads() : 1;
+  const Index each = packed_a<T>(plan) + packed_b<T>(plan);
+  const Index time = nanoseconds(p);
+  const Index threads = helpful_threads(time);
   // The longer side is cut, so that the operand which every thread packs for
   // itself is the smaller one.
   const bool cut_rows = p.m >= p.n;
   const Index unit = cut_rows ? kRowsOfTile : Wide<T>::kLanes;
   const Index longer = cut_rows ? p.m : p.n;
-  const Index parts = least(threads, (longer + unit - 1) / unit);
-  const Index each = packed_a<T>(plan) + packed_b<T>(plan);
+  const Index parts = parts_of(threads, time, each > 0 ? 400'000 : 4'000,
+                               (longer + unit - 1) / unit);
   T* memory = nullptr;
   if (each > 0) {
-    const Index bytes = each * parts * Index{sizeof(T)};
+    const Index bytes = each * threads * Index{sizeof(T)};
     memory = static_cast<T*>(scratch(Scratch::kPacked, std::size_t(bytes)));
   }
   const Range all_rows{0, p.m};
   const Range all_columns{0, p.n};
   if (parts == 1) return blocks(p, plan, all_rows, all_columns, memory);
-  parallel_for(parts, 1, true, [=](Index index, Index) {
+  for_parts(parts, time, [=](Index index, int slot) {
     const Range share = part(longer, unit, parts, index);
-    blocks(p, plan, cut_rows ? share : all_rows,
-           cut_rows ? all_columns : share, memory + index * each);
+    blocks(p, plan, cut_rows ? share : all_rows, cut_rows ? all_columns : share,
+           memory + slot * each);
   });
 }
 
@@ -133,7 +148,8 @@ void multiply(Product<T> p) {
     return;
   }
   // A single row or column lies the same either way.
-  if (p.m == 1 || p.k == 1) p.a = {p.a.data, p.a.row * p.a.col, 1};
+  if (p.m == 1) p.a = {p.a.data, p.k, 1};
+  if (p.k == 1) p.a = {p.a.data, 1, 1};
   if (p.n == 1) p.b = {p.b.data, 1, 1};
   if (p.k == 1) p.b = {p.b.data, p.n, 1};
   if (p.n <= kFewColumns && p.a.col == 1) return by_columns_of_b(p);
@@ -151,8 +167,12 @@ void multiply(Product<T> p) {
                                    p.k,
                                    p.activation});
   }
-  const bool b_beyond_l2 = p.k * p.n * Index{sizeof(T)} > (Index{512} << 10);
-  if (p.m <= kFewRows && p.b.col == 1 && b_beyond_l2) return by_rows_of_a(p);
+  // For one or two rows beyond L2, for more where B comes from memory.
+  const Index size_of_b = p.k * p.n * Index{sizeof(T)};
+  const Index worth = p.m <= 2 ? Index{2} << 20 : Index{10} << 20;
+  if (p.m <= kFewRows && p.b.col == 1 && size_of_b > worth) {
+    return by_rows_of_a(p);
+  }
   by_tiles(p);
 }
 

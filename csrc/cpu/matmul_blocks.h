@@ -39,8 +39,10 @@ STROP_HD Index packed_row(Index columns) {
 template <typename T>
 STROP_HD Index packed_a(const Plan& plan) {
   if (!plan.pack_a) return 0;
-  return round_up((plan.rows + kRowsOfTile - 1) / kRowsOfTile * kPackedRows *
-                          plan.depth + 64, 64);
+  return round_up(
+      (plan.rows + kRowsOfTile - 1) / kRowsOfTile * kPackedRows * plan.depth +
+          64,
+      64);
 }
 
 template <typename T>
@@ -106,9 +108,9 @@ STROP_HD void panel(const Product<T>& p, const Plan& plan, Range rows, Index j,
     t.c = p.c + i * p.c_stride + j;
     for (Index k = depth.begin; k < depth.end; k += block) {
       t.k = least(block, depth.end - k);
-      t.a = plan.pack_a ? packed_a + (i - rows.begin) / kRowsOfTile *
-                                         kPackedRows * t.k
-                        : p.a.data + i * p.a.row + k * p.a.col;
+      t.a = plan.pack_a
+                ? packed_a + (i - rows.begin) / kRowsOfTile * kPackedRows * t.k
+                : p.a.data + i * p.a.row + k * p.a.col;
       t.b = plan.pack_b ? packed_b + (k - depth.begin) * b_row + before * t.k
                         : p.b.data + k * p.b.row + j;
       const bool last = k + t.k == p.k;
@@ -124,9 +126,93 @@ STROP_HD void panel(const Product<T>& p, const Plan& plan, Range rows, Index j,
   }
 }
 
+// Up to four rows of A against more columns than a full tile has, for the same
+// number of sums: B is read in longer runs, and one row has enough sums in
+// flight to hide the latency of fmadd.
+constexpr Index kWideRows = 4;
+constexpr int kSumRegisters = kRowsOfTile * kWidest;
+
+template <int kM>
+constexpr int kWideVectors =
+    kM == 1 ? kSumRegisters * 2 / 3 : kSumRegisters / kM;
+
+template <typename T, int kM>
+STROP_HD void wide_tile(int vectors, const Tile<T>& t) {
+#define STROP_WIDE(n)                              \
+  case n:                                          \
+    if constexpr (n <= kWideVectors<kM>) {         \
+      return tile<T, kM, n, false, true, true>(t); \
+    }                                              \
+    break;
+  switch (vectors) {
+    STROP_WIDE(1)
+    STROP_WIDE(2)
+    STROP_WIDE(3)
+    STROP_WIDE(4)
+    STROP_WIDE(5)
+    STROP_WIDE(6)
+    STROP_WIDE(7)
+    STROP_WIDE(8)
+    STROP_WIDE(9)
+    STROP_WIDE(10)
+    STROP_WIDE(11)
+    STROP_WIDE(12)
+    STROP_WIDE(13)
+    STROP_WIDE(14)
+    STROP_WIDE(15)
+    STROP_WIDE(16)
+  }
+#undef STROP_WIDE
+}
+
+template <typename T, int kM>
+void wide(const Product<T>& p, Range columns) {
+  constexpr Index kL = Wide<T>::kLanes;
+  const Index block = block_of<T>(p.k);
+  const Index vectors = (columns.end - columns.begin + kL - 1) / kL;
+  const Index panels = (vectors + kWideVectors<kM> - 1) / kWideVectors<kM>;
+  const Index width = (vectors + panels - 1) / panels * kL;
+  Tile<T> t;
+  t.a_stride = p.a.row;
+  t.b_stride = p.b.row;
+  t.c_stride = p.c_stride;
+  for (Index j = columns.begin; j < columns.end; j += width) {
+    t.width = int(least(width, columns.end - j));
+    t.c = p.c + j;
+    for (Index k = 0; k < p.k; k += block) {
+      t.k = least(block, p.k - k);
+      t.a = p.a.data + k;
+      t.b = p.b.data + k * p.b.row + j;
+      const bool last = k + t.k == p.k;
+      t.add = k != 0;
+      t.bias = last && p.bias != nullptr ? p.bias + j : nullptr;
+      t.relu = last && p.activation == Activation::kRelu;
+      wide_tile<T, kM>(int((t.width + kL - 1) / kL), t);
+    }
+    activate_rows(p.activation, t.c, p.c_stride, kM, t.width);
+  }
+}
+
+template <typename T>
+void wide(const Product<T>& p, Range columns) {
+  switch (p.m) {
+    case 1:
+      return wide<T, 1>(p, columns);
+    case 2:
+      return wide<T, 2>(p, columns);
+    case 3:
+      return wide<T, 3>(p, columns);
+    default:
+      return wide<T, 4>(p, columns);
+  }
+}
+
 template <typename T>
 void blocks(const Product<T>& p, const Plan& plan, Range rows, Range columns,
             T* memory) {
+  if (p.m <= kWideRows && !plan.pack_a && !plan.pack_b && p.a.col == 1) {
+    return wide(p, columns);
+  }
   constexpr Index kW = kColumnsOfTile<T>;
   const Index block = block_of<T>(p.k);
   T* a_memory = memory;

@@ -41,7 +41,8 @@ struct Square<float> {
       const __m128 upper4 = _mm_loadu_ps(source + i * source_stride + 4);
       const __m128 lower4 = _mm_loadu_ps(source + (i + 4) * source_stride + 4);
       r[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(upper), lower, 1);
-      r[i + 4] = _mm256_insertf128_ps(_mm256_castps128_ps256(upper4), lower4, 1);
+      r[i + 4] =
+          _mm256_insertf128_ps(_mm256_castps128_ps256(upper4), lower4, 1);
     }
 #pragma GCC unroll 8
     for (int h = 0; h < 8; h += 4) {
@@ -55,7 +56,8 @@ struct Square<float> {
       s[h + 3] = _mm256_shuffle_ps(t1, t3, 0xee);
     }
 #pragma GCC unroll 8
-    for (int j = 0; j < 8; ++j) _mm256_storeu_ps(target + j * target_stride, s[j]);
+    for (int j = 0; j < 8; ++j)
+      _mm256_storeu_ps(target + j * target_stride, s[j]);
   }
 };
 

@@ -48,8 +48,7 @@ void tile(const Tile<T>& t) {
     for (int j = 0; j < kVectors; ++j) sum[i][j] = V::zero();
     if constexpr (kHalf) half[i] = H::zero();
   }
-  const int rest =
-      t.width - (kHalf ? kVectors * V::kLanes : kLast * V::kLanes);
+  const int rest = t.width - (kHalf ? kVectors * V::kLanes : kLast * V::kLanes);
   const auto mask = V::first(kHalf ? V::kLanes : rest);
   const auto half_mask = H::first(kHalf ? rest : H::kLanes);
 
@@ -58,28 +57,47 @@ void tile(const Tile<T>& t) {
   const Index a_stride = t.a_stride;
   const Index b_stride = t.b_stride;
   for (Index k = t.k; k > 0; --k) {
-    typename V::Reg row[kN];
-    typename H::Reg half_row;
+    // The side with fewer vectors stays in registers beside the sums.
+    if constexpr (kVectors > kM && !kHalf) {
+      typename V::Reg x[kM];
 #pragma GCC unroll 16
-    for (int j = 0; j < kVectors; ++j) {
-      row[j] = kMasked && !kHalf && j == kLast
-                   ? V::load(b + j * V::kLanes, mask)
-                   : V::load(b + j * V::kLanes);
-    }
-    if constexpr (kHalf) {
-      const T* at = b + kVectors * V::kLanes;
-      half_row = kMasked ? H::load(at, half_mask) : H::load(at);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < kM; ++i) {
-      const T* at = kRows ? a + i * a_stride : a + i;
-      const auto x = V::broadcast(at);
+      for (int i = 0; i < kM; ++i) {
+        x[i] = V::broadcast(kRows ? a + i * a_stride : a + i);
+      }
 #pragma GCC unroll 16
       for (int j = 0; j < kVectors; ++j) {
-        sum[i][j] = V::fmadd(x, row[j], sum[i][j]);
+        const T* at = b + j * V::kLanes;
+        auto row = kMasked && j == kLast ? V::load(at, mask) : V::load(at);
+        if constexpr (kM > 1) hold(row);
+#pragma GCC unroll 16
+        for (int i = 0; i < kM; ++i) {
+          sum[i][j] = V::fmadd(x[i], row, sum[i][j]);
+        }
+      }
+    } else {
+      typename V::Reg row[kN];
+      typename H::Reg half_row;
+#pragma GCC unroll 16
+      for (int j = 0; j < kVectors; ++j) {
+        row[j] = kMasked && !kHalf && j == kLast
+                     ? V::load(b + j * V::kLanes, mask)
+                     : V::load(b + j * V::kLanes);
       }
       if constexpr (kHalf) {
-        half[i] = H::fmadd(H::broadcast(at), half_row, half[i]);
+        const T* at = b + kVectors * V::kLanes;
+        half_row = kMasked ? H::load(at, half_mask) : H::load(at);
+      }
+#pragma GCC unroll 16
+      for (int i = 0; i < kM; ++i) {
+        const T* at = kRows ? a + i * a_stride : a + i;
+        const auto x = V::broadcast(at);
+#pragma GCC unroll 16
+        for (int j = 0; j < kVectors; ++j) {
+          sum[i][j] = V::fmadd(x, row[j], sum[i][j]);
+        }
+        if constexpr (kHalf) {
+          half[i] = H::fmadd(H::broadcast(at), half_row, half[i]);
+        }
       }
     }
     a += kRows ? 1 : a_stride;
@@ -94,12 +112,14 @@ void tile(const Tile<T>& t) {
       const T* at = c + i * c_stride;
 #pragma GCC unroll 16
       for (int j = 0; j < kVectors; ++j) {
-        const auto old = !kHalf && j == kLast ? V::load(at + j * V::kLanes, mask)
-                                              : V::load(at + j * V::kLanes);
+        const auto old = !kHalf && j == kLast
+                             ? V::load(at + j * V::kLanes, mask)
+                             : V::load(at + j * V::kLanes);
         sum[i][j] = V::add(old, sum[i][j]);
       }
       if constexpr (kHalf) {
-        half[i] = H::add(H::load(at + kVectors * V::kLanes, half_mask), half[i]);
+        half[i] =
+            H::add(H::load(at + kVectors * V::kLanes, half_mask), half[i]);
       }
     }
   }

@@ -15,7 +15,7 @@ struct AdamCoefficients {
   T step_size;    // learning_rate / (1 - beta1^t)
   T inv_root_c2;  // 1 / sqrt(1 - beta2^t)
   T eps;          // times inv_root_c2 in the Keras form, "epsilon hat"
-  T decay;        // 1 - learning_rate * weight_decay
+  T decay;        // learning_rate * weight_decay, the share that is lost
 };
 
 // Both moments of one element, from its gradient.
@@ -28,12 +28,14 @@ STROP_HD void adam_moments(T& moment1, T& moment2, T grad,
 
 // The parameter after a step with the given moments, decoupled weight decay
 // included (Loshchilov and Hutter 2019, algorithm 2). Only + - * / sqrt, so
-// every instruction set and CUDA give the same bits.
+// every instruction set and CUDA give the same bits. The lost share is taken
+// off rather than multiplied by 1 - share, which in float32 would be wrong by
+// 0.6 % of a decay of 1e-5 per step.
 template <typename T>
 STROP_HD T adam_param(T param, T moment1, T moment2,
                       const AdamCoefficients<T>& c) {
   const T root = square_root(moment2) * c.inv_root_c2 + c.eps;
-  return param * c.decay - c.step_size * moment1 / root;
+  return param - (c.decay * param + c.step_size * moment1 / root);
 }
 
 }  // namespace strop

@@ -9,23 +9,28 @@ All float arrays of one call are float32, or all float64; C-contiguous. Ids are 
 
 from .activation import ACTIVATIONS, FUSED_ACTIVATIONS, activation, activation_backward
 from .adam import adam_step
+from .deferred_adam import AdamClock, choose_gap, deferred_adam_catch_up
 from .embedding import CompactScratch, compact_ids, embedding_lookup, embedding_lookup_backward
 from .embedding_bag import embedding_bag, embedding_bag_backward, embedding_bag_scatter
 from .loss import binary_cross_entropy, mean_absolute_error, mean_squared_error, softmax_cross_entropy
 from .matmul import matmul, matmul_backward
 from .reduction import argmax, max, mean, norm, sum
+from .sgd import sgd_step
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
 __all__ = [
     "ACTIVATIONS",
-    "CompactScratch",
     "FUSED_ACTIVATIONS",
+    "AdamClock",
+    "CompactScratch",
     "activation",
     "activation_backward",
     "adam_step",
     "argmax",
     "binary_cross_entropy",
+    "choose_gap",
     "compact_ids",
+    "deferred_adam_catch_up",
     "embedding_bag",
     "embedding_bag_backward",
     "embedding_bag_scatter",
@@ -40,6 +45,7 @@ __all__ = [
     "mean_absolute_error",
     "mean_squared_error",
     "norm",
+    "sgd_step",
     "softmax",
     "softmax_backward",
     "softmax_cross_entropy",

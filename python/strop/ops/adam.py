@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import kernels
+from ..rowgrad import RowGrad
 
 Arrays = NDArray[Any] | Sequence[NDArray[Any]]
 
@@ -16,7 +17,7 @@ Arrays = NDArray[Any] | Sequence[NDArray[Any]]
 def adam_step(
     *,
     param: Arrays,
-    grad: Arrays,
+    grad: Arrays | RowGrad,
     moment1: Arrays,
     moment2: Arrays,
     max_moment2: Arrays | None = None,
@@ -33,7 +34,8 @@ def adam_step(
 
     Args:
         param: float32 or float64, any shape; updated.
-        grad: like param; only read.
+        grad: like param; only read. With a `RowGrad` only its rows move, as in torch's SparseAdam: the
+            others stand still, which is not what dense Adam does.
         moment1: like param, zeros before the first step; updated.
         moment2: like param, zeros before the first step; updated.
         max_moment2: like param, zeros before the first step; updated. Given, the step is AMSGrad's.
@@ -64,19 +66,20 @@ def adam_step(
         Kingma and Ba, Adam, 2015; Loshchilov and Hutter, Decoupled weight decay, 2019; Reddi et al., On
         the convergence of Adam and beyond, 2018.
     """
-    first = param if isinstance(param, np.ndarray) else (param[0] if len(param) else None)
-    kernels("adam_step", first).adam_step(
-        param=param,
-        grad=grad,
-        moment1=moment1,
-        moment2=moment2,
-        max_moment2=max_moment2,
-        learning_rate=learning_rate,
-        step=step,
-        beta1=beta1,
-        beta2=beta2,
-        eps=eps,
-        eps_mode=eps_mode,
-        weight_decay=weight_decay,
-        bias_correction=bias_correction,
-    )
+    settings = {
+        "learning_rate": learning_rate,
+        "step": step,
+        "beta1": beta1,
+        "beta2": beta2,
+        "eps": eps,
+        "eps_mode": eps_mode,
+        "weight_decay": weight_decay,
+        "bias_correction": bias_correction,
+    }
+    state = {"param": param, "moment1": moment1, "moment2": moment2, "max_moment2": max_moment2}
+    if isinstance(grad, RowGrad):
+        once = grad.coalesce()
+        kernels("adam_step", param).adam_rows(**state, grad=once.values, rows=once.rows, **settings)
+    else:
+        first = param if isinstance(param, np.ndarray) else (param[0] if len(param) else None)
+        kernels("adam_step", first).adam_step(**state, grad=grad, **settings)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import cpu, kernels
-
-#: Activations that `matmul` applies while a tile of the result is still in registers or cache.
-FUSED_ACTIVATIONS: Final = ("linear", "relu", "sigmoid", "tanh")
 
 _matmul = cpu.matmul
 _matmul_backward = cpu.matmul_backward
@@ -55,8 +52,8 @@ def matmul(
         >>> x = np.array([[1.0, 2.0], [3.0, 4.0]])
         >>> weight = np.array([[1.0, 0.0, -1.0], [0.0, 1.0, 1.0]])
         >>> matmul(x, weight, bias=np.array([0.0, 0.0, -1.5]), activation="relu")
-        array([[1. , 2. , 0. ],
-               [3. , 4. , 0. ]])
+        array([[1., 2., 0.],
+               [3., 4., 0.]])
 
     References:
         Goto and van de Geijn, Anatomy of high-performance matrix multiplication, 2008.

@@ -5,11 +5,13 @@ Nothing in the package imports this; tests and benchmarks compare the kernels wi
 
 from .activation import activation, activation_backward
 from .adam import adam_step
+from .deferred_adam import deferred_adam_catch_up, gap_coefficients
 from .embedding import compact_ids, embedding_lookup, embedding_lookup_backward
 from .embedding_bag import embedding_bag, embedding_bag_scatter
 from .loss import binary_cross_entropy, mean_absolute_error, mean_squared_error, softmax_cross_entropy
 from .matmul import matmul, matmul_backward
 from .reduction import argmax, max, mean, norm, sum
+from .sgd import sgd_step
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
 __all__ = [
@@ -19,10 +21,12 @@ __all__ = [
     "argmax",
     "binary_cross_entropy",
     "compact_ids",
+    "deferred_adam_catch_up",
     "embedding_bag",
     "embedding_bag_scatter",
     "embedding_lookup",
     "embedding_lookup_backward",
+    "gap_coefficients",
     "log_softmax",
     "log_softmax_backward",
     "matmul",
@@ -32,6 +36,7 @@ __all__ = [
     "mean_absolute_error",
     "mean_squared_error",
     "norm",
+    "sgd_step",
     "softmax",
     "softmax_backward",
     "softmax_cross_entropy",

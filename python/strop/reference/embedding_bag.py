@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ Float64 = NDArray[np.float64]
 
 def bags_of(ids: NDArray[Any], offsets: NDArray[Any] | None, pad_id: int | None) -> list[NDArray[Any]]:
     """The ids of each bag that count."""
-    bags = list(ids) if offsets is None else [ids[a:b] for a, b in itertools.pairwise(offsets)]
+    bags = list(ids) if offsets is None else np.split(ids, offsets[1:-1])
     return bags if pad_id is None else [bag[bag != pad_id] for bag in bags]
 
 

@@ -1,0 +1,42 @@
+#pragma once
+
+#include "math/macros.h"
+
+namespace strop {
+
+// Stochastic gradient descent with momentum, in one form for both dialects:
+//
+//     velocity = momentum * velocity + intake * grad
+//     param   += velocity_weight * velocity + grad_weight * grad
+//              - decay * param
+//
+//             intake          velocity_weight  grad_weight
+//   Keras     -learning_rate  1                0
+//   Nesterov  -learning_rate  momentum         -learning_rate
+//   torch     1 - dampening   -learning_rate   0
+//   Nesterov  1               -learning_rate * momentum   -learning_rate
+//
+// Without momentum only decay and grad_weight = -learning_rate act.
+template <typename T>
+struct SgdCoefficients {
+  T momentum;
+  T intake;
+  T velocity_weight;
+  T grad_weight;
+  T decay;  // learning_rate * weight_decay
+};
+
+template <typename T>
+STROP_HD void sgd_plain(T& param, T grad, const SgdCoefficients<T>& c) {
+  param += c.grad_weight * grad - c.decay * param;
+}
+
+template <typename T>
+STROP_HD void sgd_momentum(T& param, T& velocity, T grad,
+                           const SgdCoefficients<T>& c) {
+  velocity = c.momentum * velocity + c.intake * grad;
+  const T move = c.velocity_weight * velocity + c.grad_weight * grad;
+  param += move - c.decay * param;
+}
+
+}  // namespace strop

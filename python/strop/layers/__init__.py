@@ -1,0 +1,24 @@
+"""Layers, with Keras' names and meanings; channels last."""
+
+from .base import Layer, Variable
+from .core import Activation, Dense, Flatten, Input
+from .embedding import Embedding
+from .pooling import GlobalAveragePooling1D
+from .regularization import Dropout
+
+__all__ = [
+    "Activation",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "GlobalAveragePooling1D",
+    "Input",
+    "Layer",
+    "Variable",
+]
+
+#: Class names, for saved models.
+registry: dict[str, type[Layer]] = {
+    cls.__name__: cls for cls in (Activation, Dense, Dropout, Embedding, Flatten, GlobalAveragePooling1D)
+}

@@ -1,0 +1,242 @@
+"""What every layer is: variables, a forward and a backward pass, a config.
+
+The passes are pure functions of their arguments and the weights: `forward` writes nothing on the layer, so that many
+threads may predict on one model. What `backward` needs travels in `saved`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import config, initializers
+from .._names import check_kwargs, snake_case
+from ..rowgrad import RowGrad
+
+Array = NDArray[Any]
+Shape = tuple[int | None, ...]
+Grads = list[Array | RowGrad | None]
+
+
+class Variable:
+    """One weight of a layer.
+
+    Args:
+        name: `kernel`, `bias`, ...
+        value: the array; kept by reference and updated in place.
+        trainable: whether the optimizer moves it.
+        regularizer: a penalty on it, or None.
+        constraint: what is done to it after each update, or None.
+        sparse_rows: True for a table of which a batch reads some rows.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        value: Array,
+        *,
+        trainable: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        sparse_rows: bool = False,
+    ) -> None:
+        self.name, self.path = name, name
+        self._value = value
+        self.trainable, self.regularizer, self.constraint = trainable, regularizer, constraint
+        self.sparse_rows = sparse_rows
+        #: The deferred table that an optimizer has put in charge of the rows, or None.
+        self.deferred: Any = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the array."""
+        return self._value.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the array."""
+        return self._value.dtype
+
+    @property
+    def value(self) -> Array:
+        """The array to read. Rows that are behind are caught up in a copy, so that reading changes nothing."""
+        table = self.deferred
+        if table is None or table.clock.last == table.clock.base:
+            return self._value
+        result: Array = table.caught_up()["param"]
+        return result
+
+    def assign(self, value: Array) -> None:
+        """Overwrite the array in place; shape and dtype have been checked."""
+        if self.deferred is not None:
+            self.deferred.flush()
+        self._value[...] = value
+
+    def __repr__(self) -> str:
+        return f"Variable({self.path!r}, shape {self.shape}, {self.dtype})"
+
+
+class Layer:
+    """Base of the layers.
+
+    Args:
+        name: unique within a model; None takes the class name, with a number if there are several.
+        dtype: `"float32"` or `"float64"`; None is `strop.config.floatx()`.
+        trainable: False freezes the weights.
+        input_shape: shape of one sample, if this is the first layer and the model should be built at once.
+    """
+
+    #: Whether a mask that comes in goes out.
+    passes_mask = False
+    #: Whether a mask changes what the layer computes.
+    uses_mask = False
+    #: Whether the layer reads ids and not numbers.
+    reads_ids = False
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        dtype: str | None = None,
+        trainable: bool = True,
+        input_shape: tuple[int | None, ...] | None = None,
+        **unknown: Any,
+    ) -> None:
+        self.op = type(self).__name__
+        check_kwargs(self.op, unknown, self._keywords())
+        if dtype not in (None, "float32", "float64"):
+            raise ValueError(f"{self.op}: dtype must be 'float32' or 'float64'; got {dtype!r}")
+        if name is not None and (not isinstance(name, str) or not name or "/" in name):
+            raise ValueError(f"{self.op}: name must be a text without '/'; got {name!r}")
+        self.given_name = name
+        self.name = name or snake_case(self.op)
+        self.dtype = np.dtype(dtype or config.floatx())
+        self.trainable = trainable
+        self.input_shape: Shape | None = None if input_shape is None else (None, *input_shape)
+        self.built = False
+        self.variables: list[Variable] = []
+
+    # ---- what a layer writes -----------------------------------------------
+
+    def build(self, input_shape: Shape) -> None:
+        """Make the variables for inputs of this shape, whose batch axis is None."""
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """The shape of the output, from that of the input."""
+        return input_shape
+
+    def forward(self, x: Array, *, training: bool = False, mask: Array | None = None) -> tuple[Array, Any]:
+        """The output, and what `backward` needs."""
+        raise NotImplementedError(f"{self.op}: a layer must have a forward")
+
+    def backward(self, grad: Array, saved: Any) -> tuple[Array | None, Grads]:
+        """The gradient by the input, and one per trainable variable."""
+        raise NotImplementedError(f"{self.op}: a layer must have a backward to be trained")
+
+    def compute_mask(self, x: Array, mask: Array | None) -> Array | None:
+        """The mask of the output."""
+        return mask if self.passes_mask else None
+
+    def get_config(self) -> dict[str, Any]:
+        """The settings, as the constructor takes them."""
+        return {"name": self.name, "dtype": self.dtype.name, "trainable": self.trainable}
+
+    @classmethod
+    def from_config(cls, settings: dict[str, Any]) -> Self:
+        """The layer that `get_config` described."""
+        return cls(**settings)
+
+    # ---- what every layer has ----------------------------------------------
+
+    def build_once(self, input_shape: Shape) -> Shape:
+        """Build if that has not been done; the shape of the output."""
+        if not self.built:
+            self.build(input_shape)
+            self.built = True
+            self.input_shape = input_shape
+            for variable in self.variables:
+                variable.path = f"{self.name}/{variable.name}"
+        return self.compute_output_shape(input_shape)
+
+    def add_variable(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        initializer: Any,
+        *,
+        trainable: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        sparse_rows: bool = False,
+    ) -> Variable:
+        """Make a variable with the numbers of an initializer."""
+        value = initializers.fill(initializer, shape, self.dtype, weight=f"{self.name}/{name}")
+        variable = Variable(
+            name,
+            value,
+            trainable=trainable,
+            regularizer=regularizer,
+            constraint=constraint,
+            sparse_rows=sparse_rows,
+        )
+        self.variables.append(variable)
+        return variable
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """Those that the optimizer moves."""
+        return [v for v in self.variables if v.trainable and self.trainable]
+
+    def call(self, x: Any, training: bool = False) -> Array:
+        """The output for an array; builds the layer on first use."""
+        array = self.as_input(x)
+        self.build_once((None, *array.shape[1:]))
+        return self.forward(array, training=training)[0]
+
+    __call__ = call
+
+    def as_input(self, x: Any) -> Array:
+        """A C-contiguous array of the type that the layer reads."""
+        return np.ascontiguousarray(np.asarray(x), self.dtype)
+
+    def get_weights(self) -> list[Array]:
+        """Copies of the weights, in the order in which they were made."""
+        return [np.array(v.value) for v in self.variables]
+
+    def set_weights(self, weights: list[Any]) -> None:
+        """Set all weights; shapes are checked before the first is written.
+
+        Raises:
+            ValueError: the count or a shape differs; nothing has changed then.
+        """
+        check_weights(f"set_weights: {self.op} {self.name!r}", self.variables, weights)
+        for variable, weight in zip(self.variables, weights, strict=True):
+            variable.assign(np.asarray(weight))
+
+    def count_params(self) -> int:
+        """How many numbers the weights hold."""
+        return sum(v._value.size for v in self.variables)
+
+    @classmethod
+    def _keywords(cls) -> list[str]:
+        code = cls.__init__.__code__
+        names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+        return [*names, *(Layer.__init__.__kwdefaults__)]
+
+    def __repr__(self) -> str:
+        return f"<{self.op} {self.name!r}>"
+
+
+def check_weights(op: str, variables: list[Variable], weights: list[Any]) -> None:
+    """Refuse weights that do not fit the variables, before any is written."""
+    if len(weights) != len(variables):
+        raise ValueError(f"{op}: weights must be {len(variables)} arrays; got {len(weights)}")
+    for variable, weight in zip(variables, weights, strict=True):
+        shape = np.shape(weight)
+        if shape != variable.shape:
+            raise ValueError(f"{op}: {variable.path} must have shape {variable.shape}; got {shape}")
+        kind = np.asarray(weight).dtype.kind
+        if kind not in "fiub":
+            raise TypeError(f"{op}: {variable.path} must be numbers; got {np.asarray(weight).dtype}")

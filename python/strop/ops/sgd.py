@@ -1,0 +1,77 @@
+"""Gradient descent steps, with momentum in two dialects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._backend import kernels
+from ..rowgrad import RowGrad
+
+Arrays = NDArray[Any] | Sequence[NDArray[Any]]
+
+
+def sgd_step(
+    *,
+    param: Arrays,
+    grad: Arrays | RowGrad,
+    velocity: Arrays | None = None,
+    learning_rate: float,
+    momentum: float = 0.0,
+    dampening: float = 0.0,
+    nesterov: bool = False,
+    weight_decay: float = 0.0,
+    dialect: str = "keras",
+) -> None:
+    """Take one step of gradient descent in place, on one array or on a list of arrays in one call.
+
+    Without momentum both dialects are `param -= learning_rate * grad`. With it, Keras keeps the learning rate in
+    the velocity and torch does not, so they part as soon as the rate changes:
+
+    | dialect | velocity | step | with nesterov |
+    |---|---|---|---|
+    | keras | `momentum v - learning_rate g` | `v` | `momentum v - learning_rate g` |
+    | torch | `momentum v + (1 - dampening) g` | `-learning_rate v` | `-learning_rate (g + momentum v)` |
+
+    Args:
+        param: float32 or float64, any shape; updated.
+        grad: like param; only read. With a `RowGrad` only its rows move.
+        velocity: like param, zeros before the first step; updated. None: no momentum.
+        learning_rate: step length.
+        momentum: share of the velocity that is kept.
+        dampening: torch's; the first step of a run takes 0, since torch starts with v = g.
+        nesterov: look ahead along the new velocity.
+        weight_decay: decoupled decay: `param *= 1 - learning_rate * weight_decay` first.
+        dialect: `"keras"` or `"torch"`.
+
+    Raises:
+        TypeError: an array is not a NumPy array, or has another dtype than its parameter.
+        ValueError: shapes or list lengths differ; an array is strided, read-only or overlaps another; the
+            dialect is unknown. Nothing has been written then.
+
+    Example:
+        >>> import numpy as np
+        >>> param = np.ones(1)
+        >>> sgd_step(param=param, grad=np.array([0.1]), learning_rate=0.1)
+        >>> print(param)
+        [0.99]
+    """
+    settings = {
+        "learning_rate": learning_rate,
+        "momentum": momentum,
+        "dampening": dampening,
+        "nesterov": nesterov,
+        "weight_decay": weight_decay,
+        "dialect": dialect,
+    }
+    if isinstance(grad, RowGrad):
+        once = grad.coalesce()
+        kernels("sgd_step", param).sgd_rows(
+            param=param, grad=once.values, rows=once.rows, velocity=velocity, **settings
+        )
+    else:
+        first = param if isinstance(param, np.ndarray) else (param[0] if len(param) else None)
+        kernels("sgd_step", first).sgd_step(param=param, grad=grad, velocity=velocity, **settings)
