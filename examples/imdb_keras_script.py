@@ -1,6 +1,6 @@
 """The course's sentiment classifier: a Keras script of which only the import lines were changed.
 
-In Keras they read `from tensorflow.keras.datasets import imdb`, `from tensorflow.keras.models import Sequential`, and so on.
+In Keras they read `from tensorflow.keras.datasets import imdb`, and so on.
 """
 
 import sys
