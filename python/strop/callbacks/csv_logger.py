@@ -25,6 +25,8 @@ class CSVLogger(Callback):
         OSError: when the fit begins, the file cannot be written.
     """
 
+    records = True
+
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         if not isinstance(separator, str) or len(separator) != 1:
             raise ValueError(f"CSVLogger: separator must be one character; got {separator!r}")

@@ -26,6 +26,8 @@ class History(Callback):
         ([0, 1], {'loss': [0.5, 0.25]})
     """
 
+    records = True
+
     def __init__(self) -> None:
         self.epoch: list[int] = []
         self.history: dict[str, list[Any]] = {}

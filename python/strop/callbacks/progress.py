@@ -65,13 +65,17 @@ def in_notebook() -> bool:
 
 
 def _bar_class(notebook: bool) -> Any:
-    """tqdm without its watching thread and its lock between processes: this module draws by its own clock."""
+    """tqdm without its watching thread and its lock between processes: this module draws by its own clock.
+
+    Nor does it draw when it is collected: after an exception that would be in the middle of other output.
+    """
     if notebook and importlib.util.find_spec("ipywidgets") is not None:
         from tqdm.notebook import tqdm as base
     else:
         from tqdm.std import tqdm as base
 
-    return type("Bar", (base,), {"monitor_interval": 0, "_lock": threading.RLock()})
+    own = {"monitor_interval": 0, "_lock": threading.RLock(), "__del__": lambda self: None}
+    return type("Bar", (base,), own)
 
 
 class ProgressBar(Callback):

@@ -56,6 +56,9 @@ names: dict[str, type[Any]] = {
     "ce": Crossentropy,
     "mae": MeanAbsoluteError,
     "mse": MeanSquaredError,
+    "BCE": BinaryCrossentropy,
+    "MAE": MeanAbsoluteError,
+    "MSE": MeanSquaredError,
 }
 
 _FUNCTIONS: dict[Any, type[Any]] = {
