@@ -130,9 +130,8 @@ void by_shared_columns(const Product<T>& p, Plan plan, Index threads) {
                 width * length * Index{sizeof(T)} / 5, [=](Index index, int) {
                   const Index from = index * some;
                   const Index end = least(jc + (from + some) * kW, columns.end);
-                  pack_columns(
-                      p, {jc + from * kW, end}, depth,
-                      b_memory + from * panel_stride<T>(kW) * length);
+                  pack_columns(p, {jc + from * kW, end}, depth,
+                               b_memory + from * panel_stride<T>(kW) * length);
                 });
       for_parts((p.m + plan.rows - 1) / plan.rows,
                 2 * p.m * width * length * Index{sizeof(T)} / 400,

@@ -95,7 +95,8 @@ void pack_columns(const Product<T>& p, Range columns, Range depth, T* target) {
     const int width = int(least(kW, columns.end - j));
     const Index stride = panel_stride<T>(width);
     if (p.b.col == 1) {
-      copy_panel<kW>(b + j, p.b.row, length, width, int(stride), target, stride);
+      copy_panel<kW>(b + j, p.b.row, length, width, int(stride), target,
+                     stride);
     } else {
       transpose_panel(b + j * p.b.col, p.b.col, length, width, int(stride),
                       target, stride);
@@ -226,8 +227,8 @@ void wide(const Product<T>& p, Range columns) {
 
 // Columns [j_begin, j_end) of a block of rows, B packed at b_memory if it is.
 template <typename T>
-void row_block(const Product<T>& p, const Plan& plan, Range rows,
-               Range columns, Range depth, T* a_memory, const T* b_memory) {
+void row_block(const Product<T>& p, const Plan& plan, Range rows, Range columns,
+               Range depth, T* a_memory, const T* b_memory) {
   constexpr Index kW = kColumnsOfTile<T>;
   const Index block = block_of<T>(p.k);
   const Index b_row = packed_row<T>(columns.end - columns.begin);

@@ -110,7 +110,8 @@ void copy_panel(const T* source, Index source_stride, Index depth, int width,
 }
 
 // Several panels side by side, kStep columns of the source apart: it is read in
-// runs of all of them, since rows far apart would each cost a page of their own.
+// runs of all of them, since rows far apart would each cost a page of their
+// own.
 template <int kUsual, int kStep, typename T>
 void copy_panels(const T* source, Index source_stride, Index depth,
                  Index panels, T* target, Index stride) {
