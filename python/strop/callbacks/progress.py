@@ -7,7 +7,6 @@ gets its widget; a log file gets the lines alone, without a carriage return.
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import sys
 import threading
 import time
@@ -129,6 +128,8 @@ class ProgressBar(Callback):
             self._next = self._clock() + INTERVAL
 
     def _draw(self, logs: LogsFunction | None) -> None:
+        import shutil  # with its compressors 3 ms, which only a drawn bar needs
+
         # Asked at each drawing, since a window may change; a size of 0, as some report, becomes 80 x 24.
         size = shutil.get_terminal_size()
         if self._bar is None:
