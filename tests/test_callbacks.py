@@ -328,6 +328,17 @@ def test_csv_has_the_columns_of_the_history_and_is_whole_after_each_epoch(tmp_pa
     run.on_train_end()
 
 
+def test_csv_and_history_hold_what_later_callbacks_add(tmp_path):
+    history, path = History(), tmp_path / "log.csv"
+    run = CallbackList(
+        [history, CSVLogger(path), ReduceLROnPlateau("loss")], model=Model(), log_names=["loss"]
+    )
+    run.on_train_begin()
+    run.on_epoch_end(0, {"loss": 1.0})
+    assert history.history == {"loss": [1.0], "learning_rate": [0.1]}
+    assert path.read_text() == "epoch,loss,learning_rate\n0,1.0,0.1\n"
+
+
 def test_csv_appends_to_the_columns_that_are_there(tmp_path):
     path = tmp_path / "log.csv"
     for start in (0, 2):

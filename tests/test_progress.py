@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import io
 import re
 import sys
@@ -146,6 +147,20 @@ def test_evaluate_and_predict_have_lines_of_their_own():
 def test_output_goes_where_stdout_is_when_the_epoch_begins(capsys):
     run(None, epochs=1)
     assert capsys.readouterr().out.startswith("Epoch 1/1 - loss: 0.5000")
+
+
+def test_a_bar_that_an_exception_left_behind_writes_nothing_more(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    screen, clock = Screen(), Clock()
+    progress = ProgressBar(1, screen)
+    progress._clock = clock
+    progress.on_epoch_begin(0)
+    clock.now += 1
+    progress.update(1)
+    before = screen.getvalue()
+    del progress
+    gc.collect()
+    assert screen.getvalue() == before != ""
 
 
 def test_a_generator_without_a_length_shows_steps_alone(monkeypatch):

@@ -26,6 +26,8 @@ class History(Callback):
         ([0, 1], {'loss': [0.5, 0.25]})
     """
 
+    records = True
+
     def __init__(self) -> None:
         super().__init__()
         self.epoch: list[int] = []
