@@ -1,7 +1,7 @@
 """Reading npz files that may be hostile.
 
-Keras' imdb.npz holds pickled object arrays. This is the one place where a pickle is read, by an unpickler that knows three
-names, as inert stand-ins: nothing that a file asks for is ever made, imported or called.
+Keras' imdb.npz holds pickled object arrays. This is the one place where a pickle is read, by an unpickler that knows
+three names, as inert stand-ins: nothing that a file asks for is ever made, imported or called.
 """
 
 from __future__ import annotations

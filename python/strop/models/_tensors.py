@@ -1,7 +1,7 @@
 """safetensors files that may be hostile: the header is checked whole before a tensor is touched.
 
-A file is 8 bytes of header length, a JSON header, and the tensors one after the other. Any safetensors reader opens what
-is written here; the reader here is stricter than the library's, which keeps the last of duplicate keys in silence.
+A file is 8 bytes of header length, a JSON header, and the tensors one after the other. Any safetensors reader opens
+what is written here; the reader here is stricter than the library's, which keeps the last of duplicate keys.
 """
 
 from __future__ import annotations
