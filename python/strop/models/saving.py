@@ -1,6 +1,6 @@
 """Saving and loading: one safetensors file with the weights, the optimizer's state and, as JSON, everything else.
 
-Nothing is pickled and nothing is compressed; the file is one rename. Class names are looked up in strop's own
+Nothing runs from a file and nothing is compressed; the file is one rename. Class names are looked up in strop's own
 registries or in the caller's `custom_objects`; no name in a file is ever imported.
 """
 
