@@ -163,6 +163,7 @@ def test_a_callable_predicts_and_says_what_training_needs():
         act.backward(x, x, x)
     assert str(caught.value) == (
         "square: activation must have a gradient to be trained; got a callable without backward; "
+        ""
         "set square.backward to a function of (grad, x, y)"
     )
 

@@ -172,7 +172,7 @@ def test_one_unseeded_object_on_two_weights_warns_and_a_seeded_one_does_not():
     shared = initializers.GlorotUniform()
     initializers.fill(shared, (2, 2), weight="dense/kernel")
     initializers.fill(shared, (2, 2), weight="dense/kernel")
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="one unseeded object") as caught:
         initializers.fill(shared, (2, 2), weight="dense_1/kernel")
     assert [str(w.message) for w in caught] == [
         "GlorotUniform: one unseeded object fills 'dense_1/kernel' with the numbers of 'dense/kernel'; "

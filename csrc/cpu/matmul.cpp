@@ -108,14 +108,52 @@ void by_rows_of_a(const Product<T>& p) {
   });
 }
 
+// Many rows: B is packed once by all threads, then each takes blocks of rows.
+template <typename T>
+void by_shared_columns(const Product<T>& p, Plan plan, Index threads) {
+  constexpr Index kW = kColumnsOfTile<T>;
+  const Index count = round_up((p.m + plan.rows - 1) / plan.rows, 2 * threads);
+  plan.rows = round_up((p.m + count - 1) / count, kRowsOfTile);
+  const Index each = packed_a<T>(plan);
+  const Index bytes = (packed_b<T>(plan) + threads * each) * Index{sizeof(T)};
+  T* b_memory = static_cast<T*>(scratch(Scratch::kPacked, std::size_t(bytes)));
+  T* a_memory = b_memory + packed_b<T>(plan);
+  for (Index jc = 0; jc < p.n; jc += plan.columns) {
+    const Range columns{jc, least(jc + plan.columns, p.n)};
+    const Index width = columns.end - jc;
+    const Index panels = (width + kW - 1) / kW;
+    const Index some = most(1, least(8, panels / (2 * threads)));
+    for (Index kc = 0; kc < p.k; kc += plan.depth) {
+      const Range depth{kc, least(kc + plan.depth, p.k)};
+      const Index length = depth.end - kc;
+      for_parts((panels + some - 1) / some,
+                width * length * Index{sizeof(T)} / 5, [=](Index index, int) {
+                  const Index from = index * some;
+                  const Index end = least(jc + (from + some) * kW, columns.end);
+                  pack_columns(p, {jc + from * kW, end}, depth,
+                               b_memory + from * panel_stride<T>(kW) * length);
+                });
+      for_parts((p.m + plan.rows - 1) / plan.rows,
+                2 * p.m * width * length * Index{sizeof(T)} / 400,
+                [=](Index index, int slot) {
+                  const Index from = index * plan.rows;
+                  row_block(p, plan, {from, least(from + plan.rows, p.m)},
+                            columns, depth, a_memory + slot * each, b_memory);
+                });
+    }
+  }
+}
+
 template <typename T>
 void by_tiles(const Product<T>& p) {
   const Plan plan = plan_of(p);
-  const Index each = packed_a<T>(plan) + packed_b<T>(plan);
   const Index time = nanoseconds(p);
   const Index threads = helpful_threads(time);
-  // The longer side is cut, so that the operand which every thread packs for
-  // itself is the smaller one.
+  if (threads > 1 && plan.pack_a && plan.pack_b &&
+      (p.m >= 48 * threads || p.m >= p.n)) {
+    return by_shared_columns(p, plan, threads);
+  }
+  const Index each = packed_a<T>(plan) + packed_b<T>(plan);
   const bool cut_rows = p.m >= p.n;
   const Index unit = cut_rows ? kRowsOfTile : Wide<T>::kLanes;
   const Index longer = cut_rows ? p.m : p.n;

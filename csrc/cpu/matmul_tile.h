@@ -208,11 +208,11 @@ struct TileRow {
       tile<T, 2, kV, kH, kRows, kMasked>,
       tile<T, 3, kV, kH, kRows, kMasked>,
       tile<T, 4, kV, kH, kRows, kMasked>,
-#if !defined(__x86_64__) || defined(__AVX2__)
+#if defined(__AVX2__) || defined(__aarch64__)
       tile<T, 5, kV, kH, kRows, kMasked>,
       tile<T, 6, kV, kH, kRows, kMasked>,
 #endif
-#if defined(__AVX512F__) || !defined(__x86_64__)
+#if defined(__AVX512F__) || defined(__aarch64__)
       tile<T, 7, kV, kH, kRows, kMasked>,
       tile<T, 8, kV, kH, kRows, kMasked>,
 #endif

@@ -216,6 +216,8 @@ STROP_HD void hold(Reg& x) {
   asm("" : "+x"(x));
 #elif defined(__aarch64__)
   asm("" : "+w"(x));
+#else
+  (void)x;
 #endif
 }
 

@@ -103,6 +103,13 @@ struct F32x4 {
   STROP_HD Reg fmadd(Reg a, Reg b, Reg c) { return vfmaq_f32(c, a, b); }
   STROP_HD Reg add(Reg a, Reg b) { return vaddq_f32(a, b); }
   STROP_HD Reg relu(Reg x) { return vbslq_f32(vcltzq_f32(x), zero(), x); }
+  STROP_HD Reg fold(Reg x) { return x; }
+  STROP_HD Reg sums(const Reg* x) {
+    const Reg one = add(vzip1q_f32(x[0], x[1]), vzip2q_f32(x[0], x[1]));
+    const Reg two = add(vzip1q_f32(x[2], x[3]), vzip2q_f32(x[2], x[3]));
+    return add(vcombine_f32(vget_low_f32(one), vget_low_f32(two)),
+               vcombine_f32(vget_high_f32(one), vget_high_f32(two)));
+  }
   STROP_HD Mask first(int n) { return n; }
   STROP_HD Reg load(const float* p, Mask n) {
     float lanes[4] = {};
@@ -128,6 +135,10 @@ struct F64x2 {
   STROP_HD Reg fmadd(Reg a, Reg b, Reg c) { return vfmaq_f64(c, a, b); }
   STROP_HD Reg add(Reg a, Reg b) { return vaddq_f64(a, b); }
   STROP_HD Reg relu(Reg x) { return vbslq_f64(vcltzq_f64(x), zero(), x); }
+  STROP_HD Reg fold(Reg x) { return x; }
+  STROP_HD Reg sums(const Reg* x) {
+    return add(vzip1q_f64(x[0], x[1]), vzip2q_f64(x[0], x[1]));
+  }
   STROP_HD Mask first(int n) { return n; }
   STROP_HD Reg load(const double* p, Mask n) {
     return n > 1 ? load(p) : n > 0 ? vsetq_lane_f64(p[0], zero(), 0) : zero();
@@ -137,6 +148,68 @@ struct F64x2 {
     if (n > 0) vst1q_lane_f64(p, x, 0);
   }
 };
+
+#else
+
+// Any other processor: one lane at a time, for the compiler to make the best
+// of.
+template <typename T, int kCount>
+struct Array {
+  T lane[kCount];
+};
+
+template <typename T, int kCount>
+struct Plain {
+  using Scalar = T;
+  using Reg = Array<T, kCount>;
+  using Mask = int;
+  static constexpr int kLanes = kCount;
+  template <typename F>
+  STROP_HD Reg each(F f) {
+    Reg x;
+    for (int i = 0; i < kCount; ++i) x.lane[i] = f(i);
+    return x;
+  }
+  STROP_HD Reg zero() {
+    return each([](int) { return T(0); });
+  }
+  STROP_HD Reg load(const T* p) {
+    return each([=](int i) { return p[i]; });
+  }
+  STROP_HD void store(T* p, Reg x) { store(p, x, kCount); }
+  STROP_HD Reg broadcast(const T* p) {
+    return each([=](int) { return *p; });
+  }
+  STROP_HD Reg fmadd(Reg a, Reg b, Reg c) {
+    return each([=](int i) { return a.lane[i] * b.lane[i] + c.lane[i]; });
+  }
+  STROP_HD Reg add(Reg a, Reg b) {
+    return each([=](int i) { return a.lane[i] + b.lane[i]; });
+  }
+  STROP_HD Reg relu(Reg x) {
+    return each([=](int i) { return x.lane[i] < 0 ? T(0) : x.lane[i]; });
+  }
+  STROP_HD Reg fold(Reg x) { return x; }
+  STROP_HD Reg sums(const Reg* x) {
+    return each([=](int i) {
+      Reg y = x[i];
+      for (int n = kCount / 2; n > 0; n /= 2) {
+        for (int j = 0; j < n; ++j) y.lane[j] += y.lane[j + n];
+      }
+      return y.lane[0];
+    });
+  }
+  STROP_HD Mask first(int n) { return n; }
+  STROP_HD Reg load(const T* p, Mask n) {
+    return each([=](int i) { return i < n ? p[i] : T(0); });
+  }
+  STROP_HD void store(T* p, Reg x, Mask n) {
+    for (int i = 0; i < n; ++i) p[i] = x.lane[i];
+  }
+};
+
+using F32x4 = Plain<float, 4>;
+using F64x2 = Plain<double, 2>;
 
 #endif
 

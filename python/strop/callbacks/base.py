@@ -47,6 +47,9 @@ class Callback:
     params: Mapping[str, Any] = {}
     log_names: tuple[str, ...] = ()
 
+    #: A callback that records logs runs behind those that add to them.
+    records = False
+
     def set_model(self, model: Any) -> None:
         """Remember the model."""
         self.model = model
@@ -125,7 +128,7 @@ class CallbackList:
     """Callbacks of one call, each hook with the list of those that override it.
 
     Args:
-        callbacks: in the order they run.
+        callbacks: in the order they run, those with `records` last.
         model: given to each.
         params: `verbose`, `epochs`, `steps`; given to each.
         log_names: the values that this fit produces.
@@ -151,6 +154,7 @@ class CallbackList:
         self._progress = progress
         for i, each in enumerate(self.callbacks):
             _check(f"{op}: callbacks[{i}]", each)
+        self.callbacks.sort(key=lambda callback: callback.records)
         for callback in self.callbacks:
             callback.log_names = tuple(log_names)
             callback.set_params(dict(params or {}))

@@ -26,7 +26,10 @@ class History(Callback):
         ([0, 1], {'loss': [0.5, 0.25]})
     """
 
+    records = True
+
     def __init__(self) -> None:
+        super().__init__()
         self.epoch: list[int] = []
         self.history: dict[str, list[Any]] = {}
 
@@ -39,7 +42,16 @@ class History(Callback):
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             plain = [float(each) for each in value] if isinstance(value, list) else float(value)
-            self.history.setdefault(name, []).append(plain)
+            if name not in self.history:
+                self._insert(name)
+            self.history[name].append(plain)
+
+    def _insert(self, name: str) -> None:
+        """A new name, in the order of the fit's own values, those of callbacks behind them."""
+        known = [*self.history, name]
+        order = [n for n in self.log_names if n in known]
+        order += [n for n in known if n not in order]
+        self.history = {n: self.history.get(n, []) for n in order}
 
 
 class LambdaCallback(Callback):

@@ -7,7 +7,6 @@ gets its widget; a log file gets the lines alone, without a carriage return.
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import sys
 import threading
 import time
@@ -65,13 +64,17 @@ def in_notebook() -> bool:
 
 
 def _bar_class(notebook: bool) -> Any:
-    """tqdm without its watching thread and its lock between processes: this module draws by its own clock."""
+    """tqdm without its watching thread and its lock between processes: this module draws by its own clock.
+
+    Nor does it draw when it is collected: after an exception that would be in the middle of other output.
+    """
     if notebook and importlib.util.find_spec("ipywidgets") is not None:
         from tqdm.notebook import tqdm as base
     else:
         from tqdm.std import tqdm as base
 
-    return type("Bar", (base,), {"monitor_interval": 0, "_lock": threading.RLock()})
+    own = {"monitor_interval": 0, "_lock": threading.RLock(), "__del__": lambda self: None}
+    return type("Bar", (base,), own)
 
 
 class ProgressBar(Callback):
@@ -125,6 +128,8 @@ class ProgressBar(Callback):
             self._next = self._clock() + INTERVAL
 
     def _draw(self, logs: LogsFunction | None) -> None:
+        import shutil  # with its compressors 3 ms, which only a drawn bar needs
+
         # Asked at each drawing, since a window may change; a size of 0, as some report, becomes 80 x 24.
         size = shutil.get_terminal_size()
         if self._bar is None:

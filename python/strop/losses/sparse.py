@@ -38,6 +38,8 @@ class SparseCategoricalCrossentropy(CrossEntropy):
         0.356675
     """
 
+    takes_class_ids = True
+
     def __init__(
         self,
         from_logits: bool = False,

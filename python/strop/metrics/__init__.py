@@ -88,6 +88,7 @@ _HIDDEN = ("LossMetric", "Mean", "Sum")
 names: dict[str, type[Any]] = {
     name: cls for key, cls in registry.items() if key not in _HIDDEN for name in (key, snake_case(key))
 } | {"acc": Accuracy, "mse": MeanSquaredError, "mae": MeanAbsoluteError, "rmse": RootMeanSquaredError}
+names |= {"MSE": MeanSquaredError, "MAE": MeanAbsoluteError}
 
 
 def get(identifier: object, op: str = "metrics.get") -> Metric:

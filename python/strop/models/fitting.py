@@ -146,38 +146,42 @@ class Fitting(Feeding):
         calls = self._calls(
             "fit", callbacks, verbose, count, epochs=epochs, log_names=produced, history=history
         )
-        runner = calls[0]
+        runner, progress = calls
         self.stop_training = False
         self.history = history
         runner.on_train_begin()
-        for epoch in range(initial_epoch, epochs):
-            runner.on_epoch_begin(epoch)
-            logs = run_epoch(
-                plan,
-                train,
-                batch_size=size,
-                shuffle=shuffle,
-                optimizer=self.optimizer,
-                averages=averages,
-                calls=calls,
-                stopped=lambda: self.stop_training,
-                steps=steps,
-            )
-            if held_out is not None and (epoch + 1 - initial_epoch) % validation_freq == 0:
-                runner.on_test_begin()
-                values = run_evaluation(
+        try:
+            for epoch in range(initial_epoch, epochs):
+                runner.on_epoch_begin(epoch)
+                logs = run_epoch(
                     plan,
-                    held_out,
-                    batch_size=validation_size,
-                    averages=validating,
-                    calls=(runner, None),
-                    steps=validation_steps,
+                    train,
+                    batch_size=size,
+                    shuffle=shuffle,
+                    optimizer=self.optimizer,
+                    averages=averages,
+                    calls=calls,
+                    stopped=lambda: self.stop_training,
+                    steps=steps,
                 )
-                runner.on_test_end(values)
-                logs.update({f"val_{name}": value for name, value in values.items()})
-            runner.on_epoch_end(epoch, logs)
-            if self.stop_training:
-                break
+                if held_out is not None and (epoch + 1 - initial_epoch) % validation_freq == 0:
+                    runner.on_test_begin()
+                    values = run_evaluation(
+                        plan,
+                        held_out,
+                        batch_size=validation_size,
+                        averages=validating,
+                        calls=(runner, None),
+                        steps=validation_steps,
+                    )
+                    runner.on_test_end(values)
+                    logs.update({f"val_{name}": value for name, value in values.items()})
+                runner.on_epoch_end(epoch, logs)
+                if self.stop_training:
+                    break
+        finally:
+            if progress is not None:
+                progress.clear()  # so that a traceback starts on a line of its own
         runner.on_train_end()
         return history
 

@@ -1,254 +1,250 @@
-"""Models as one file: numbers as safetensors, settings as JSON inside it.
+"""Saving and loading: one safetensors file with the weights, the optimizer's state and, as JSON, everything else.
 
-Weights are tensors `<layer>/<weight>`, the optimizer's state `optimizer/<slot>/<layer>/<weight>`; layers, the arguments of
-compile, the step count and the random streams are one JSON text under `strop` in the file's metadata. Any safetensors
-reader opens the weights.
+Nothing runs from a file and nothing is compressed; the file is one rename. Class names are looked up in strop's own
+registries or in the caller's `custom_objects`; no name in a file is ever imported.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import safetensors.numpy
 from numpy.typing import NDArray
 
-from .. import _random
+from .. import __version__, _random
 from .._files import atomic_write
-from ._restore import FORMAT, MAX_LAYERS, STATE, layer_streams, read_document, restore, version
-from ._safetensors import Stored, make_header, open_tensors
-
-if TYPE_CHECKING:
-    from .sequential import Sequential
+from .._json import read_json
+from ._tensors import NAME, read_tensors
 
 Array = NDArray[Any]
-FilePath = str | os.PathLike[str]
 
-SUFFIXES = ("", ".safetensors", ".strop")
-
-
-class Saving:
-    """What a model does with files; the functions of this module as methods."""
-
-    def save(self, filepath: FilePath, overwrite: bool = True) -> None:
-        """Write layers, weights, optimizer and random streams to one file; see `strop.models.save`."""
-        save(self, filepath, overwrite)  # type: ignore[arg-type]
-
-    def save_weights(self, filepath: FilePath, overwrite: bool = True) -> None:
-        """Write the weights alone; see `strop.models.save_weights`."""
-        save_weights(self, filepath, overwrite)  # type: ignore[arg-type]
-
-    def load_weights(self, filepath: FilePath, skip_mismatch: bool = False) -> list[str]:
-        """Set the weights from a file; see `strop.models.load_weights`."""
-        return load_weights(self, filepath, skip_mismatch)  # type: ignore[arg-type]
-
-    def to_json(self, **kwargs: Any) -> str:
-        """The layers and their settings as JSON, without weights; kwargs are those of `json.dumps`."""
-        return _dumps("to_json", _describe(self), **kwargs)
+FORMAT = 1
+KEY = "strop"
+OPTIMIZER = "optimizer/"
+MAX_LAYERS = 10_000
+REFUSED = (".h5", ".hdf5", ".keras", ".pkl", ".pickle", ".pt", ".pth", ".npz", ".npy", ".json")
 
 
-def save(model: Sequential, filepath: FilePath, overwrite: bool = True) -> None:
-    """Write a model to one file: layers, weights, what compile chose, optimizer state, random streams.
+def _check_suffix(op: str, path: str | os.PathLike[str]) -> str:
+    text = os.fspath(path)
+    suffix = Path(text).suffix.lower()
+    if suffix in REFUSED:
+        raise ValueError(f"{op}: filepath must end in .safetensors or .strop; got {text!r}")
+    return text
 
-    The file is written whole or not at all: a save that is killed leaves the old file. What `load_model` makes of it
-    predicts and trains on bit for bit.
+
+def _write(
+    op: str, path: str | os.PathLike[str], tensors: dict[str, Array], content: dict[str, Any], overwrite: bool
+) -> None:
+    for name in tensors:
+        if not NAME.fullmatch(name):
+            raise ValueError(f"{op}: names of weights must be of letters, digits and _./-; got {name!r}")
+    text = json.dumps({"format": FORMAT, "version": __version__, **content}, allow_nan=False)
+    data = safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in tensors.items()}, {KEY: text})
+    with atomic_write(path, overwrite=overwrite) as file:
+        file.write(data)
+
+
+def save(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+    """Save a model whole: layers, weights, compile arguments, optimizer state, random streams.
 
     Args:
         model: a built model.
-        filepath: ends in `.safetensors`, `.strop`, or has no suffix.
+        filepath: ends in .safetensors, .strop, or nothing.
         overwrite: False refuses an existing file.
 
     Raises:
-        ValueError: the suffix is that of another format, the model is not built, or a setting is not JSON.
-        FileExistsError: the file exists and overwrite is False; nothing has been written then.
-        OSError: the file cannot be written; the old one is whole.
+        ValueError: the suffix belongs to another format, or the model is not built.
+        FileExistsError: the file exists and overwrite is False; nothing is written.
+        OSError: the folder is missing or the disk is full; an old file is whole.
+    """
+    path = _check_suffix("save", filepath)
+    if not model.built:
+        raise ValueError("save: model must be built; call build, or start the model with an Input")
+    tensors = model.weight_tensors()
+    compiled = model.get_compile_config()
+    iterations = 0
+    if compiled is not None and model.optimizer._params:
+        iterations = model.optimizer.iterations
+        tensors |= {OPTIMIZER + name: tensor for name, tensor in model.optimizer.state_tensors().items()}
+    content = {
+        "model": model.get_config(),
+        "compile": compiled,
+        "iterations": iterations,
+        "random": _random.get_state(),
+    }
+    _write("save", path, tensors, content, overwrite)
+
+
+def load_model(
+    filepath: str | os.PathLike[str],
+    custom_objects: dict[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+) -> Any:
+    """Load a model that `save` wrote; it predicts and goes on training bit for bit.
+
+    Args:
+        filepath: the file.
+        custom_objects: functions and classes of the user's by the names in the file.
+        compile: False leaves the compile arguments and the optimizer's state out.
+        safe_mode: only True; there is no unsafe mode.
+
+    Returns:
+        A new `Sequential`.
+
+    Raises:
+        ValueError: the file is damaged, of another format, or names something unknown.
+        OSError: the file cannot be read.
 
     Example:
         >>> import tempfile, strop
         >>> model = strop.Sequential([strop.Input((2,)), strop.layers.Dense(1)])
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     save(model, f"{folder}/model.safetensors")
-        ...     again = load_model(f"{folder}/model.safetensors")
+        ...     model.save(f"{folder}/m.safetensors")
+        ...     again = strop.models.load_model(f"{folder}/m.safetensors")
         >>> bool((again.predict([[1.0, 2.0]], verbose=0) == model.predict([[1.0, 2.0]], verbose=0)).all())
         True
     """
-    path = check_path("save", filepath)
-    _require_built("save", model)
-    tensors = model.weight_tensors()
-    if any(name.startswith(STATE) for name in tensors):
+    op = "load_model"
+    if not safe_mode:
+        raise ValueError(f"{op}: safe_mode must be True; there is no unsafe mode")
+    path = _check_suffix(op, filepath)
+    tensors, metadata = read_tensors(path, op)
+    content = _content(op, path, metadata)
+    state = {k.removeprefix(OPTIMIZER): t for k, t in tensors.items() if k.startswith(OPTIMIZER)}
+    weights = {k: t for k, t in tensors.items() if not k.startswith(OPTIMIZER)}
+    try:
+        _check_size(content, tensors)
+        model = _build(content, custom_objects)
+        _require_fit(op, path, model.weight_specs(), weights)
+        model.assign_weight_tensors(weights)
+        if compile and content["compile"] is not None:
+            model.compile_from_config(content["compile"], custom_objects)
+            if state or content["iterations"]:
+                model.optimizer.build(model.make_plan(model.loss).variables)
+                model.optimizer.load_state_tensors(state, _count(content["iterations"]))
+            _random.set_state(content["random"])
+    except (
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        RecursionError,
+        OverflowError,
+        MemoryError,
+    ) as error:
         raise ValueError(
-            "save: layers must not be named 'optimizer'; got one; the file keeps that name for its state"
+            f"{op}: {path} must hold a whole model; got {type(error).__name__}: {error}"
+        ) from None
+    return model
+
+
+def _build(content: dict[str, Any], custom_objects: dict[str, Any] | None) -> Any:
+    from .sequential import Sequential
+
+    return Sequential.from_config(content["model"], custom_objects)
+
+
+def _content(op: str, path: str, metadata: dict[str, str]) -> dict[str, Any]:
+    if KEY not in metadata:
+        raise ValueError(
+            f"{op}: {path} must be a model that strop saved; got a file without {KEY!r} in its metadata"
         )
-    compiled = model.get_compile_config()
-    if compiled is not None:
-        tensors |= {STATE + name: array for name, array in model.optimizer.state_tensors().items()}
-    document = {
-        **_describe(model),
-        "compile": compiled,
-        "iterations": None if compiled is None else model.optimizer.iterations,
-        "streams": {
-            "global": _random.get_state(),
-            "layers": {name: streams.get_state() for name, streams in layer_streams(model).items()},
-        },
-    }
-    _write("save", path, tensors, document, overwrite)
+    content = read_json(metadata[KEY], f"{op}: {path}")
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else content
+        raise ValueError(f"{op}: {path} must have format {FORMAT}; got {str(found)[:40]}")
+    return content
 
 
-def save_weights(model: Sequential, filepath: FilePath, overwrite: bool = True) -> None:
-    """Write the weights alone to a file, for `load_weights` of a model with the same layers.
+def _check_size(content: dict[str, Any], tensors: dict[str, Array]) -> None:
+    """No size is believed: a model whose weights are not in the file is not made."""
+    layers = content["model"]["layers"]
+    if not isinstance(layers, list) or len(layers) > MAX_LAYERS:
+        raise TypeError("layers that are no list of at most 10,000")
+    largest = max((t.size for t in tensors.values()), default=0)
+    for entry in layers:
+        config = entry["config"]
+        sizes = [config.get(name, 0) for name in ("input_dim", "output_dim", "units", "input_length")]
+        if not all(size is None or (type(size) is int and 0 <= size < 2**31) for size in sizes):
+            raise TypeError("a size that is no whole number")
+        dim, width, units = (size or 0 for size in sizes[:3])
+        if dim * width > largest or units > largest:
+            raise TypeError("a layer larger than its weights")
+    shape = content["model"].get("build_input_shape")
+    if shape is not None and len(shape) == 2 and shape[1] is not None and shape[1] > max(largest, 2**20):
+        raise TypeError("an input larger than any weight")
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 2**31:
+        raise TypeError("iterations that are no count")
+    return value
+
+
+def _require_fit(op: str, path: str, specs: dict[str, Any], tensors: dict[str, Array]) -> None:
+    given = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
+    for name, (shape, dtype) in specs.items():
+        if name not in given:
+            raise ValueError(f"{op}: {path} must hold {name!r}; got none")
+        if given[name] != (shape, dtype):
+            got = f"{given[name][1]} {given[name][0]}"
+            raise ValueError(f"{op}: {name!r} must be {dtype} of shape {shape}; got {got}")
+    extra = sorted(set(given) - set(specs))
+    if extra:
+        raise ValueError(f"{op}: {path} must hold the model's weights only; got {extra[0]!r} too")
+
+
+def save_weights(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+    """Save the weights alone; any safetensors reader opens them.
 
     Args:
         model: a built model.
-        filepath: ends in `.safetensors`, `.strop`, or has no suffix.
+        filepath: ends in .safetensors, .strop, or nothing.
         overwrite: False refuses an existing file.
 
     Raises:
-        ValueError: the suffix is that of another format, or the model is not built.
-        FileExistsError: the file exists and overwrite is False; nothing has been written then.
-        OSError: the file cannot be written; the old one is whole.
+        ValueError: the suffix belongs to another format, or the model is not built.
+        FileExistsError: the file exists and overwrite is False.
+        OSError: the folder is missing or the disk is full; an old file is whole.
     """
-    path = check_path("save_weights", filepath)
-    _require_built("save_weights", model)
-    document = {"format": FORMAT, "version": version()}
-    _write("save_weights", path, model.weight_tensors(), document, overwrite)
+    path = _check_suffix("save_weights", filepath)
+    if not model.built:
+        raise ValueError("save_weights: model must be built; call build, or start the model with an Input")
+    _write("save_weights", path, model.weight_tensors(), {"model": model.get_config()}, overwrite)
 
 
-def load_model(
-    filepath: FilePath,
-    custom_objects: Mapping[str, Any] | None = None,
-    compile: bool = True,
-    safe_mode: bool = True,
-) -> Sequential:
-    """The model that `save` wrote.
-
-    Classes and functions are found by name among strop's own and `custom_objects`, nowhere else: a file cannot make
-    this call import or run anything.
+def load_weights(model: Any, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> list[str]:
+    """Load weights by name; every name, shape and dtype is checked before the first is written.
 
     Args:
-        filepath: ends in `.safetensors`, `.strop`, or has no suffix.
-        custom_objects: the user's own layers, losses, functions, by the names under which they were saved.
-        compile: whether to compile as the saved model was, with its optimizer's state, and to set strop's random
-            streams as they were, so that training goes on as if it had not stopped. False only predicts.
-        safe_mode: True; there is no other mode.
-
-    Raises:
-        ValueError: the file is damaged or hostile, or a custom name is not in custom_objects.
-        TypeError: an argument has another type.
-        OSError: the file cannot be read.
-    """
-    path = check_path("load_model", filepath)
-    if custom_objects is not None and not isinstance(custom_objects, Mapping):
-        raise TypeError(f"load_model: custom_objects must be a dict; got {type(custom_objects).__name__}")
-    if safe_mode is not True:
-        raise ValueError(
-            f"load_model: safe_mode must be True; got {safe_mode!r}; give your own classes as custom_objects"
-        )
-    with open_tensors(path, "load_model") as (tensors, metadata):
-        document = read_document("load_model", metadata)
-        return restore(document, tensors, dict(custom_objects or {}), compile)
-
-
-def load_weights(model: Sequential, filepath: FilePath, skip_mismatch: bool = False) -> list[str]:
-    """Set a model's weights from a file that `save` or `save_weights` wrote, or any safetensors file of these names.
-
-    Every name, shape and dtype is checked, and every number read, before the first weight is written.
-
-    Args:
-        model: a built model.
-        filepath: ends in `.safetensors`, `.strop`, or has no suffix.
+        model: a built model with the same layers.
+        filepath: a file of `save_weights` or `save`.
         skip_mismatch: True leaves out what does not fit.
 
     Returns:
-        The names left out: weights of the model that keep their numbers, then tensors that have no place in it.
+        The names that were left out.
 
     Raises:
-        ValueError: the file is damaged, or does not fit the model and skip_mismatch is False.
+        ValueError: the file is damaged or does not fit; the model is as it was.
         OSError: the file cannot be read.
     """
     op = "load_weights"
-    path = check_path(op, filepath)
-    _require_built(op, model)
-    specs = model.weight_specs()
-    with open_tensors(path, op) as (tensors, _):
-        tensors = {k: t for k, t in tensors.items() if k in specs or not k.startswith(STATE)}
-        problems = _mismatches(specs, tensors)
-        if problems and not skip_mismatch:
-            more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
-            raise ValueError(f"{op}: {next(iter(problems.values()))}{more}; skip_mismatch=True leaves it out")
-        loaded = {name: np.asarray(tensors[name]) for name in specs if name not in problems}
-    model.assign_weight_tensors(loaded)
-    return list(problems)
-
-
-def _mismatches(
-    specs: Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]], tensors: Mapping[str, Stored]
-) -> dict[str, str]:
-    """What does not fit, by name, with the text that says why."""
-    problems = {}
-    for name, (shape, dtype) in specs.items():
-        if name not in tensors:
-            problems[name] = f"file must hold {name!r}; got no such tensor"
-        elif tensors[name].shape != shape:
-            problems[name] = f"{name!r} must have shape {shape}; got {tensors[name].shape}"
-        elif str(tensors[name].dtype) != str(dtype):
-            problems[name] = f"{name!r} must be {dtype}; got {tensors[name].dtype}"
-    unknown = {n: f"file must hold weights of the model only; got {n!r}" for n in tensors if n not in specs}
-    return problems | unknown
-
-
-def check_path(op: str, filepath: FilePath) -> str:
-    """The path as text, if its suffix does not lie about what is in the file.
-
-    Raises:
-        TypeError: it is no path.
-        ValueError: the suffix is another one; one of digits alone, as in `model-0.25`, is part of the name.
-    """
-    if not isinstance(filepath, str | os.PathLike) or not isinstance(os.fspath(filepath), str):
-        raise TypeError(f"{op}: filepath must be a text or a path; got {type(filepath).__name__}")
-    path = os.fspath(filepath)
-    pure = PurePath(path)
-    suffix = pure.suffix.lower()
-    if suffix in SUFFIXES or suffix[1:].isdigit():
-        return path
-    raise ValueError(
-        f"{op}: filepath must end in .safetensors, .strop or no suffix; got {pure.name!r}"
-        f"; write {pure.with_suffix('.safetensors').name!r}"
-    )
-
-
-def _require_built(op: str, model: Sequential) -> None:
+    path = _check_suffix(op, filepath)
     if not model.built:
         raise ValueError(f"{op}: model must be built; call build, or start the model with an Input")
-
-
-def _describe(model: Any) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "version": version(),
-        "class": type(model).__name__,
-        "config": model.get_config(),
-    }
-
-
-def _dumps(op: str, document: Any, **kwargs: Any) -> str:
-    try:
-        return json.dumps(document, allow_nan=False, **kwargs)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{op}: get_config must hold what JSON can; got {error}") from error
-
-
-def _write(
-    op: str, path: str, tensors: Mapping[str, Array], document: Mapping[str, Any], overwrite: bool
-) -> None:
-    if len(document.get("config", {}).get("layers", [])) > MAX_LAYERS:
-        raise ValueError(f"{op}: model must have at most {MAX_LAYERS} layers; got more")
-    metadata = {"strop": _dumps(op, document, separators=(",", ":"))}
-    read_document(op, metadata)  # what we could not read back is not written
-    head, arrays = make_header(tensors, metadata, op)
-    with atomic_write(path, overwrite=overwrite) as file:
-        file.write(head)
-        for array in arrays:
-            file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    tensors, _ = read_tensors(path, op)
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(OPTIMIZER)}
+    specs = model.weight_specs()
+    if not skip_mismatch:
+        _require_fit(op, path, specs, tensors)
+        model.assign_weight_tensors(tensors)
+        return []
+    fitting = {n: t for n, t in tensors.items() if n in specs and (t.shape, t.dtype) == specs[n]}
+    model.assign_weight_tensors(fitting)
+    return sorted((set(specs) | set(tensors)) - set(fitting))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -14,6 +16,7 @@ from .._serial import restored
 from ..layers import Embedding, Input, Layer, Variable
 from ..layers.base import Shape, check_weights
 from ..training.plan import Plan
+from . import saving
 from .summary import print_summary
 from .trainer import Trainer
 
@@ -238,6 +241,24 @@ class Sequential(Trainer):
         for variable in self.variables:
             if variable.path in tensors:
                 variable.assign(tensors[variable.path])
+
+    # ---- files -------------------------------------------------------------
+
+    def save(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+        """Save the model whole, so that `load_model` goes on bit for bit; see `strop.models.saving.save`."""
+        saving.save(self, filepath, overwrite)
+
+    def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+        """Save the weights alone; see `strop.models.saving.save_weights`."""
+        saving.save_weights(self, filepath, overwrite)
+
+    def load_weights(self, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> list[str]:
+        """Load weights by name, all checked before the first write; see `strop.models.saving.load_weights`."""
+        return saving.load_weights(self, filepath, skip_mismatch)
+
+    def to_json(self) -> str:
+        """The layers and their settings as JSON, without weights."""
+        return json.dumps(self.get_config())
 
     # ---- config ------------------------------------------------------------
 

@@ -14,13 +14,6 @@ Array = NDArray[Any]
 Grad = Array | RowGrad | None
 
 
-def require_finite_settings(op: str, **values: float | None) -> None:
-    """Refuse a setting that is below 0 or no finite number."""
-    for name, value in values.items():
-        if value is not None and not (value >= 0 and np.isfinite(value)):
-            raise ValueError(f"{op}: {name} must be 0 or more; got {value}")
-
-
 def norm_of(grad: Array | RowGrad) -> float:
     """The Euclidean norm, of a RowGrad after summing."""
     return grad.norm() if isinstance(grad, RowGrad) else float(ops.norm(np.ascontiguousarray(grad)))

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from .. import ops
 from ..rowgrad import RowGrad
-from .base import Optimizer, Rate, check_unit_interval
+from .base import Optimizer, Rate
+from .settings import check_unit_interval
 
 Array = NDArray[Any]
 
