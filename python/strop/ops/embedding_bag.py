@@ -145,4 +145,4 @@ def embedding_bag_backward(
     if pad_slot is not None:
         kept = rows != pad_id
         rows, values = rows[kept], values[kept]
-    return RowGrad.trusted(rows, values, (num_rows, grad.shape[1]))
+    return RowGrad.trusted(rows, values, (num_rows, values.shape[-1]))

@@ -105,7 +105,7 @@ class Optimizer(OptimizerState):
         raise NotImplementedError(f"{self.op}: a rule must have an update")
 
     def update_rows(
-        self, param: Array, grad: RowGrad, state: dict[str, Array], rate: float, decay: float
+        self, param: Array, grad: RowGrad, state: dict[str, Any], rate: float, decay: float
     ) -> None:
         """One step of the rows that have a gradient; the others stand still."""
         raise NotImplementedError(f"{self.op}: a RowGrad must be dense for this rule; use sparse='dense'")
@@ -273,7 +273,7 @@ class Optimizer(OptimizerState):
             "amsgrad",
             "bias_correction",
         ]
-        return [*names, *Optimizer.__init__.__kwdefaults__]
+        return [*names, *(Optimizer.__init__.__kwdefaults__ or {})]
 
     def get_config(self) -> dict[str, Any]:
         """The settings, as the constructor takes them; a schedule as its class name and config."""
@@ -282,7 +282,7 @@ class Optimizer(OptimizerState):
             rate = {"class": type(rate).__name__, "config": rate.get_config()}
         elif callable(rate):
             rate = self.learning_rate
-        names = Optimizer.__init__.__kwdefaults__
+        names = Optimizer.__init__.__kwdefaults__ or {}
         return {"learning_rate": rate, **{name: getattr(self, name) for name in names}}
 
     @classmethod

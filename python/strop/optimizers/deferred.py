@@ -28,7 +28,7 @@ class DeferredTable:
         done: steps taken so far, all of which the arrays hold.
     """
 
-    def __init__(self, param: Array, state: dict[str, Array], rule: dict[str, Any], done: int) -> None:
+    def __init__(self, param: Array, state: dict[str, Any], rule: dict[str, Any], done: int) -> None:
         gap = ops.choose_gap(rule["beta1"], rule["beta2"], amsgrad="max_moment2" in state)
         if gap is None:
             raise ValueError("DeferredTable: beta1 and beta2 must be such that a gap has a polynomial")
