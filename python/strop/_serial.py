@@ -69,5 +69,6 @@ def _replace(config: Any, custom: Mapping[str, Any]) -> Any:
         return custom[config["custom"]]
     if set(config) == {"class_name", "config"} and config["class_name"] in custom:
         found: Any = custom[config["class_name"]]
-        return found.from_config(config["config"]) if inspect.isclass(found) else found
+        make = getattr(found, "from_config", None) if inspect.isclass(found) else None
+        return make(config["config"]) if make else found
     return {key: _replace(value, custom) for key, value in config.items()}
