@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from .. import ops
 from ..rowgrad import RowGrad
-from .base import Optimizer, Rate, check_unit_interval
+from .base import Optimizer, Rate
+from .settings import check_unit_interval
 
 Array = NDArray[Any]
 
@@ -64,7 +65,7 @@ class SGD(Optimizer):
         grads: list[Array],
         state: dict[str, list[Array]],
         rate: float,
-        decay: float,
+        decays: list[float],
     ) -> None:
         """One step of all dense gradients in one call."""
         ops.sgd_step(
@@ -74,7 +75,7 @@ class SGD(Optimizer):
             learning_rate=rate,
             momentum=self.momentum,
             nesterov=self.nesterov,
-            weight_decay=decay,
+            weight_decay=decays,
         )
 
     def update_rows(
