@@ -3,6 +3,9 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -292,13 +295,53 @@ def test_the_bias_gradient_of_a_million_rows_keeps_its_digits(device):
     assert abs(got[0] / (1_000_003 * np.float64(np.float32(0.1))) - 1) < 4200 * UNIT[np.dtype(np.float32)]
 
 
+def forked(child):
+    """Whether `child()` is true in a fork of this process, which by now has threads."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of threads and fork
+        process = os.fork()
+    if process == 0:
+        os._exit(0 if child() else 1)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
+
+
 def test_a_forked_child_multiplies(rng):
     a, b = operands(rng, (400, 500, 600), np.float32)
     want = ops.matmul(a, b)
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if (ops.matmul(a, b) == want).all() else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert forked(lambda: np.array_equal(ops.matmul(a, b), want))
+    np.testing.assert_array_equal(ops.matmul(a, b), want)
+
+
+def test_a_child_forked_while_another_thread_multiplies_can_multiply(rng):
+    a, b = operands(rng, (200, 300, 400), np.float32)
+    want = ops.matmul(a, b)
+    done = threading.Event()
+
+    def work():
+        while not done.is_set():
+            ops.matmul(a, b)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        for _ in range(5):
+            assert forked(lambda: np.array_equal(ops.matmul(a, b), want))
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_many_python_threads_get_what_one_gets(rng):
+    shapes = [(64, 200, 150), (1, 2000, 900), (900, 2, 700), (300, 310, 320)]
+    inputs = [operands(rng, shape, np.float32) for shape in shapes]
+    want = [ops.matmul(a, b) for a, b in inputs]
+
+    def work(seed):
+        order = np.random.default_rng(seed).integers(0, len(shapes), 40)
+        return all(np.array_equal(ops.matmul(*inputs[i]), want[i]) for i in order)
+
+    with ThreadPoolExecutor(16) as executor:
+        assert all(executor.map(work, range(16)))
 
 
 X, W = np.zeros((2, 3), np.float32), np.zeros((3, 4), np.float32)

@@ -60,13 +60,14 @@ STROP_HD Range part(Index whole, Index unit, Index parts, Index index) {
   return {least(begin, whole), least(end, whole)};
 }
 
-// About what a product takes on one thread: 100 GFLOP/s of float32, 20 GB/s.
+// About what a product takes on one thread: 100 GFLOP/s of float32; 60 GB/s
+// from L2, 20 GB/s from memory.
 template <typename T>
 STROP_HD Index nanoseconds(const Product<T>& p) {
+  constexpr Index kL2 = Index{1} << 20;
   const Index arithmetic = 2 * p.m * p.n * p.k * Index{sizeof(T)} / 400;
-  const Index memory =
-      (p.m * p.k + p.k * p.n + p.m * p.n) * Index{sizeof(T)} / 20;
-  return most(arithmetic, memory);
+  const Index bytes = (p.m * p.k + p.k * p.n + p.m * p.n) * Index{sizeof(T)};
+  return most(arithmetic, bytes <= kL2 ? bytes / 60 : (bytes - kL2) / 20);
 }
 
 // Several parts per thread, so that one that comes late takes fewer, but each
@@ -98,20 +99,61 @@ void by_columns_of_b(const Product<T>& p) {
 template <typename T>
 void by_rows_of_a(const Product<T>& p) {
   const Index time = nanoseconds(p);
-  const Index parts = parts_of(helpful_threads(time), time, 3000, p.n / 64 + 1);
+  const Index threads = helpful_threads(time);
+  // Runs shorter than a page would cost more than a late thread.
+  const Index parts = least(parts_of(threads, time, 3000, p.n / 64 + 1),
+                            most(threads, p.n * Index{sizeof(T)} / 8192));
   for_parts(parts, time, [=](Index index, int) {
     few_rows(p, part(p.n, 64, parts, index));
   });
 }
 
+// Many rows: B is packed once by all threads, then each takes blocks of rows.
+template <typename T>
+void by_shared_columns(const Product<T>& p, Plan plan, Index threads) {
+  constexpr Index kW = kColumnsOfTile<T>;
+  const Index count = round_up((p.m + plan.rows - 1) / plan.rows, 2 * threads);
+  plan.rows = round_up((p.m + count - 1) / count, kRowsOfTile);
+  const Index each = packed_a<T>(plan);
+  const Index bytes = (packed_b<T>(plan) + threads * each) * Index{sizeof(T)};
+  T* b_memory = static_cast<T*>(scratch(Scratch::kPacked, std::size_t(bytes)));
+  T* a_memory = b_memory + packed_b<T>(plan);
+  for (Index jc = 0; jc < p.n; jc += plan.columns) {
+    const Range columns{jc, least(jc + plan.columns, p.n)};
+    const Index width = columns.end - jc;
+    const Index panels = (width + kW - 1) / kW;
+    const Index some = most(1, least(8, panels / (2 * threads)));
+    for (Index kc = 0; kc < p.k; kc += plan.depth) {
+      const Range depth{kc, least(kc + plan.depth, p.k)};
+      const Index length = depth.end - kc;
+      for_parts((panels + some - 1) / some,
+                width * length * Index{sizeof(T)} / 5, [=](Index index, int) {
+                  const Index from = index * some;
+                  const Index end = least(jc + (from + some) * kW, columns.end);
+                  pack_columns(p, {jc + from * kW, end}, depth,
+                               b_memory + from * panel_stride<T>(kW) * length);
+                });
+      for_parts((p.m + plan.rows - 1) / plan.rows,
+                2 * p.m * width * length * Index{sizeof(T)} / 400,
+                [=](Index index, int slot) {
+                  const Index from = index * plan.rows;
+                  row_block(p, plan, {from, least(from + plan.rows, p.m)},
+                            columns, depth, a_memory + slot * each, b_memory);
+                });
+    }
+  }
+}
+
 template <typename T>
 void by_tiles(const Product<T>& p) {
   const Plan plan = plan_of(p);
-  const Index each = packed_a<T>(plan) + packed_b<T>(plan);
   const Index time = nanoseconds(p);
   const Index threads = helpful_threads(time);
-  // The longer side is cut, so that the operand which every thread packs for
-  // itself is the smaller one.
+  if (threads > 1 && plan.pack_a && plan.pack_b &&
+      (p.m >= 48 * threads || p.m >= p.n)) {
+    return by_shared_columns(p, plan, threads);
+  }
+  const Index each = packed_a<T>(plan) + packed_b<T>(plan);
   const bool cut_rows = p.m >= p.n;
   const Index unit = cut_rows ? kRowsOfTile : Wide<T>::kLanes;
   const Index longer = cut_rows ? p.m : p.n;
@@ -163,8 +205,12 @@ void multiply(Product<T> p) {
                                    p.k,
                                    p.activation});
   }
-  const bool b_beyond_l2 = p.k * p.n * Index{sizeof(T)} > (Index{512} << 10);
-  if (p.m <= kFewRows && p.b.col == 1 && b_beyond_l2) return by_rows_of_a(p);
+  // For one or two rows beyond L2, for more where B comes from memory.
+  const Index size_of_b = p.k * p.n * Index{sizeof(T)};
+  const Index worth = p.m <= 2 ? Index{2} << 20 : Index{10} << 20;
+  if (p.m <= kFewRows && p.b.col == 1 && size_of_b > worth) {
+    return by_rows_of_a(p);
+  }
   by_tiles(p);
 }
 

@@ -54,16 +54,26 @@ STROP_HD Index packed_b(const Plan& plan) {
 template <typename T>
 void pack_rows(const Product<T>& p, Range rows, Range depth, T* target) {
   const Index length = depth.end - depth.begin;
-  for (Index i = rows.begin; i < rows.end; i += kRowsOfTile) {
-    const T* from = p.a.data + i * p.a.row + depth.begin * p.a.col;
+  const T* a = p.a.data + depth.begin * p.a.col;
+  Index i = rows.begin;
+  if (p.a.col != 1) {
+    const Index whole = least(rows.end, p.m - kPackedRows + 1) - i;
+    const Index panels = most(whole + kRowsOfTile - 1, 0) / kRowsOfTile;
+    copy_panels<kPackedRows, kRowsOfTile>(a + i * p.a.row, p.a.col, length,
+                                          panels, target, kPackedRows);
+    i += panels * kRowsOfTile;
+    target += panels * length * kPackedRows;
+  }
+  for (; i < rows.end; i += kRowsOfTile) {
     // Rows beyond the tile's are packed too, if there are any, since that is
     // one square instead of a slow edge; nobody reads them.
     const int width = int(least(kPackedRows, p.m - i));
     if (p.a.col == 1) {
-      transpose_panel(from, p.a.row, length, width, width, target, kPackedRows);
+      transpose_panel(a + i * p.a.row, p.a.row, length, width, width, target,
+                      kPackedRows);
     } else {
-      copy_panel<kPackedRows>(from, p.a.col, length, width, width, target,
-                              kPackedRows);
+      copy_panel<kPackedRows>(a + i * p.a.row, p.a.col, length, width, width,
+                              target, kPackedRows);
     }
     target += length * kPackedRows;
   }
@@ -73,15 +83,23 @@ template <typename T>
 void pack_columns(const Product<T>& p, Range columns, Range depth, T* target) {
   constexpr Index kW = kColumnsOfTile<T>;
   const Index length = depth.end - depth.begin;
-  for (Index j = columns.begin; j < columns.end; j += kW) {
-    const T* from = p.b.data + depth.begin * p.b.row + j * p.b.col;
+  const T* b = p.b.data + depth.begin * p.b.row;
+  Index j = columns.begin;
+  if (p.b.col == 1 && kW == panel_stride<T>(kW)) {
+    const Index panels = (columns.end - j) / kW;
+    copy_panels<kW, kW>(b + j, p.b.row, length, panels, target, kW);
+    j += panels * kW;
+    target += panels * length * kW;
+  }
+  for (; j < columns.end; j += kW) {
     const int width = int(least(kW, columns.end - j));
     const Index stride = panel_stride<T>(width);
     if (p.b.col == 1) {
-      copy_panel<kW>(from, p.b.row, length, width, int(stride), target, stride);
+      copy_panel<kW>(b + j, p.b.row, length, width, int(stride), target,
+                     stride);
     } else {
-      transpose_panel(from, p.b.col, length, width, int(stride), target,
-                      stride);
+      transpose_panel(b + j * p.b.col, p.b.col, length, width, int(stride),
+                      target, stride);
     }
     target += length * stride;
   }
@@ -126,33 +144,125 @@ STROP_HD void panel(const Product<T>& p, const Plan& plan, Range rows, Index j,
   }
 }
 
+// Up to four rows of A against more columns than a full tile has, for the same
+// number of sums: B is read in longer runs, and one row has enough sums in
+// flight to hide the latency of fmadd.
+constexpr Index kWideRows = 4;
+constexpr int kSumRegisters = kRowsOfTile * kWidest;
+
+template <int kM>
+constexpr int kWideVectors =
+    kM == 1 ? kSumRegisters * 2 / 3 : kSumRegisters / kM;
+
+template <typename T, int kM>
+STROP_HD void wide_tile(int vectors, const Tile<T>& t) {
+#define STROP_WIDE(n)                              \
+  case n:                                          \
+    if constexpr (n <= kWideVectors<kM>) {         \
+      return tile<T, kM, n, false, true, true>(t); \
+    }                                              \
+    break;
+  switch (vectors) {
+    STROP_WIDE(1)
+    STROP_WIDE(2)
+    STROP_WIDE(3)
+    STROP_WIDE(4)
+    STROP_WIDE(5)
+    STROP_WIDE(6)
+    STROP_WIDE(7)
+    STROP_WIDE(8)
+    STROP_WIDE(9)
+    STROP_WIDE(10)
+    STROP_WIDE(11)
+    STROP_WIDE(12)
+    STROP_WIDE(13)
+    STROP_WIDE(14)
+    STROP_WIDE(15)
+    STROP_WIDE(16)
+  }
+#undef STROP_WIDE
+}
+
+template <typename T, int kM>
+void wide(const Product<T>& p, Range columns) {
+  constexpr Index kL = Wide<T>::kLanes;
+  const Index block = block_of<T>(p.k);
+  const Index vectors = (columns.end - columns.begin + kL - 1) / kL;
+  const Index panels = (vectors + kWideVectors<kM> - 1) / kWideVectors<kM>;
+  const Index width = (vectors + panels - 1) / panels * kL;
+  Tile<T> t;
+  t.a_stride = p.a.row;
+  t.b_stride = p.b.row;
+  t.c_stride = p.c_stride;
+  for (Index j = columns.begin; j < columns.end; j += width) {
+    t.width = int(least(width, columns.end - j));
+    t.c = p.c + j;
+    for (Index k = 0; k < p.k; k += block) {
+      t.k = least(block, p.k - k);
+      t.a = p.a.data + k;
+      t.b = p.b.data + k * p.b.row + j;
+      const bool last = k + t.k == p.k;
+      t.add = k != 0;
+      t.bias = last && p.bias != nullptr ? p.bias + j : nullptr;
+      t.relu = last && p.activation == Activation::kRelu;
+      wide_tile<T, kM>(int((t.width + kL - 1) / kL), t);
+    }
+    activate_rows(p.activation, t.c, p.c_stride, kM, t.width);
+  }
+}
+
+template <typename T>
+void wide(const Product<T>& p, Range columns) {
+  switch (p.m) {
+    case 1:
+      return wide<T, 1>(p, columns);
+    case 2:
+      return wide<T, 2>(p, columns);
+    case 3:
+      return wide<T, 3>(p, columns);
+    default:
+      return wide<T, 4>(p, columns);
+  }
+}
+
+// Columns [j_begin, j_end) of a block of rows, B packed at b_memory if it is.
+template <typename T>
+void row_block(const Product<T>& p, const Plan& plan, Range rows, Range columns,
+               Range depth, T* a_memory, const T* b_memory) {
+  constexpr Index kW = kColumnsOfTile<T>;
+  const Index block = block_of<T>(p.k);
+  const Index b_row = packed_row<T>(columns.end - columns.begin);
+  if (plan.pack_a) pack_rows(p, rows, depth, a_memory);
+  Index before = 0;  // within a packed block of K the panels follow each other
+  for (Index j = columns.begin; j < columns.end; j += kW) {
+    panel(p, plan, rows, j, int(least(kW, columns.end - j)), depth, block,
+          a_memory, b_memory, b_row, before);
+    before += panel_stride<T>(kW);
+  }
+}
+
+// A rectangle of out on one thread.
 template <typename T>
 void blocks(const Product<T>& p, const Plan& plan, Range rows, Range columns,
             T* memory) {
-  constexpr Index kW = kColumnsOfTile<T>;
+  if (p.m <= kWideRows && !plan.pack_a && !plan.pack_b && p.a.col == 1) {
+    return wide(p, columns);
+  }
   const Index block = block_of<T>(p.k);
   T* a_memory = memory;
   T* b_memory = memory + packed_a<T>(plan);
   for (Index jc = columns.begin; jc < columns.end; jc += plan.columns) {
-    const Index j_end = least(jc + plan.columns, columns.end);
-    const Index b_row = packed_row<T>(j_end - jc);
+    const Range part{jc, least(jc + plan.columns, columns.end)};
+    const Index b_row = packed_row<T>(part.end - part.begin);
     for (Index kc = 0; kc < p.k; kc += plan.depth) {
       const Range depth{kc, least(kc + plan.depth, p.k)};
-      if (plan.pack_b) {
-        for (Index k = depth.begin; k < depth.end; k += block) {
-          pack_columns(p, {jc, j_end}, {k, least(k + block, depth.end)},
-                       b_memory + (k - depth.begin) * b_row);
-        }
+      for (Index k = kc; plan.pack_b && k < depth.end; k += block) {
+        pack_columns(p, part, {k, least(k + block, depth.end)},
+                     b_memory + (k - kc) * b_row);
       }
       for (Index ic = rows.begin; ic < rows.end; ic += plan.rows) {
-        const Range part{ic, least(ic + plan.rows, rows.end)};
-        if (plan.pack_a) pack_rows(p, part, depth, a_memory);
-        for (Index j = jc; j < j_end; j += kW) {
-          // Within a packed block of K the panels follow each other.
-          const Index before = (j - jc) / kW * panel_stride<T>(kW);
-          panel(p, plan, part, j, int(least(kW, j_end - j)), depth, block,
-                a_memory, b_memory, b_row, before);
-        }
+        row_block(p, plan, {ic, least(ic + plan.rows, rows.end)}, part, depth,
+                  a_memory, b_memory);
       }
     }
   }

@@ -109,6 +109,23 @@ void copy_panel(const T* source, Index source_stride, Index depth, int width,
   }
 }
 
+// Several panels side by side, kStep columns of the source apart: it is read in
+// runs of all of them, since rows far apart would each cost a page of their
+// own.
+template <int kUsual, int kStep, typename T>
+void copy_panels(const T* source, Index source_stride, Index depth,
+                 Index panels, T* target, Index stride) {
+  for (Index k = 0; k < depth; ++k) {
+    const T* from = source + k * source_stride;
+    T* to = target + k * stride;
+    for (Index i = 0; i < panels; ++i) {
+      __builtin_memcpy(to, from, kUsual * sizeof(T));
+      from += kStep;
+      to += depth * stride;
+    }
+  }
+}
+
 // target[k * stride + j] = source[j * source_stride + k], the same otherwise.
 template <typename T>
 void transpose_panel(const T* source, Index source_stride, Index depth,

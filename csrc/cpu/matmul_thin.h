@@ -24,29 +24,29 @@ struct Lanes {
   static constexpr int kParts = kVirtual / V::kLanes;
 };
 
+// The 16 bytes that are left of a sum's lanes when their upper halves have been
+// added to the lower ones.
 template <typename T>
-STROP_HD T tree(const typename Wide<T>::Reg* parts) {
+STROP_HD typename Narrow<T>::Reg folded(const typename Wide<T>::Reg* parts) {
   using V = Wide<T>;
-  constexpr int kVirtual = Lanes<T>::kVirtual;
-  T lanes[kVirtual];
-#pragma GCC unroll 16
-  for (int i = 0; i < Lanes<T>::kParts; ++i) {
-    V::store(lanes + i * V::kLanes, parts[i]);
+  constexpr int kParts = Lanes<T>::kParts;
+  if constexpr (kParts == 1) {
+    return V::fold(parts[0]);
+  } else if constexpr (kParts == 2) {
+    return V::fold(V::add(parts[0], parts[1]));
+  } else {
+    return V::add(V::add(parts[0], parts[2]), V::add(parts[1], parts[3]));
   }
-#pragma GCC unroll 16
-  for (int width = kVirtual / 2; width > 0; width /= 2) {
-#pragma GCC unroll 16
-    for (int i = 0; i < width; ++i) lanes[i] += lanes[i + width];
-  }
-  return lanes[0];
 }
 
 // The dot products of kRows rows of A with kColumns columns of B, which lie at
-// b + j * b_stride and are zero from K to the next multiple of the lanes.
+// b + j * b_stride and are zero from K to the next multiple of the lanes; out
+// is contiguous.
 template <typename T, int kRows, int kColumns>
 STROP_HD void dots(const T* a, Index a_stride, const T* b, Index b_stride,
-                   Index depth, T* c, Index c_stride) {
+                   Index depth, T* c) {
   using V = Wide<T>;
+  using N = Narrow<T>;
   constexpr int kParts = Lanes<T>::kParts;
   constexpr int kVirtual = Lanes<T>::kVirtual;
   typename V::Reg sum[kRows][kColumns][kParts];
@@ -94,11 +94,21 @@ STROP_HD void dots(const T* a, Index a_stride, const T* b, Index b_stride,
       }
     }
   }
+  constexpr int kSums = kRows * kColumns;
 #pragma GCC unroll 16
-  for (int i = 0; i < kRows; ++i) {
+  for (int at = 0; at < kSums; at += N::kLanes) {
+    typename N::Reg four[N::kLanes];
 #pragma GCC unroll 16
-    for (int j = 0; j < kColumns; ++j) {
-      c[i * c_stride + j] = tree<T>(sum[i][j]);
+    for (int i = 0; i < N::kLanes; ++i) {
+      const int from = at + i < kSums ? at + i : at;
+      four[i] = folded<T>(sum[from / kColumns][from % kColumns]);
+    }
+    if (at + N::kLanes <= kSums) {
+      N::store(c + at, N::sums(four));
+    } else {
+      T lanes[N::kLanes];
+      N::store(lanes, N::sums(four));
+      for (int i = 0; at + i < kSums; ++i) c[at + i] = lanes[i];
     }
   }
 }
@@ -124,20 +134,28 @@ template <typename T, int kColumns>
 void few_columns(const Product<T>& p, Range rows, const T* columns) {
   constexpr int kRows = 4;
   const Index stride = round_up(p.k, Lanes<T>::kVirtual);
-  for (Index i = rows.begin; i < rows.end;) {
-    const T* a = p.a.data + i * p.a.row;
-    T* c = p.c + i * p.c_stride;
-    const bool full = i + kRows <= rows.end;
-    if (full) {
-      dots<T, kRows, kColumns>(a, p.a.row, columns, stride, p.k, c, p.c_stride);
-    } else {
-      dots<T, 1, kColumns>(a, p.a.row, columns, stride, p.k, c, p.c_stride);
-    }
-    const Index done = full ? kRows : 1;
-    for (Index r = 0; r < done; ++r) {
-      finish_row(p, c + r * p.c_stride, 0, kColumns);
-    }
-    i += done;
+  T* c = p.c + rows.begin * kColumns;
+  const T* a = p.a.data + rows.begin * p.a.row;
+  Index i = rows.begin;
+  for (; i + kRows <= rows.end; i += kRows) {
+    dots<T, kRows, kColumns>(a, p.a.row, columns, stride, p.k, c);
+    a += kRows * p.a.row;
+    c += kRows * kColumns;
+  }
+  for (; i < rows.end; ++i) {
+    dots<T, 1, kColumns>(a, p.a.row, columns, stride, p.k, c);
+    a += p.a.row;
+    c += kColumns;
+  }
+  if (p.bias == nullptr && p.activation == Activation::kLinear) return;
+  if (kColumns == 1) {
+    Product<T> all = p;
+    all.bias_stride = 0;
+    finish_row(all, p.c + rows.begin, 0, rows.end - rows.begin);
+    return;
+  }
+  for (i = rows.begin; i < rows.end; ++i) {
+    finish_row(p, p.c + i * kColumns, 0, kColumns);
   }
 }
 
@@ -157,22 +175,19 @@ void few_columns(const Product<T>& p, Range rows, const T* columns) {
 
 // ---- few rows --------------------------------------------------------------
 
-constexpr Index kFewRows = 4;
-constexpr Index kRun = 1024;  // columns of out at a time: their sums stay in L1
+// B passes through once, eight rows at a time in runs of many columns, and the
+// unfinished sums wait in cache: the register tile would read 192 bytes here
+// and there, at distances that fall into the same lines of L1 and L2.
+constexpr Index kFewRows = 16;
+constexpr Index kGroup = 8;
+constexpr Index kLongestRun = 2048;
 
-// sum[i][j] = fmadd over kDepth rows of B, from zero where `fresh`.
+// sum[i][j] += fmadds over kDepth rows of B, or from zero where `fresh`. A is
+// packed, kFewRows values per k.
 template <typename T, int kRows, int kDepth>
-STROP_HD void sweep(const T* a, Index a_row, Index a_col, const T* b,
-                    Index b_row, Index columns, bool fresh, T* sum) {
+STROP_HD void sweep(const T* a, const T* b, Index b_row, Index columns,
+                    bool fresh, T* sum, Index sum_row) {
   using V = Wide<T>;
-  typename V::Reg x[kRows][kDepth];
-#pragma GCC unroll 16
-  for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 16
-    for (int k = 0; k < kDepth; ++k) {
-      x[i][k] = V::broadcast(a + i * a_row + k * a_col);
-    }
-  }
   const auto mask = V::first(int(columns % V::kLanes));
   for (Index j = 0; j < columns; j += V::kLanes) {
     const bool whole = j + V::kLanes <= columns;
@@ -184,62 +199,83 @@ STROP_HD void sweep(const T* a, Index a_row, Index a_col, const T* b,
     }
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
-      T* at = sum + i * kRun + j;
+      T* at = sum + i * sum_row + j;
       auto s = fresh ? V::zero() : V::load(at);
 #pragma GCC unroll 16
-      for (int k = 0; k < kDepth; ++k) s = V::fmadd(x[i][k], y[k], s);
+      for (int k = 0; k < kDepth; ++k) {
+        s = V::fmadd(V::broadcast(a + k * kFewRows + i), y[k], s);
+      }
       V::store(at, s);
     }
   }
 }
 
-template <typename T, int kRows>
+template <typename T, int kDepth>
+STROP_HD void sweep(Index rows, const T* a, const T* b, Index b_row,
+                    Index columns, bool fresh, T* sum, Index sum_row) {
+#define STROP_SWEEP(n) \
+  case n:              \
+    return sweep<T, n, kDepth>(a, b, b_row, columns, fresh, sum, sum_row);
+  switch (rows) {
+    STROP_SWEEP(1)
+    STROP_SWEEP(2)
+    STROP_SWEEP(3)
+    STROP_SWEEP(4)
+    STROP_SWEEP(5)
+    STROP_SWEEP(6)
+    STROP_SWEEP(7)
+    STROP_SWEEP(8)
+  }
+#undef STROP_SWEEP
+}
+
+template <typename T>
 void few_rows(const Product<T>& p, Range range) {
-  constexpr int kDepth = kRows <= 2 ? 8 : 4;
+  constexpr Index kDepth = 8;
+  constexpr Index kSums = 8192;
   const Index block = block_of<T>(p.k);
-  alignas(64) T sum[kRows * kRun];
-  for (Index n = range.begin; n < range.end; n += kRun) {
-    const Index columns = least(kRun, range.end - n);
-    for (Index begin = 0; begin < p.k; begin += block) {
-      const Index end = least(begin + block, p.k);
-      Index k = begin;
-      for (; k + kDepth <= end; k += kDepth) {
-        sweep<T, kRows, kDepth>(p.a.data + k * p.a.col, p.a.row, p.a.col,
-                                p.b.data + k * p.b.row + n, p.b.row, columns,
-                                k == begin, sum);
+  alignas(64) T packed[384 * kFewRows];
+  alignas(64) T sum[kSums];
+  const Index groups = (p.m + kGroup - 1) / kGroup;
+  const Index each = (p.m + groups - 1) / groups;
+  const Index run = least(kLongestRun, kSums / p.m / 64 * 64);
+  for (Index begin = 0; begin < p.k; begin += block) {
+    const Index end = least(begin + block, p.k);
+    for (Index k = begin; k < end; ++k) {
+      for (Index i = 0; i < p.m; ++i) {
+        packed[(k - begin) * kFewRows + i] =
+            p.a.data[i * p.a.row + k * p.a.col];
       }
-      for (; k < end; ++k) {
-        sweep<T, kRows, 1>(p.a.data + k * p.a.col, p.a.row, p.a.col,
-                           p.b.data + k * p.b.row + n, p.b.row, columns,
-                           k == begin, sum);
+    }
+    for (Index n = range.begin; n < range.end; n += run) {
+      const Index columns = least(run, range.end - n);
+      for (Index k = begin; k < end;) {
+        const T* b = p.b.data + k * p.b.row + n;
+        const T* a = packed + (k - begin) * kFewRows;
+        const bool deep = k + kDepth <= end;
+        for (Index i = 0; i < p.m; i += each) {
+          const Index rows = least(each, p.m - i);
+          if (deep) {
+            sweep<T, kDepth>(rows, a + i, b, p.b.row, columns, k == begin,
+                             sum + i * run, run);
+          } else {
+            sweep<T, 1>(rows, a + i, b, p.b.row, columns, k == begin,
+                        sum + i * run, run);
+          }
+        }
+        k += deep ? kDepth : 1;
       }
-      for (int i = 0; i < kRows; ++i) {
+      for (Index i = 0; i < p.m; ++i) {
         T* c = p.c + i * p.c_stride + n;
-        const T* s = sum + i * kRun;
+        const T* s = sum + i * run;
         if (begin == 0) {
           for (Index j = 0; j < columns; ++j) c[j] = s[j];
         } else {
           for (Index j = 0; j < columns; ++j) c[j] += s[j];
         }
+        if (end == p.k) finish_row(p, c, n, columns);
       }
     }
-    for (int i = 0; i < kRows; ++i) {
-      finish_row(p, p.c + i * p.c_stride + n, n, columns);
-    }
-  }
-}
-
-template <typename T>
-void few_rows(const Product<T>& p, Range range) {
-  switch (p.m) {
-    case 1:
-      return few_rows<T, 1>(p, range);
-    case 2:
-      return few_rows<T, 2>(p, range);
-    case 3:
-      return few_rows<T, 3>(p, range);
-    default:
-      return few_rows<T, 4>(p, range);
   }
 }
 

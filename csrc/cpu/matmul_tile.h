@@ -57,28 +57,47 @@ void tile(const Tile<T>& t) {
   const Index a_stride = t.a_stride;
   const Index b_stride = t.b_stride;
   for (Index k = t.k; k > 0; --k) {
-    typename V::Reg row[kN];
-    typename H::Reg half_row;
+    // The side with fewer vectors stays in registers beside the sums.
+    if constexpr (kVectors > kM && !kHalf) {
+      typename V::Reg x[kM];
 #pragma GCC unroll 16
-    for (int j = 0; j < kVectors; ++j) {
-      row[j] = kMasked && !kHalf && j == kLast
-                   ? V::load(b + j * V::kLanes, mask)
-                   : V::load(b + j * V::kLanes);
-    }
-    if constexpr (kHalf) {
-      const T* at = b + kVectors * V::kLanes;
-      half_row = kMasked ? H::load(at, half_mask) : H::load(at);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < kM; ++i) {
-      const T* at = kRows ? a + i * a_stride : a + i;
-      const auto x = V::broadcast(at);
+      for (int i = 0; i < kM; ++i) {
+        x[i] = V::broadcast(kRows ? a + i * a_stride : a + i);
+      }
 #pragma GCC unroll 16
       for (int j = 0; j < kVectors; ++j) {
-        sum[i][j] = V::fmadd(x, row[j], sum[i][j]);
+        const T* at = b + j * V::kLanes;
+        auto row = kMasked && j == kLast ? V::load(at, mask) : V::load(at);
+        if constexpr (kM > 1) hold(row);
+#pragma GCC unroll 16
+        for (int i = 0; i < kM; ++i) {
+          sum[i][j] = V::fmadd(x[i], row, sum[i][j]);
+        }
+      }
+    } else {
+      typename V::Reg row[kN];
+      typename H::Reg half_row;
+#pragma GCC unroll 16
+      for (int j = 0; j < kVectors; ++j) {
+        row[j] = kMasked && !kHalf && j == kLast
+                     ? V::load(b + j * V::kLanes, mask)
+                     : V::load(b + j * V::kLanes);
       }
       if constexpr (kHalf) {
-        half[i] = H::fmadd(H::broadcast(at), half_row, half[i]);
+        const T* at = b + kVectors * V::kLanes;
+        half_row = kMasked ? H::load(at, half_mask) : H::load(at);
+      }
+#pragma GCC unroll 16
+      for (int i = 0; i < kM; ++i) {
+        const T* at = kRows ? a + i * a_stride : a + i;
+        const auto x = V::broadcast(at);
+#pragma GCC unroll 16
+        for (int j = 0; j < kVectors; ++j) {
+          sum[i][j] = V::fmadd(x, row[j], sum[i][j]);
+        }
+        if constexpr (kHalf) {
+          half[i] = H::fmadd(H::broadcast(at), half_row, half[i]);
+        }
       }
     }
     a += kRows ? 1 : a_stride;
@@ -189,11 +208,11 @@ struct TileRow {
       tile<T, 2, kV, kH, kRows, kMasked>,
       tile<T, 3, kV, kH, kRows, kMasked>,
       tile<T, 4, kV, kH, kRows, kMasked>,
-#if !defined(__x86_64__) || defined(__AVX2__)
+#if defined(__AVX2__) || defined(__aarch64__)
       tile<T, 5, kV, kH, kRows, kMasked>,
       tile<T, 6, kV, kH, kRows, kMasked>,
 #endif
-#if defined(__AVX512F__) || !defined(__x86_64__)
+#if defined(__AVX512F__) || defined(__aarch64__)
       tile<T, 7, kV, kH, kRows, kMasked>,
       tile<T, 8, kV, kH, kRows, kMasked>,
 #endif

@@ -155,33 +155,15 @@ void run_alone(Index parts, PartBody body, const void* context) {
   for (Index part = 0; part < parts; ++part) body(context, part, 0);
 }
 
-// The caller's own share, and the wait for parts that others have begun.
-void finish() {
-  while (work_once(0)) {
-  }
-  for (int i = 0; job.unfinished.load() != 0; ++i) {
-    if (i < 200) {
-      pause();
-    } else if (i < 400) {
-      // sched_yield();
-    } else {
-      job.waiting = true;
-      const int seen = job.unfinished.load();
-      if (seen != 0) futex(&job.unfinished, FUTEX_WAIT_PRIVATE, seen);
-      job.waiting = false;
-    }
-  }
-}
-
 // The scheduler may wake a worker on the very core of its caller and, while
 // the other cores look busy, leave it there: it would run when the caller has
 // done everything. Barring it from this core for a moment moves it.
-void look_for_missing(int threads, bool hot) {
+void look_for_missing(int threads) {
   const auto epoch = static_cast<std::uint32_t>(job.state.load() >> 32);
   const Index time = now();
   for (int slot = 1; slot < threads && slot <= job.workers; ++slot) {
     Worker& w = workers[slot];
-    if (w.epoch.load(std::memory_order_relaxed) == epoch || !hot) {
+    if (w.epoch.load(std::memory_order_relaxed) == epoch) {
       w.last_seen = time;
     } else if (time - w.last_seen > kMissed && w.thread != 0) {
       w.last_seen = time;
@@ -192,6 +174,23 @@ void look_for_missing(int threads, bool hot) {
       if (CPU_COUNT(&others) == 0) return;
       sched_setaffinity(w.thread, sizeof others, &others);
       sched_setaffinity(w.thread, sizeof allowed, &allowed);
+    }
+  }
+}
+
+// The caller's own share, and the wait for parts that others have begun.
+void finish(int threads) {
+  while (work_once(0)) look_for_missing(threads);
+  for (int i = 0; job.unfinished.load() != 0; ++i) {
+    if (i < 200) {
+      pause();
+    } else if (i < 400) {
+      sched_yield();
+    } else {
+      job.waiting = true;
+      const int seen = job.unfinished.load();
+      if (seen != 0) futex(&job.unfinished, FUTEX_WAIT_PRIVATE, seen);
+      job.waiting = false;
     }
   }
 }
@@ -226,8 +225,11 @@ void run_parts(Index parts, Index nanoseconds, PartBody body,
       job.alarm.fetch_add(1);
       futex(&job.alarm, FUTEX_WAKE_PRIVATE, threads - 1);
     }
-    finish();
-    look_for_missing(threads, hot);
+    if (!hot) {
+      const Index time = now();
+      for (Worker& w : workers) w.last_seen = time;
+    }
+    finish(threads);
   }
   job.last_end.store(now(), std::memory_order_relaxed);
   job.taken = false;

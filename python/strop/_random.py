@@ -7,8 +7,7 @@ an earlier draw took, or on threads, and the state is a seed and one count per s
 
 from __future__ import annotations
 
-import random
-import secrets
+import os
 import threading
 import zlib
 from typing import Any
@@ -67,7 +66,7 @@ class Streams:
 
     def reset(self, seed: int | None = None) -> None:
         """Start again from a seed, every stream at its first draw."""
-        self.seed = secrets.randbits(32) if seed is None else check_seed("Streams", seed)
+        self.seed = int.from_bytes(os.urandom(4)) if seed is None else check_seed("Streams", seed)
         self._draws: dict[str, int] = {}
 
     def generator(self, name: str) -> np.random.Generator:
@@ -146,6 +145,8 @@ def set_random_seed(seed: int) -> None:
         >>> bool((initializers.GlorotUniform()((2, 2)) == first).all())
         True
     """
+    import random  # with hashlib behind it 3 ms, which only this function needs
+
     seed = check_seed("set_random_seed", seed)
     random.seed(seed)
     np.random.seed(seed)

@@ -37,8 +37,8 @@ class Constraint(Configurable):
 
 
 def _axis(op: str, axis: Axis) -> int | tuple[int, ...]:
-    axes = [axis] if isinstance(axis, int) else list(axis)
-    if isinstance(axis, bool) or not all(isinstance(each, int) for each in axes):
+    axes: list[Any] = list(axis) if isinstance(axis, list | tuple) else [axis]
+    if not all(isinstance(each, int) and not isinstance(each, bool) for each in axes):
         raise TypeError(f"{op}: axis must be an int or a list of ints; got {axis!r}")
     return axis if isinstance(axis, int) else tuple(axes)
 

@@ -100,7 +100,7 @@ class Activation:
         """The activation of an array, a list or a number, as a new array."""
         array = float_array(x)
         y = self.forward(array)
-        return y.copy() if y is x else y
+        return y.copy() if y is array else y
 
     def __repr__(self) -> str:
         return f"Activation({', '.join([repr(self.name), *(f'{k}={v}' for k, v in self.settings.items())])})"

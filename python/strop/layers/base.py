@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import config
+from .. import config, initializers
 from .._names import check_kwargs, snake_case
 from ..rowgrad import RowGrad
 
@@ -172,7 +172,7 @@ class Layer:
         sparse_rows: bool = False,
     ) -> Variable:
         """Make a variable with the numbers of an initializer."""
-        value = np.ascontiguousarray(initializer(shape, dtype=self.dtype.name))
+        value = initializers.fill(initializer, shape, self.dtype, weight=f"{self.name}/{name}")
         variable = Variable(
             name,
             value,

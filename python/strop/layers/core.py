@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import activations, constraints, initializers, ops, regularizers
+from .._serial import described
 from .base import Grads, Layer, Shape
 
 Array = NDArray[Any]
@@ -56,20 +57,22 @@ class Dense(Layer):
     ) -> None:
         super().__init__(**settings)
         self.units = whole_number(self.op, "units", units)
-        self.activation = activations.get(activation)
+        self.activation = activations.get(activation, self.op)
         self.use_bias = use_bias
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
+        self.kernel_initializer = initializers.get(kernel_initializer, self.op)
+        self.bias_initializer = initializers.get(bias_initializer, self.op)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer, self.op)
+        self.bias_regularizer = regularizers.get(bias_regularizer, self.op)
+        self.kernel_constraint = constraints.get(kernel_constraint, self.op)
+        self.bias_constraint = constraints.get(bias_constraint, self.op)
 
     def build(self, input_shape: Shape) -> None:
         """Make kernel and bias."""
         inputs = input_shape[-1]
         if len(input_shape) < 2 or inputs is None:
-            raise ValueError(f"{self.op} {self.name!r}: inputs must have a known last axis; got shape {input_shape}")
+            raise ValueError(
+                f"{self.op} {self.name!r}: inputs must have a known last axis; got shape {input_shape}"
+            )
         self.kernel = self.add_variable(
             "kernel",
             (inputs, self.units),
@@ -103,7 +106,12 @@ class Dense(Layer):
         return y if x.ndim == 2 else y.reshape(*x.shape[:-1], self.units)
 
     def linear_backward(
-        self, grad: Array, x: Array, output: Array | None = None, activation: str | None = None, need_x: bool = True
+        self,
+        grad: Array,
+        x: Array,
+        output: Array | None = None,
+        activation: str | None = None,
+        need_x: bool = True,
     ) -> tuple[Array | None, Grads]:
         """Gradients of `linear`."""
         width = x.shape[-1]
@@ -144,14 +152,14 @@ class Dense(Layer):
         return {
             **super().get_config(),
             "units": self.units,
-            "activation": activations.serialize(self.activation),
+            "activation": described(self.activation),
             "use_bias": self.use_bias,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
-            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
-            "kernel_constraint": constraints.serialize(self.kernel_constraint),
-            "bias_constraint": constraints.serialize(self.bias_constraint),
+            "kernel_initializer": described(self.kernel_initializer),
+            "bias_initializer": described(self.bias_initializer),
+            "kernel_regularizer": described(self.kernel_regularizer),
+            "bias_regularizer": described(self.bias_regularizer),
+            "kernel_constraint": described(self.kernel_constraint),
+            "bias_constraint": described(self.bias_constraint),
         }
 
 
@@ -172,7 +180,7 @@ class Activation(Layer):
 
     def __init__(self, activation: Any, **settings: Any) -> None:
         super().__init__(**settings)
-        self.activation = activations.get(activation)
+        self.activation = activations.get(activation, self.op)
 
     def forward(self, x: Array, *, training: bool = False, mask: Array | None = None) -> tuple[Array, Any]:
         """The output, and what `backward` needs."""
@@ -186,7 +194,7 @@ class Activation(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The settings, as the constructor takes them."""
-        return {**super().get_config(), "activation": activations.serialize(self.activation)}
+        return {**super().get_config(), "activation": described(self.activation)}
 
 
 class Flatten(Layer):
@@ -225,7 +233,9 @@ class Input:
         (None, 500)
     """
 
-    def __init__(self, shape: tuple[int | None, ...], dtype: str | None = None, name: str | None = None) -> None:
+    def __init__(
+        self, shape: tuple[int | None, ...], dtype: str | None = None, name: str | None = None
+    ) -> None:
         if isinstance(shape, int | np.integer):
             raise TypeError(f"Input: shape must be a tuple; got {shape}; write ({shape},)")
         self.shape: Shape = (None, *shape)

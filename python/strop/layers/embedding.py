@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import constraints, initializers, ops, regularizers
+from .._serial import described
 from .base import Grads, Layer, Shape
 from .core import whole_number
 
@@ -74,9 +75,9 @@ class Embedding(Layer):
         super().__init__(**settings)
         self.input_dim = whole_number(self.op, "input_dim", input_dim)
         self.output_dim = whole_number(self.op, "output_dim", output_dim)
-        self.embeddings_initializer = initializers.get(embeddings_initializer)
-        self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
-        self.embeddings_constraint = constraints.get(embeddings_constraint)
+        self.embeddings_initializer = initializers.get(embeddings_initializer, self.op)
+        self.embeddings_regularizer = regularizers.get(embeddings_regularizer, self.op)
+        self.embeddings_constraint = constraints.get(embeddings_constraint, self.op)
         self.mask_zero = mask_zero
         self.input_length = input_length
         self._start = None
@@ -150,9 +151,9 @@ class Embedding(Layer):
             **super().get_config(),
             "input_dim": self.input_dim,
             "output_dim": self.output_dim,
-            "embeddings_initializer": initializers.serialize(self.embeddings_initializer),
-            "embeddings_regularizer": regularizers.serialize(self.embeddings_regularizer),
-            "embeddings_constraint": constraints.serialize(self.embeddings_constraint),
+            "embeddings_initializer": described(self.embeddings_initializer),
+            "embeddings_regularizer": described(self.embeddings_regularizer),
+            "embeddings_constraint": described(self.embeddings_constraint),
             "mask_zero": self.mask_zero,
             "input_length": self.input_length,
         }

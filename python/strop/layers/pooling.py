@@ -39,7 +39,9 @@ class GlobalAveragePooling1D(Layer):
     def build(self, input_shape: Shape) -> None:
         """Refuse inputs without an axis of steps."""
         if len(input_shape) != 3:
-            raise ValueError(f"{self.op} {self.name!r}: inputs must have 3 axes (N, T, D); got shape {input_shape}")
+            raise ValueError(
+                f"{self.op} {self.name!r}: inputs must have 3 axes (N, T, D); got shape {input_shape}"
+            )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """(N, D), or (N, 1, D) with keepdims."""

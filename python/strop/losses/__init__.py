@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .._names import from_config, resolve, snake_case
-from .base import FunctionLoss, Loss
+from .base import Loss
 from .crossentropy import BinaryCrossentropy, CategoricalCrossentropy
+from .function import FunctionLoss
 from .functions import (
     binary_crossentropy,
     categorical_crossentropy,
@@ -56,6 +57,9 @@ names: dict[str, type[Any]] = {
     "ce": Crossentropy,
     "mae": MeanAbsoluteError,
     "mse": MeanSquaredError,
+    "BCE": BinaryCrossentropy,
+    "MAE": MeanAbsoluteError,
+    "MSE": MeanSquaredError,
 }
 
 _FUNCTIONS: dict[Any, type[Any]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,6 +47,8 @@ class Loss(Configurable):
     logits_activation: str | None = None
     #: Whether accuracy makes no sense beside it.
     regression = False
+    #: Whether targets are int32 or int64 class ids, one per row.
+    takes_class_ids = False
 
     def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size") -> None:
         reduction = "none" if reduction is None else reduction
@@ -105,16 +107,15 @@ class Loss(Configurable):
         shape = (len(array) if array.ndim else 0, *(int(d or 0) for d in output_shape[1:]))
         array = self.align_target(op, argument, array, shape, "the model's output")
         self.check_values(op, argument, array)
-        return array if array.dtype.kind in "iu" else np.ascontiguousarray(array, dtype)
+        return array if self.takes_class_ids else np.ascontiguousarray(array, dtype)
 
     def choose(self, output_shape: tuple[int | None, ...], target_shape: tuple[int | None, ...]) -> Loss:
         """The loss for these shapes: itself, unless it is one that depends on them."""
         return self
 
     def align_target(self, op: str, argument: str, array: Array, shape: targets.Shape, like: str) -> Array:
-        """The target in the form that `call` takes for predictions of a shape; floats unless class ids."""
-        array = targets.dense_target(op, argument, array, shape, like)
-        return array if array.dtype.kind == "f" else array.astype(np.float64)
+        """The target in the shape that `call` takes for predictions of a shape."""
+        return targets.dense_target(op, argument, array, shape, like)
 
     def values(self, y_true: ArrayLike, y_pred: ArrayLike) -> Array:
         """Values per sample, neither weighted nor reduced: (N,), or (N, ...) for outputs of more axes."""
@@ -205,7 +206,7 @@ class Loss(Configurable):
             raise ValueError(f"{op}: y_pred must have an axis; got a single number")
         target = targets.number_array(op, "y_true", y_true)
         target = self.align_target(op, "y_true", target, pred.shape, "y_pred")
-        return (target if target.dtype.kind in "iu" else target.astype(pred.dtype)), pred
+        return target.astype(pred.dtype, copy=False), pred
 
     def _scale(self, target: Array, count: int, weight: Array | None) -> float:
         """What the weighted sum of `count` values is multiplied by."""
@@ -220,7 +221,9 @@ class Loss(Configurable):
 
     def _finish(self, grad: Array, y_pred: Array) -> Array:
         """The gradient in the shape and type of the predictions as given."""
-        return np.ascontiguousarray(grad, dtype=np.asarray(y_pred).dtype).reshape(np.shape(y_pred))
+        if grad.shape == y_pred.shape and grad.dtype == y_pred.dtype and grad.flags.c_contiguous:
+            return grad
+        return np.ascontiguousarray(grad, dtype=y_pred.dtype).reshape(y_pred.shape)
 
     def _by_kernel(
         self,
@@ -247,50 +250,3 @@ class Loss(Configurable):
 
     def _rows_counted(self, target: Array, pred: Array) -> int:
         return int(np.prod(pred.shape[:-1]))
-
-
-class FunctionLoss(Loss):
-    """A function of the user's: `function(y_true, y_pred)` gives values per sample.
-
-    To be trained it needs an attribute `gradient(y_true, y_pred)`: the derivative of each sample's value by
-    its prediction, an array like y_pred.
-
-    Example:
-        >>> import numpy as np
-        >>> loss = FunctionLoss(lambda y_true, y_pred: np.max(np.abs(y_true - y_pred), axis=-1))
-        >>> loss([[1.0, 2.0]], [[1.0, 5.0]]), loss.has_gradient
-        (3.0, False)
-    """
-
-    def __init__(self, function: Callable[[Array, Array], Array], **settings: Any) -> None:
-        super().__init__(settings.pop("name", getattr(function, "__name__", None)), **settings)
-        self.function = function
-
-    @property
-    def has_gradient(self) -> bool:
-        """Whether the function has a `gradient`."""
-        return callable(getattr(self.function, "gradient", None))
-
-    def call(self, y_true: Array, y_pred: Array) -> Array:
-        """What the function gives, one value per sample."""
-        values = np.asarray(self.function(y_true, y_pred))
-        if values.shape != y_pred.shape[:-1]:
-            raise ValueError(
-                f"{self.name}: result must have one value per sample, shape {y_pred.shape[:-1]}; "
-                f"got {values.shape}"
-            )
-        return values
-
-    def gradient(self, y_true: Array, y_pred: Array) -> Array:
-        """What the function's own `gradient` gives."""
-        if not self.has_gradient:
-            raise NotImplementedError(
-                f"{self.name}: loss must have a gradient to be trained; got a callable without gradient; "
-                f"set {self.name}.gradient to a function of (y_true, y_pred)"
-            )
-        return np.asarray(self.function.gradient(y_true, y_pred))  # type: ignore[attr-defined]
-
-    @classmethod
-    def from_config(cls, settings: dict[str, Any]) -> Self:
-        """Not possible: a function is not written to a file."""
-        raise ValueError("FunctionLoss: a callable must come back through custom_objects; got a config")

@@ -41,7 +41,7 @@ class CrossEntropy(Loss):
         return np.ascontiguousarray(np.moveaxis(np.asarray(array), self.axis, -1))
 
     def _finish(self, grad: Array, y_pred: Array) -> Array:
-        if self.axis != -1 and np.ndim(y_pred) > 1:
+        if self.axis != -1 and y_pred.ndim > 1:
             grad = np.moveaxis(grad, -1, self.axis)
         return super()._finish(grad, y_pred)
 

@@ -38,6 +38,8 @@ class SparseCategoricalCrossentropy(CrossEntropy):
         0.356675
     """
 
+    takes_class_ids = True
+
     def __init__(
         self,
         from_logits: bool = False,
@@ -67,7 +69,7 @@ class SparseCategoricalCrossentropy(CrossEntropy):
         pred = np.asarray(self._last(y_pred))
         if (
             isinstance(y_true, np.ndarray)
-            and y_true.dtype in (np.int32, np.int64)
+            and y_true.dtype.char in "ilq"
             and y_true.shape == pred.shape[:-1]
             and pred.ndim > 1
             and pred.dtype.kind == "f"

@@ -5,19 +5,16 @@ The order is Keras': accumulate, clip, decay, update, average, constrain.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import is_
 from typing import Any, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from .._names import check_kwargs
 from ..rowgrad import RowGrad
-from .accumulation import Accumulator, average
+from .accumulation import average
 from .clipping import clip
-from .deferred import DeferredTable
 from .parameters import adopt, array_of, check_grads, check_params
 from .schedules import LearningRateSchedule, rate_config, rate_from_config
 from .settings import (
@@ -28,14 +25,14 @@ from .settings import (
     check_unit_interval,
     keywords,
 )
-from .state import aligned_zeros, load_state_tensors, state_tensors
+from .state import OptimizerState
 
 Array = NDArray[Any]
 Grad = Array | RowGrad | None
 Rate = float | LearningRateSchedule | Callable[[], float]
 
 
-class Optimizer:
+class Optimizer(OptimizerState):
     """Base of the optimizers; a rule is a subclass with `slots`, `update` and `update_rows`.
 
     Args:
@@ -91,33 +88,9 @@ class Optimizer:
         self.name, self.sparse = name or self.op.lower(), sparse
         #: Updates taken so far.
         self.iterations = 0
-        self._params: list[Any] = []
-        self._tables: dict[int, DeferredTable] = {}
         self.reset()
 
-    def reset(self) -> None:
-        """Forget all state, as if no step had been taken with any parameter; `iterations` stays."""
-        for place, table in self._tables.items():
-            table.flush()
-            if getattr(self._params[place], "deferred", None) is table:
-                self._params[place].deferred = None
-        self._params = []
-        self._arrays: list[Array] = []
-        self._slots: dict[str, list[Array]] = {}
-        self._averages: list[Array] = []
-        self._tables = {}
-        self._decays: list[float] = []
-        self._constrained: list[int] = []
-        self._excluded: tuple[list[Any], list[str]] = ([], [])
-        self._dense: tuple[list[int], list[Array], dict[str, list[Array]], list[float]] = ([], [], {}, [])
-        steps = self.gradient_accumulation_steps
-        self._pending = Accumulator(steps) if steps else None
-
     # ---- the rule: what a subclass writes ----------------------------------
-
-    def slots(self) -> tuple[str, ...]:
-        """Names of the state arrays of a parameter, each like the parameter and 0 at the start."""
-        return ()
 
     def update(
         self,
@@ -135,14 +108,6 @@ class Optimizer:
     ) -> None:
         """One step of the rows that have a gradient; the others stand still."""
         raise NotImplementedError(f"{self.op}: a RowGrad must be dense for this rule; use sparse='dense'")
-
-    def rows_are_exact(self, decay: float) -> bool:
-        """Whether a row without a gradient does not move under this rule anyway."""
-        return False
-
-    def defer(self, param: Array, state: dict[str, Array]) -> DeferredTable | None:
-        """A deferred table for this parameter, or None where only the dense pass is exact."""
-        return None
 
     # ---- the learning rate -------------------------------------------------
 
@@ -165,81 +130,6 @@ class Optimizer:
             rate = float(rate)
             check_not_negative(self.op, learning_rate=rate)
         self._rate: Rate = rate
-
-    # ---- parameters --------------------------------------------------------
-
-    def build(self, params: Sequence[Any]) -> None:
-        """Make the state of these parameters; called by the first `apply`.
-
-        Raises:
-            TypeError: one is no array, or has another dtype than the first.
-            ValueError: one is strided, read-only or overlaps another, or `sparse="exact"` cannot be had.
-        """
-        arrays = check_params(self.op, params)
-        self._check_exact(params)
-        self._params, self._arrays = list(params), arrays
-        self._slots = {name: [aligned_zeros(a) for a in arrays] for name in self.slots()}
-        self._averages = [aligned_zeros(a) for a in arrays] if self.use_ema else []
-        self._decays = [self._decay_of(p) for p in params]
-        self._constrained = [i for i, p in enumerate(params) if getattr(p, "constraint", None) is not None]
-        for place, param in enumerate(params):
-            if hasattr(param, "deferred"):
-                if param.deferred is not None:  # another optimizer's
-                    param.deferred.flush()
-                param.deferred = None
-                if getattr(param, "sparse_rows", False) and self.sparse in (None, "exact"):
-                    param.deferred = self._defer(place)
-
-    def _check_exact(self, params: Sequence[Any]) -> None:
-        for place, param in enumerate(params):
-            for obstacle in ("regularizer", "constraint"):
-                held = getattr(param, obstacle, None) is not None and getattr(param, "sparse_rows", False)
-                if self.sparse == "exact" and held:
-                    raise ValueError(
-                        f"{self.op}: sparse='exact' cannot be had with the {obstacle} of params[{place}]"
-                        "; use sparse='dense'"
-                    )
-
-    def _defer(self, place: int) -> DeferredTable | None:
-        """The deferred table of a parameter, where one is exact; it is made when it is first needed."""
-        param = self._params[place]
-        if place in self._tables or self._arrays[place].ndim != 2 or self.use_ema:
-            return self._tables.get(place)
-        if any(getattr(param, name, None) is not None for name in ("regularizer", "constraint")):
-            return None
-        table = self.defer(self._arrays[place], self._state(place))
-        if table is not None:
-            self._tables[place] = table
-        return table
-
-    def _state(self, place: int) -> dict[str, Array]:
-        return {name: arrays[place] for name, arrays in self._slots.items()}
-
-    def exclude_from_weight_decay(
-        self, var_list: Iterable[Any] | None = None, var_names: Iterable[str] | None = None
-    ) -> None:
-        """Let these parameters not decay: by object, or by a pattern in their name. Say it before the first step.
-
-        Args:
-            var_list: arrays or variables.
-            var_names: patterns; a variable in whose path one of them is found is excluded.
-
-        Raises:
-            ValueError: a step has been taken already.
-        """
-        if self._params:
-            raise ValueError(
-                "exclude_from_weight_decay: parameters must be named before the first step; got one after"
-            )
-        self._excluded[0].extend(var_list or [])
-        self._excluded[1].extend(var_names or [])
-
-    def _decay_of(self, param: Any) -> float:
-        path = str(getattr(param, "path", getattr(param, "name", "")))
-        params, patterns = self._excluded
-        if any(p is param for p in params) or any(re.search(pattern, path) for pattern in patterns):
-            return 0.0
-        return float(self.weight_decay or 0.0)
 
     # ---- a step ------------------------------------------------------------
 
@@ -338,21 +228,6 @@ class Optimizer:
             for mean, array in zip(self._averages, self._arrays, strict=False):
                 array[...] = mean
 
-    def flush(self) -> None:
-        """Bring every deferred table up to date in place."""
-        for table in self._tables.values():
-            table.flush()
-
-    def catch_up(self, key: int, rows: Any) -> None:
-        """Bring rows of params[key] up to date, before reading them under `sparse="exact"`.
-
-        Args:
-            key: place of the parameter.
-            rows: int32 or int64, any shape.
-        """
-        if key in self._tables:
-            self._tables[key].catch_up(np.unique(rows))
-
     # ---- saving ------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
@@ -367,18 +242,3 @@ class Optimizer:
         if isinstance(settings.get("learning_rate"), dict):
             settings["learning_rate"] = rate_from_config(cls.__name__, settings["learning_rate"])
         return cls(**settings)
-
-    def state_tensors(self) -> dict[str, Array]:
-        """Copies of the state, caught up, keyed `<slot>/<parameter>`."""
-        return state_tensors(self)
-
-    def load_state_tensors(self, tensors: Mapping[str, Array], iterations: int) -> None:
-        """Set the state to what `state_tensors` gave; all names and shapes are checked before the first write.
-
-        Raises:
-            ValueError: a name, shape or dtype is not that of these parameters.
-        """
-        load_state_tensors(self, tensors)
-        self.iterations = iterations
-        for table in self._tables.values():
-            table.restart(iterations)

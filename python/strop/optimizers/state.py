@@ -1,71 +1,190 @@
-"""The state of an optimizer: arrays that start as zeros, and what saving and loading do with them."""
+"""What an optimizer keeps per parameter: its arrays, who is deferred, who does not decay; saved and loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._names import unique_names
-
-if TYPE_CHECKING:
-    from .base import Optimizer
+from .accumulation import Accumulator
+from .deferred import DeferredTable
+from .parameters import aligned_zeros, check_params, paths
 
 Array = NDArray[Any]
 
-_LINE = 64
 
+class OptimizerState:
+    """The state of the parameters of the first call, by their places."""
 
-def aligned_zeros(like: Array) -> Array:
-    """Zeros like an array, from the start of a cache line: a row of 16 floats is then one line and not two.
+    op: str
+    sparse: str | None
+    use_ema: bool
+    weight_decay: float | None
+    gradient_accumulation_steps: int | None
+    iterations: int
+    _params: list[Any]
+    _tables: dict[int, DeferredTable]
 
-    Example:
-        >>> aligned_zeros(np.ones((3, 16), np.float32)).ctypes.data % 64
-        0
-    """
-    raw = np.zeros(like.nbytes + _LINE, np.uint8)
-    start = -raw.ctypes.data % _LINE
-    return raw[start : start + like.nbytes].view(like.dtype).reshape(like.shape)
+    def reset(self) -> None:
+        """Forget all state, as if no step had been taken with any parameter; `iterations` stays."""
+        for place, table in getattr(self, "_tables", {}).items():
+            table.flush()
+            if getattr(self._params[place], "deferred", None) is table:
+                self._params[place].deferred = None
+        self._params = []
+        self._arrays: list[Array] = []
+        self._slots: dict[str, list[Array]] = {}
+        self._averages: list[Array] = []
+        self._tables = {}
+        self._decays: list[float] = []
+        self._constrained: list[int] = []
+        self._excluded: tuple[list[Any], list[str]] = ([], [])
+        self._dense: tuple[list[int], list[Array], dict[str, list[Array]], list[float]] = ([], [], {}, [])
+        steps = self.gradient_accumulation_steps
+        self._pending = Accumulator(steps) if steps else None
 
+    def slots(self) -> tuple[str, ...]:
+        """Names of the state arrays of a parameter, each like the parameter and 0 at the start."""
+        return ()
 
-def paths(params: list[Any]) -> list[str]:
-    """A name for each parameter: the path of a variable, else its place."""
-    return unique_names(str(getattr(param, "path", place)) for place, param in enumerate(params))
+    def rows_are_exact(self, decay: float) -> bool:
+        """Whether a row without a gradient does not move under this rule anyway."""
+        return False
 
+    def defer(self, param: Array, state: dict[str, Array]) -> DeferredTable | None:
+        """A deferred table for this parameter, or None where only the dense pass is exact."""
+        return None
 
-def state_tensors(optimizer: Optimizer) -> dict[str, Array]:
-    """Copies of all state, keyed `<slot>/<parameter>`."""
-    tensors: dict[str, Array] = {}
-    for place, path in enumerate(paths(optimizer._params)):
-        table = optimizer._tables.get(place)
-        caught_up = table.caught_up() if table else None
-        for name, arrays in optimizer._slots.items():
-            tensors[f"{name}/{path}"] = caught_up[name] if caught_up else arrays[place].copy()
-        if optimizer.use_ema:
-            tensors[f"average/{path}"] = optimizer._averages[place].copy()
-    return tensors
+    # ---- parameters --------------------------------------------------------
 
+    def build(self, params: Sequence[Any]) -> None:
+        """Make the state of these parameters; called by the first `apply`.
 
-def load_state_tensors(optimizer: Optimizer, tensors: Mapping[str, Array]) -> None:
-    """Overwrite all state; names, shapes and dtypes are checked before the first write."""
-    targets: dict[str, Array] = {}
-    for place, path in enumerate(paths(optimizer._params)):
-        for name, arrays in optimizer._slots.items():
-            targets[f"{name}/{path}"] = arrays[place]
-        if optimizer.use_ema:
-            targets[f"average/{path}"] = optimizer._averages[place]
-    for name in sorted(set(targets) ^ set(tensors)):
-        what = "lack" if name in targets else "have no"
-        raise ValueError(f"{optimizer.op}: state must fit the parameters; got tensors that {what} {name!r}")
-    for name, target in targets.items():
-        given = tensors[name]
-        if given.shape != target.shape or given.dtype != target.dtype:
+        Raises:
+            TypeError: one is no array, or has another dtype than the first.
+            ValueError: one is strided, read-only or overlaps another, or `sparse="exact"` cannot be had.
+        """
+        arrays = check_params(self.op, params)
+        self._check_exact(params)
+        self._params, self._arrays = list(params), arrays
+        self._slots = {name: [aligned_zeros(a) for a in arrays] for name in self.slots()}
+        self._averages = [aligned_zeros(a) for a in arrays] if self.use_ema else []
+        self._decays = [self._decay_of(p) for p in params]
+        self._constrained = [i for i, p in enumerate(params) if getattr(p, "constraint", None) is not None]
+        for place, param in enumerate(params):
+            if hasattr(param, "deferred"):
+                if param.deferred is not None:  # another optimizer's
+                    param.deferred.flush()
+                param.deferred = None
+                if getattr(param, "sparse_rows", False) and self.sparse in (None, "exact"):
+                    param.deferred = self._defer(place)
+
+    def _check_exact(self, params: Sequence[Any]) -> None:
+        for place, param in enumerate(params):
+            for obstacle in ("regularizer", "constraint"):
+                held = getattr(param, obstacle, None) is not None and getattr(param, "sparse_rows", False)
+                if self.sparse == "exact" and held:
+                    raise ValueError(
+                        f"{self.op}: sparse='exact' cannot be had with the {obstacle} of params[{place}]"
+                        "; use sparse='dense'"
+                    )
+
+    def _defer(self, place: int) -> DeferredTable | None:
+        """The deferred table of a parameter, where one is exact; it is made when it is first needed."""
+        param = self._params[place]
+        if place in self._tables or self._arrays[place].ndim != 2 or self.use_ema:
+            return self._tables.get(place)
+        if any(getattr(param, name, None) is not None for name in ("regularizer", "constraint")):
+            return None
+        table = self.defer(self._arrays[place], self._state(place))
+        if table is not None:
+            self._tables[place] = table
+        return table
+
+    def _state(self, place: int) -> dict[str, Array]:
+        return {name: arrays[place] for name, arrays in self._slots.items()}
+
+    def exclude_from_weight_decay(
+        self, var_list: Iterable[Any] | None = None, var_names: Iterable[str] | None = None
+    ) -> None:
+        """Let these parameters not decay: by object, or by a pattern in their name. Say it before the first step.
+
+        Args:
+            var_list: arrays or variables.
+            var_names: patterns; a variable in whose path one of them is found is excluded.
+
+        Raises:
+            ValueError: a step has been taken already.
+        """
+        if self._params:
             raise ValueError(
-                f"{optimizer.op}: state {name!r} must be a {target.dtype} array of shape {target.shape}; "
-                f"got a {given.dtype} array of shape {given.shape}"
+                "exclude_from_weight_decay: parameters must be named before the first step; got one after"
             )
-    optimizer.flush()
-    for name, target in targets.items():
-        target[...] = tensors[name]
+        self._excluded[0].extend(var_list or [])
+        self._excluded[1].extend(var_names or [])
+
+    def _decay_of(self, param: Any) -> float:
+        path = str(getattr(param, "path", getattr(param, "name", "")))
+        params, patterns = self._excluded
+        if any(p is param for p in params) or any(re.search(pattern, path) for pattern in patterns):
+            return 0.0
+        return float(self.weight_decay or 0.0)
+
+    def flush(self) -> None:
+        """Bring every deferred table up to date in place."""
+        for table in self._tables.values():
+            table.flush()
+
+    def catch_up(self, key: int, rows: Any) -> None:
+        """Bring rows of params[key] up to date, before reading them under `sparse="exact"`.
+
+        Args:
+            key: place of the parameter.
+            rows: int32 or int64, any shape.
+        """
+        if key in self._tables:
+            self._tables[key].catch_up(np.unique(rows))
+
+    def state_tensors(self) -> dict[str, Array]:
+        """Copies of the state, caught up, keyed `<slot>/<parameter>`."""
+        tensors: dict[str, Array] = {}
+        for place, path in enumerate(paths(self._params)):
+            table = self._tables.get(place)
+            caught_up = table.caught_up() if table else None
+            for name, arrays in self._slots.items():
+                tensors[f"{name}/{path}"] = caught_up[name] if caught_up else arrays[place].copy()
+            if self.use_ema:
+                tensors[f"average/{path}"] = self._averages[place].copy()
+        return tensors
+
+    def load_state_tensors(self, tensors: Mapping[str, Array], iterations: int) -> None:
+        """Set the state to what `state_tensors` gave; all names and shapes are checked before the first write.
+
+        Raises:
+            ValueError: a name, shape or dtype is not that of these parameters.
+        """
+        targets: dict[str, Array] = {}
+        for place, path in enumerate(paths(self._params)):
+            for name, arrays in self._slots.items():
+                targets[f"{name}/{path}"] = arrays[place]
+            if self.use_ema:
+                targets[f"average/{path}"] = self._averages[place]
+        for name in sorted(set(targets) ^ set(tensors)):
+            what = "lack" if name in targets else "have an unknown"
+            raise ValueError(f"{self.op}: state must fit the parameters; got tensors that {what} {name!r}")
+        for name, target in targets.items():
+            given = tensors[name]
+            if given.shape != target.shape or given.dtype != target.dtype:
+                raise ValueError(
+                    f"{self.op}: state {name!r} must be a {target.dtype} array of shape {target.shape}; "
+                    f"got a {given.dtype} array of shape {given.shape}"
+                )
+        self.flush()
+        for name, target in targets.items():
+            target[...] = tensors[name]
+        self.iterations = iterations
+        for table in self._tables.values():
+            table.restart(iterations)

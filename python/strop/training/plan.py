@@ -118,7 +118,9 @@ class BagStep:
 Step = LayerStep | DenseStep | BagStep
 
 
-def build_steps(layers: Sequence[Layer], *, fused: bool = True, head: str | None = None) -> tuple[list[Step], bool]:
+def build_steps(
+    layers: Sequence[Layer], *, fused: bool = True, head: str | None = None
+) -> tuple[list[Step], bool]:
     """The steps of a chain of layers.
 
     Args:
@@ -139,7 +141,12 @@ def build_steps(layers: Sequence[Layer], *, fused: bool = True, head: str | None
         elif type(layer) is Dense:
             activation = layer.activation
             linear = activation.fused == "linear"
-            if linear and rest and type(rest[0]) is Activation and (fused or _is_head(rest[0].activation, rest, head)):
+            if (
+                linear
+                and rest
+                and type(rest[0]) is Activation
+                and (fused or _is_head(rest[0].activation, rest, head))
+            ):
                 activation = rest.pop(0).activation  # type: ignore[attr-defined]
             if not rest and _is_head(activation, [layer], head):
                 activation, ends_in_logits = activations.get(None), True
@@ -207,7 +214,12 @@ class Plan:
         )
         return result
 
-    def train_step(self, x: Array, target: Array, weight: Array | None, optimizer: Any) -> tuple[float, Array]:
+    def test_step(self, x: Array, target: Any, weight: Array | None) -> tuple[float, Array]:
+        """The loss of a batch without penalty, and the output."""
+        output, _, mask = self.forward(x)
+        return self.value(output, target, masked_weight(mask, weight, output))[0], output
+
+    def train_step(self, x: Array, target: Any, weight: Array | None, optimizer: Any) -> tuple[float, Array]:
         """One step of training: the loss of the batch before it, and the output."""
         output, tape, mask = self.forward(x, training=True)
         weight = masked_weight(mask, weight, output)

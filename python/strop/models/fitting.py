@@ -1,0 +1,218 @@
+"""fit: train on data for some epochs."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..callbacks import Callback, CallbackList, History, ProgressBar
+from ..training import data as border
+from ..training.data import Data
+from ..training.loop import Averages, run_epoch, run_evaluation
+from .compiled import fresh
+from .feeding import Feeding, optional, positive
+
+
+class Fitting(Feeding):
+    """Training, epoch by epoch."""
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Sequence[Any] | None = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Mapping[Any, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
+    ) -> History:
+        """Train on data.
+
+        Args:
+            x: the inputs, (N, ...): an array or nested lists.
+            y: the targets, N of them.
+            batch_size: samples per step, 32; the last batch of an epoch may be short.
+            epochs: number of the last epoch: with initial_epoch 3, `epochs=5` runs two.
+            verbose: 1 or `"auto"` a progress bar, 2 a line per epoch, 0 nothing.
+            callbacks: list of `strop.callbacks.Callback`.
+            validation_split: share of the samples, from the end, that is held out for validation.
+            validation_data: (x, y) or (x, y, sample_weight); wins over validation_split.
+            shuffle: whether each epoch takes the samples in a new order.
+            class_weight: factor of the loss of each class, as a dict; others weigh 1.
+            sample_weight: factor of the loss of each sample, (N,).
+            initial_epoch: epochs that have been run before.
+            steps_per_epoch: at most so many batches per epoch.
+            validation_steps: at most so many batches of validation.
+            validation_batch_size: samples per step of validation; batch_size if None.
+            validation_freq: validate after every so many epochs.
+
+        Returns:
+            The `History`: `history.history` has a list of floats for each name, `history.epoch` the epochs.
+
+        Raises:
+            ValueError: the model has no loss, shapes or counts do not fit, a label is NaN or no class, the split
+                leaves nothing. Nothing has been trained then.
+            IndexError: an id is outside the table of the embedding.
+            RuntimeError: another thread is fitting this model.
+
+        Example:
+            >>> import strop
+            >>> model = strop.Sequential([strop.layers.Dense(1)])
+            >>> model.compile(optimizer="sgd", loss="mse")
+            >>> history = model.fit([[0.0], [1.0]], [[0.0], [2.0]], epochs=3, verbose=0)
+            >>> len(history.history["loss"])
+            3
+        """
+        if not self._busy.acquire(blocking=False):
+            raise RuntimeError("fit: model must be trained by one call at a time; got a second one")
+        try:
+            self._require_compiled("fit")
+            size = positive("fit", "batch_size", batch_size, 32)
+            train = self._data("fit", x, y, sample_weight, class_weight)
+            if not len(train):
+                raise ValueError("fit: x must have a sample; got 0")
+            held_out: Data | None = None
+            if validation_data is not None:
+                held_out = self._validation(validation_data)
+            elif validation_split:
+                train, held_out = self._split(train, validation_split)
+            return self._fit(
+                train,
+                held_out,
+                size=size,
+                validation_size=positive("fit", "validation_batch_size", validation_batch_size, size),
+                epochs=positive("fit", "epochs", epochs, 1, least=0),
+                verbose=verbose,
+                callbacks=callbacks,
+                shuffle=shuffle,
+                initial_epoch=initial_epoch,
+                steps=optional("fit", "steps_per_epoch", steps_per_epoch),
+                validation_steps=optional("fit", "validation_steps", validation_steps),
+                validation_freq=positive("fit", "validation_freq", validation_freq, 1),
+            )
+        finally:
+            self._busy.release()
+
+    def _validation(self, given: Any) -> Data:
+        if not isinstance(given, list | tuple) or len(given) not in (2, 3):
+            raise ValueError(
+                "fit: validation_data must be (x, y) or (x, y, sample_weight); got something else"
+            )
+        return self._data("fit", *given, name="validation_")
+
+    def _split(self, data: Data, share: float) -> tuple[Data, Data]:
+        place = border.split_place("fit", share, len(data))
+        assert data.y is not None
+        text = border.missing_class_warning(data.y, place, share)
+        if text:
+            warnings.warn(text, UserWarning, stacklevel=3)
+        held_out = data.part(place, len(data))
+        return data.part(0, place), held_out
+
+    def _fit(
+        self,
+        train: Data,
+        held_out: Data | None,
+        *,
+        size: int,
+        validation_size: int,
+        epochs: int,
+        verbose: Any,
+        callbacks: Sequence[Any] | None,
+        shuffle: bool,
+        initial_epoch: int,
+        steps: int | None,
+        validation_steps: int | None,
+        validation_freq: int,
+    ) -> History:
+        plan, averages = self._ready("fit", train)
+        validating = Averages(plan, fresh(self._metrics))
+        if not self.optimizer._params and plan.variables:
+            self.optimizer.build(plan.variables)
+        count = min(-(-len(train) // size), steps or len(train))
+        produced = self.metrics_names
+        produced += [f"val_{name}" for name in produced] if held_out is not None else []
+        history = History()
+        calls = self._calls(
+            "fit", callbacks, verbose, count, epochs=epochs, log_names=produced, history=history
+        )
+        runner, progress = calls
+        self.stop_training = False
+        self.history = history
+        runner.on_train_begin()
+        try:
+            for epoch in range(initial_epoch, epochs):
+                runner.on_epoch_begin(epoch)
+                logs = run_epoch(
+                    plan,
+                    train,
+                    batch_size=size,
+                    shuffle=shuffle,
+                    optimizer=self.optimizer,
+                    averages=averages,
+                    calls=calls,
+                    stopped=lambda: self.stop_training,
+                    steps=steps,
+                )
+                if held_out is not None and (epoch + 1 - initial_epoch) % validation_freq == 0:
+                    runner.on_test_begin()
+                    values = run_evaluation(
+                        plan,
+                        held_out,
+                        batch_size=validation_size,
+                        averages=validating,
+                        calls=(runner, None),
+                        steps=validation_steps,
+                    )
+                    runner.on_test_end(values)
+                    logs.update({f"val_{name}": value for name, value in values.items()})
+                runner.on_epoch_end(epoch, logs)
+                if self.stop_training:
+                    break
+        finally:
+            if progress is not None:
+                progress.clear()  # so that a traceback starts on a line of its own
+        runner.on_train_end()
+        return history
+
+    def _calls(
+        self,
+        op: str,
+        callbacks: Sequence[Any] | None,
+        verbose: Any,
+        steps: int,
+        *,
+        epochs: int = 1,
+        log_names: Sequence[str] = (),
+        history: History | None = None,
+    ) -> tuple[CallbackList, ProgressBar | None]:
+        """The callbacks of a call and its bar, or None.
+
+        The bar comes first, so that its line stands before what callbacks print, the history last, to record what
+        they add to the logs.
+        """
+        if verbose not in ("auto", 0, 1, 2):
+            raise ValueError(f"{op}: verbose must be 'auto', 0, 1 or 2; got {verbose!r}")
+        level = 1 if verbose == "auto" else int(verbose)
+        progress = ProgressBar(level) if level else None
+        given = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or [])
+        params = {"verbose": level, "epochs": epochs, "steps": steps}
+        runner = CallbackList(
+            [*([progress] if progress else []), *given, *([history] if history is not None else [])],
+            model=self,
+            params=params,
+            log_names=log_names,
+            progress=progress,
+            op=op,
+        )
+        return runner, progress

@@ -1,0 +1,158 @@
+"""evaluate, predict, and single batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..training.loop import run_evaluation, run_prediction
+from .feeding import optional, positive
+from .fitting import Fitting
+
+Array = NDArray[Any]
+
+
+class Trainer(Fitting):
+    """What a model does with data; `Sequential` adds the layers."""
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Sequence[Any] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Loss and metrics on data, with the weights as they stand.
+
+        Args:
+            x: the inputs, (N, ...).
+            y: the targets, N of them.
+            batch_size: samples per step, 32.
+            verbose: 1 or `"auto"` a progress bar, 2 a line, 0 nothing.
+            sample_weight: factor of the loss of each sample, (N,).
+            steps: at most so many batches.
+            callbacks: list of `strop.callbacks.Callback`.
+            return_dict: True returns a dict by name.
+
+        Returns:
+            The loss as a float; with metrics a list in the order of `metrics_names`.
+
+        Raises:
+            ValueError: the model has no loss, or shapes or labels do not fit.
+
+        Example:
+            >>> import strop
+            >>> model = strop.Sequential([strop.layers.Dense(1, kernel_initializer="ones")])
+            >>> model.compile(loss="mse", optimizer="sgd")
+            >>> model.evaluate([[1.0]], [[3.0]], verbose=0)
+            4.0
+        """
+        self._require_compiled("evaluate")
+        data = self._data("evaluate", x, y, sample_weight)
+        plan, averages = self._ready("evaluate", data)
+        size = positive("evaluate", "batch_size", batch_size, 32)
+        steps = optional("evaluate", "steps", steps)
+        count = min(-(-len(data) // size), steps or len(data))
+        calls = self._calls("evaluate", callbacks, verbose, count)
+        runner = calls[0]
+        runner.on_test_begin()
+        logs = run_evaluation(plan, data, batch_size=size, averages=averages, calls=calls, steps=steps)
+        runner.on_test_end(logs)
+        if return_dict:
+            return logs
+        values = list(logs.values())
+        return values[0] if len(values) == 1 else values
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Sequence[Any] | None = None,
+    ) -> Array:
+        """The model's output for every sample; needs no compile, and may run from many threads.
+
+        Args:
+            x: the inputs, (N, ...).
+            batch_size: samples per step, 32.
+            verbose: 1 a progress bar, 0 or `"auto"` nothing.
+            steps: at most so many batches.
+            callbacks: list of `strop.callbacks.Callback`.
+
+        Returns:
+            (N, units), of the model's float type, a fresh array; (0, units) for no samples.
+
+        Raises:
+            ValueError: x does not fit the first layer.
+            IndexError: an id is outside the table of the embedding.
+        """
+        inputs = self._inputs("predict", x)
+        size = positive("predict", "batch_size", batch_size, 32)
+        if steps is not None:
+            inputs = inputs[: size * positive("predict", "steps", steps, 1)]
+        assert self.output_shape is not None
+        calls = self._calls("predict", callbacks, verbose, -(-len(inputs) // size))
+        runner = calls[0]
+        runner.on_predict_begin()
+        empty = np.zeros((0, *(n or 0 for n in self.output_shape[1:])), self.dtype)
+        plan = self._plan or self.make_plan(None)
+        result = run_prediction(plan, inputs, batch_size=size, calls=calls, empty=empty)
+        runner.on_predict_end()
+        return result
+
+    def __call__(self, x: Any, training: bool = False) -> Array:
+        """The model's output for one batch."""
+        plan = self._plan or self.make_plan(None) if self.built else None
+        inputs = self._inputs("call", x)
+        plan = plan or self.make_plan(None)
+        return np.array(plan.head.forward(plan.forward(inputs, training)[0]))
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Mapping[Any, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """One step of training on one batch; returns this batch's loss and metrics."""
+        if not self._busy.acquire(blocking=False):
+            raise RuntimeError(
+                "train_on_batch: model must be trained by one call at a time; got a second one"
+            )
+        try:
+            self._require_compiled("train_on_batch")
+            data = self._data("train_on_batch", x, y, sample_weight, class_weight)
+            plan, averages = self._ready("train_on_batch", data)
+            assert data.y is not None
+            loss, output = plan.train_step(data.x, data.y, data.weight, self.optimizer)
+            averages.add(loss, output, data)
+        finally:
+            self._busy.release()
+        return _values(averages.logs(), return_dict)
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Loss and metrics of one batch."""
+        self._require_compiled("test_on_batch")
+        data = self._data("test_on_batch", x, y, sample_weight)
+        plan, averages = self._ready("test_on_batch", data)
+        loss, output = plan.test_step(data.x, data.y, data.weight)
+        averages.add(loss + plan.penalty(), output, data)
+        return _values(averages.logs(), return_dict)
+
+
+def _values(logs: dict[str, Any], return_dict: bool) -> Any:
+    if return_dict:
+        return logs
+    values = list(logs.values())
+    return values[0] if len(values) == 1 else values

@@ -1,0 +1,102 @@
+"""Sequences of unequal length as one rectangular array."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def pad_sequences(
+    sequences: Iterable[Any],
+    maxlen: int | None = None,
+    dtype: Any = "int32",
+    padding: str = "pre",
+    truncating: str = "pre",
+    value: Any = 0.0,
+) -> Array:
+    """Make rows of one length: short ones are filled up, long ones cut, both at the front unless told otherwise.
+
+    Args:
+        sequences: lists or arrays, one per row.
+        maxlen: length of the rows; None is that of the longest.
+        dtype: of the result.
+        padding: `"pre"` or `"post"`: where a short row is filled.
+        truncating: `"pre"` or `"post"`: where a long row is cut.
+        value: what it is filled with.
+
+    Returns:
+        (N, maxlen), or (N, maxlen, ...) for sequences of arrays.
+
+    Raises:
+        ValueError: maxlen is less than 1, a row is no sequence, rows have unequal inner shapes, or padding or
+            truncating is unknown.
+        OverflowError: a number does not fit the dtype.
+
+    Example:
+        >>> pad_sequences([[1, 2, 3], [4]], maxlen=2)
+        array([[2, 3],
+               [0, 4]], dtype=int32)
+    """
+    op = "pad_sequences"
+    for name, side in (("padding", padding), ("truncating", truncating)):
+        if side not in ("pre", "post"):
+            raise ValueError(f"{op}: {name} must be 'pre' or 'post'; got {side!r}")
+    if isinstance(sequences, str | bytes) or not hasattr(sequences, "__iter__"):
+        raise ValueError(f"{op}: sequences must be a list of sequences; got {type(sequences).__name__}")
+    rows: Sequence[Any] = sequences if isinstance(sequences, list | tuple | np.ndarray) else list(sequences)
+    lengths = _lengths(op, rows)
+    if maxlen is None:
+        maxlen = max(lengths, default=0)
+    elif maxlen < 1:
+        raise ValueError(f"{op}: maxlen must be 1 or more; got {maxlen}")
+    kind = np.dtype(dtype)
+    if isinstance(value, str) and kind.kind not in "OUS":
+        raise ValueError(f"{op}: value must be a number for dtype {kind}; got {value!r}")
+    inner = next((np.shape(row)[1:] for row in rows if len(row)), ())
+    out = np.full((len(rows), maxlen, *inner), value, kind)
+    cut_front, fill_front = truncating == "pre", padding == "pre"
+    for i, row in enumerate(rows):
+        length = lengths[i]
+        if not length:
+            continue
+        if length > maxlen:
+            row = row[length - maxlen :] if cut_front else row[:maxlen]
+            length = maxlen
+        array = _row(op, i, row, kind, inner)
+        if fill_front:
+            out[i, maxlen - length :] = array
+        else:
+            out[i, :length] = array
+    return out
+
+
+def _lengths(op: str, rows: Sequence[Any]) -> list[int]:
+    lengths = []
+    for i, row in enumerate(rows):
+        try:
+            lengths.append(len(row))
+        except TypeError:
+            raise ValueError(
+                f"{op}: sequences must hold sequences; got {type(row).__name__} at {i}"
+            ) from None
+    return lengths
+
+
+def _row(op: str, place: int, row: Any, kind: np.dtype[Any], inner: tuple[int, ...]) -> Array:
+    if type(row) is np.ndarray and row.dtype == kind and row.shape[1:] == inner:
+        return row
+    if isinstance(row, np.ndarray) and kind.kind in "iu" and row.dtype.kind in "iu":
+        limits = np.iinfo(kind)
+        if row.dtype.itemsize >= kind.itemsize and (row.min() < limits.min or row.max() > limits.max):
+            raise OverflowError(f"{op}: sequences must fit {kind}; got {row.max()} in row {place}")
+    array = np.asarray(row, kind)
+    if array.shape[1:] != inner:
+        raise ValueError(
+            f"{op}: rows must have inner shape {inner} like the first; got {array.shape[1:]} in row {place}"
+        )
+    return array

@@ -1,0 +1,256 @@
+"""Text as ids of words: cleaning, counting, numbering. The same results as Keras' Tokenizer."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._json import read_json
+from .words import FILTERS, filter_table, hashing_trick, one_hot, text_to_word_sequence
+
+__all__ = [
+    "Tokenizer",
+    "hashing_trick",
+    "one_hot",
+    "text_to_word_sequence",
+    "tokenizer_from_json",
+]
+
+Array = NDArray[Any]
+
+MODES = ("binary", "count", "freq", "tfidf")
+
+
+class Tokenizer:
+    """Numbers the words of a collection of texts by how often they come, the most frequent first.
+
+    Ids start at 1; 0 is left for padding. `word_index` always has all words, and `num_words` limits what
+    `texts_to_sequences` gives: ids below it, so `num_words - 1` words.
+
+    Args:
+        num_words: ids given are below this; None or 0 is all.
+        filters: characters that end a word.
+        lower: whether texts are lowered.
+        split: the separator of words.
+        char_level: True numbers characters.
+        oov_token: takes id 1 and stands for words that are unknown or too rare; None leaves them out.
+        document_count: texts seen before.
+        analyzer: a function that gives the words of a text itself.
+
+    Example:
+        >>> tokenizer = Tokenizer()
+        >>> tokenizer.fit_on_texts(["a a a b b c", "d"])
+        >>> tokenizer.word_index
+        {'a': 1, 'b': 2, 'c': 3, 'd': 4}
+        >>> tokenizer.texts_to_sequences(["a b x"])
+        [[1, 2]]
+    """
+
+    def __init__(
+        self,
+        num_words: int | None = None,
+        filters: str = FILTERS,
+        lower: bool = True,
+        split: str = " ",
+        char_level: bool = False,
+        oov_token: str | None = None,
+        document_count: int = 0,
+        analyzer: Callable[[str], Iterable[str]] | None = None,
+    ) -> None:
+        self.num_words, self.filters, self.lower, self.split = num_words, filters, lower, split
+        self.char_level, self.oov_token, self.analyzer = char_level, oov_token, analyzer
+        self.document_count = document_count
+        self.word_counts: Counter[str] = Counter()
+        self.word_docs: Counter[str] = Counter()
+        self.index_docs: Counter[int] = Counter()
+        self.word_index: dict[str, int] = {}
+        self.index_word: dict[int, str] = {}
+
+    @property
+    def vocab_size(self) -> int:
+        """The right `input_dim` of an Embedding: one more than the largest id that is given."""
+        size = len(self.word_index) + 1
+        return min(self.num_words, size) if self.num_words else size
+
+    # ---- words -------------------------------------------------------------
+
+    def _words(self, op: str, texts: Iterable[Any]) -> Iterator[Sequence[str]]:
+        """The words of each text; texts are read once."""
+        if isinstance(texts, str):
+            raise TypeError(f"{op}: texts must be a list of strings; got one str; write [text]")
+        table, split, lower = filter_table(self.filters, self.split), self.split, self.lower
+        for place, text in enumerate(texts):
+            if isinstance(text, list):
+                yield [word.lower() for word in text] if lower else text
+            elif not isinstance(text, str):
+                raise TypeError(f"{op}: texts must hold strings; got {type(text).__name__} at {place}")
+            elif self.char_level:
+                yield text.lower() if lower else text
+            elif self.analyzer is not None:
+                yield list(self.analyzer(text))
+            else:
+                words = (text.lower() if lower else text).translate(table).split(split)
+                yield [word for word in words if word]
+
+    def fit_on_texts(self, texts: Iterable[Any]) -> None:
+        """Count the words of texts; counts add up over calls, so ids may move.
+
+        Args:
+            texts: strings, or lists of words, which are lowered but not filtered; read once.
+
+        Raises:
+            TypeError: texts is one string, or something inside is no string; what came before it has been counted.
+        """
+        for words in self._words("fit_on_texts", texts):
+            self.document_count += 1
+            self.word_counts.update(words)
+            self.word_docs.update(set(words))
+        words = sorted(self.word_counts, key=self.word_counts.__getitem__, reverse=True)
+        if self.oov_token is not None:
+            words.insert(0, self.oov_token)
+        # A token that is also a word keeps the word's own, later id.
+        self.word_index = {word: i for i, word in enumerate(words, 1)}
+        self.index_word = {i: word for word, i in self.word_index.items()}
+        for word, count in self.word_docs.items():
+            self.index_docs[self.word_index[word]] = count
+
+    def fit_on_sequences(self, sequences: Sequence[Iterable[int]]) -> None:
+        """Count the ids of sequences, for `sequences_to_matrix(mode="tfidf")` without texts."""
+        self.document_count += len(sequences)
+        for sequence in sequences:
+            self.index_docs.update(set(sequence))
+
+    # ---- ids ---------------------------------------------------------------
+
+    def texts_to_sequences(self, texts: Iterable[Any]) -> list[list[int]]:
+        """The ids of the words of each text.
+
+        Args:
+            texts: as for `fit_on_texts`.
+
+        Returns:
+            A list of ids per text; unknown and rare words are left out, or become the id of oov_token.
+        """
+        return list(self.texts_to_sequences_generator(texts))
+
+    def texts_to_sequences_generator(self, texts: Iterable[Any]) -> Iterator[list[int]]:
+        """The same, one text at a time."""
+        unknown = None if self.oov_token is None else self.word_index.get(self.oov_token)
+        limit = self.num_words or math.inf
+        known = {word: i for word, i in self.word_index.items() if i < limit}
+        find = known.get
+        for words in self._words("texts_to_sequences", texts):
+            if self.oov_token is None:
+                yield [i for i in map(find, words) if i is not None]
+            else:
+                yield [find(word, unknown) for word in words]  # type: ignore[misc]
+
+    def sequences_to_texts(self, sequences: Iterable[Iterable[int]]) -> list[str]:
+        """The words of each sequence of ids, joined by blanks."""
+        return list(self.sequences_to_texts_generator(sequences))
+
+    def sequences_to_texts_generator(self, sequences: Iterable[Iterable[int]]) -> Iterator[str]:
+        """The same, one sequence at a time."""
+        limit = self.num_words or math.inf
+        unknown = self.word_index.get(self.oov_token) if self.oov_token is not None else None
+        stand_in = None if unknown is None else self.index_word[unknown]
+        known = {i: word for i, word in self.index_word.items() if i < limit}
+        for sequence in sequences:
+            words = [known.get(i, stand_in) for i in sequence]
+            yield " ".join(word for word in words if word is not None)
+
+    # ---- matrices ----------------------------------------------------------
+
+    def texts_to_matrix(self, texts: Iterable[Any], mode: str = "binary") -> Array:
+        """One row of numbers per text, one column per id; see `sequences_to_matrix`."""
+        return self.sequences_to_matrix(self.texts_to_sequences(texts), mode)
+
+    def sequences_to_matrix(self, sequences: Sequence[Sequence[int]], mode: str = "binary") -> Array:
+        """One row per sequence, one column per id.
+
+        Args:
+            sequences: ids.
+            mode: `"binary"`, `"count"`, `"freq"` (count over the length), `"tfidf"`:
+                `(1 + log(count)) * log(1 + documents / (1 + documents with the word))`.
+
+        Returns:
+            float64, (N, num_words).
+
+        Raises:
+            ValueError: the mode is unknown, or nothing has been fitted.
+        """
+        op = "sequences_to_matrix"
+        if mode not in MODES:
+            raise ValueError(f"{op}: mode must be one of {', '.join(MODES)}; got {mode!r}")
+        if not self.num_words and not self.word_index:
+            raise ValueError(f"{op}: num_words must be given, or texts fitted first; got neither")
+        if mode == "tfidf" and not self.document_count:
+            raise ValueError(f"{op}: texts must be fitted before mode='tfidf'; got none")
+        width = self.num_words or len(self.word_index) + 1
+        matrix = np.zeros((len(sequences), width))
+        for row, sequence in zip(matrix, sequences, strict=True):
+            for i, count in Counter(i for i in sequence if i < width).items():
+                row[i] = self._cell(mode, i, count, len(sequence))
+        return matrix
+
+    def _cell(self, mode: str, i: int, count: int, length: int) -> float:
+        if mode == "count":
+            return count
+        if mode == "freq":
+            return count / length
+        if mode == "binary":
+            return 1
+        return (1 + math.log(count)) * math.log(1 + self.document_count / (1 + self.index_docs.get(i, 0)))
+
+    # ---- files -------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """The settings and counts, in Keras' layout."""
+        names = ("num_words", "filters", "lower", "split", "char_level", "oov_token", "document_count")
+        counts = ("word_counts", "word_docs", "index_docs", "index_word", "word_index")
+        return {
+            **{name: getattr(self, name) for name in names},
+            **{name: json.dumps(getattr(self, name)) for name in counts},
+        }
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The tokenizer as text that Keras reads too; `kwargs` go to `json.dumps`."""
+        return json.dumps({"class_name": "Tokenizer", "config": self.get_config()}, **kwargs)
+
+
+def tokenizer_from_json(json_string: str) -> Tokenizer:
+    """The tokenizer that `to_json` wrote, here or in Keras.
+
+    Raises:
+        ValueError: the text is no tokenizer.
+
+    Example:
+        >>> tokenizer = Tokenizer(num_words=5)
+        >>> tokenizer.fit_on_texts(["a b a"])
+        >>> tokenizer_from_json(tokenizer.to_json()).word_index
+        {'a': 1, 'b': 2}
+    """
+    op = "tokenizer_from_json"
+    try:
+        config = dict(read_json(json_string, op)["config"])
+        counts = {
+            name: read_json(config.pop(name), op)
+            for name in ("word_counts", "word_docs", "index_docs", "index_word", "word_index")
+        }
+        tokenizer = Tokenizer(**config)
+        tokenizer.word_counts, tokenizer.word_docs = (
+            Counter(counts["word_counts"]),
+            Counter(counts["word_docs"]),
+        )
+        tokenizer.index_docs = Counter({int(i): count for i, count in counts["index_docs"].items()})
+        tokenizer.index_word = {int(i): word for i, word in counts["index_word"].items()}
+        tokenizer.word_index = {word: int(i) for word, i in counts["word_index"].items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{op}: json_string must be a Tokenizer; got something else ({error})") from None
+    return tokenizer

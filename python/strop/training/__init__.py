@@ -1,0 +1,1 @@
+"""The step plan and the training loop."""

@@ -1,0 +1,156 @@
+"""The border: what users pass in becomes arrays that the steps read without looking again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Inputs, targets and weights of some samples, of equal length."""
+
+    x: Array
+    y: Array | None = None
+    weight: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def part(self, begin: int, end: int) -> Data:
+        """The samples from begin to end, without copying."""
+        return Data(
+            self.x[begin:end],
+            None if self.y is None else self.y[begin:end],
+            None if self.weight is None else self.weight[begin:end],
+        )
+
+    def take(self, rows: Array) -> Data:
+        """The samples of these rows, copied."""
+        return Data(
+            self.x.take(rows, axis=0),
+            None if self.y is None else self.y.take(rows, axis=0),
+            None if self.weight is None else self.weight.take(rows, axis=0),
+        )
+
+
+def rectangular(op: str, name: str, value: Any) -> Array:
+    """An array of numbers, from an array, nested lists, or what has `__dlpack__` or `get`.
+
+    Raises:
+        ValueError: rows have unequal lengths; the message says which.
+        TypeError: there are other things than numbers inside.
+    """
+    if value is None:
+        raise ValueError(f"{op}: {name} must be an array; got None")
+    if type(value).__module__.split(".")[0] == "cupy":
+        raise TypeError(f"{op}: {name} must be a numpy array; got a cupy array; move it with .get()")
+    if isinstance(value, np.ma.MaskedArray | np.matrix):
+        raise TypeError(f"{op}: {name} must be a plain array; got a {type(value).__name__}")
+    if not isinstance(value, np.ndarray | list | tuple) and hasattr(value, "__dlpack__"):
+        value = np.from_dlpack(value)
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        _require_equal_rows(op, name, value)
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{op}: {name} must hold numbers; got {_kind(value, array)}")
+    if array.ndim == 0:
+        raise ValueError(f"{op}: {name} must have an axis of samples; got one number")
+    return array
+
+
+def _kind(value: Any, array: Array) -> str:
+    return type(value).__name__ if array.ndim == 0 else f"a {array.dtype} array of shape {array.shape}"
+
+
+def _require_equal_rows(op: str, name: str, rows: Any) -> None:
+    lengths = [len(row) if hasattr(row, "__len__") and not isinstance(row, str) else -1 for row in rows]
+    for i, length in enumerate(lengths):
+        if length != lengths[0]:
+            texts = [f"{n} (row {k})".replace("-1", "none") for k, n in ((0, lengths[0]), (i, length))]
+            first, other = texts
+            raise ValueError(
+                f"{op}: {name} must be rectangular; got rows of length {first} and {other}; use pad_sequences"
+            )
+
+
+def per_sample(op: str, name: str, value: Any, count: int, dtype: Any) -> Array:
+    """One weight per sample."""
+    array = np.ascontiguousarray(rectangular(op, name, value), dtype)
+    if array.shape not in ((count,), (count, 1)):
+        raise ValueError(f"{op}: {name} must have one value per sample ({count}); got shape {array.shape}")
+    if not np.isfinite(array).all() or (array < 0).any():
+        raise ValueError(
+            f"{op}: {name} must be finite and 0 or more; got {array[~(array >= 0) | np.isinf(array)][0]}"
+        )
+    return array.reshape(count)
+
+
+def class_weights(op: str, weights: Mapping[Any, float], y: Array, dtype: Any) -> Array:
+    """The weight of each sample's class; classes that are not named weigh 1."""
+    if not isinstance(weights, Mapping):
+        raise TypeError(f"{op}: class_weight must be a dict; got {type(weights).__name__}")
+    classes = y.argmax(axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(len(y), -1)[:, 0]
+    result = np.ones(len(y), dtype)
+    for key, weight in weights.items():
+        if not (weight >= 0 and math.isfinite(weight)):
+            raise ValueError(f"{op}: class_weight must be finite and 0 or more; got {weight} for class {key}")
+        result[classes == key] = weight
+    return result
+
+
+def require_count(op: str, name: str, value: Array, count: int) -> None:
+    """Refuse another number of samples than x has."""
+    if len(value) != count:
+        raise ValueError(f"{op}: {name} must have as many samples as x ({count}); got {len(value)}")
+
+
+def split_place(op: str, share: float, count: int) -> int:
+    """How many samples stay for training: `floor(n * (1 - share))`; the tail validates."""
+    if not 0 < share < 1:
+        raise ValueError(f"{op}: validation_split must lie in [0, 1); got {share}")
+    place = math.floor(count * (1.0 - share))
+    if place == 0 or place == count:
+        side = "0 left to train on" if place == 0 else "0 left to validate on"
+        raise ValueError(
+            f"{op}: validation_split must leave samples on both sides; got {share} of {count} samples ({side})"
+        )
+    return place
+
+
+def missing_class_warning(y: Array, place: int, share: float) -> str | None:
+    """The text of a warning if a side of the split lacks a class that it ought to have.
+
+    A class of share s is missing among m samples by chance with probability `(1 - s)^m`; below a thousandth
+    the data is sorted.
+    """
+    labels = y.argmax(axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(len(y), -1)[:, 0]
+    classes, counts = np.unique(labels, return_counts=True)
+    if len(classes) > 1000 or len(classes) * 10 > len(labels) + 10:
+        return None  # not classes but values
+    for part, words in ((labels[place:], "last"), (labels[:place], "first")):
+        present = np.unique(part)
+        for value, count in zip(classes, counts, strict=True):
+            if value not in present and (1 - count / len(labels)) ** len(part) < 1e-3:
+                percent = round(100 * (share if words == "last" else 1 - share))
+                held, whole = (_listed(c) for c in (present, classes))
+                taken = "taken" if words == "last" else "left"
+                return (
+                    f"fit: the {words} {percent}% of y, {taken} by validation_split, holds only {held} of {whole}; "
+                    "shuffle x and y together or pass validation_data"
+                )
+    return None
+
+
+def _listed(classes: Array) -> str:
+    texts = [f"{c:g}" for c in classes.tolist()]
+    return f"class {texts[0]}" if len(texts) == 1 else f"[{', '.join(texts)}]"
