@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from .._names import from_config
+
 
 class LearningRateSchedule:
     """Base of the schedules: a function of the step, with a config.
@@ -200,3 +202,20 @@ registry: dict[str, type[LearningRateSchedule]] = {
     cls.__name__: cls
     for cls in (CosineDecay, ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay)
 }
+
+
+def rate_config(rate: Any) -> Any:
+    """What a config says of a learning rate: a number, or the class and config of a schedule.
+
+    Example:
+        >>> rate_config(InverseTimeDecay(0.1, 1, 0.5))["class_name"]
+        'InverseTimeDecay'
+    """
+    if isinstance(rate, LearningRateSchedule):
+        return {"class_name": type(rate).__name__, "config": rate.get_config()}
+    return float(rate()) if callable(rate) else rate
+
+
+def rate_from_config(op: str, config: dict[str, Any]) -> LearningRateSchedule:
+    """The schedule that `rate_config` described; its class comes from `registry` alone."""
+    return from_config(registry, config, op, "learning_rate must be a known schedule")

@@ -65,7 +65,7 @@ class SGD(Optimizer):
         grads: list[Array],
         state: dict[str, list[Array]],
         rate: float,
-        decay: float,
+        decays: list[float],
     ) -> None:
         """One step of all dense gradients in one call."""
         ops.sgd_step(
@@ -75,7 +75,7 @@ class SGD(Optimizer):
             learning_rate=rate,
             momentum=self.momentum,
             nesterov=self.nesterov,
-            weight_decay=decay,
+            weight_decay=decays,
         )
 
     def update_rows(
