@@ -71,6 +71,7 @@ struct AdamTensor {
   T* max_moment2;
   const T* grad;
   Index size;
+  T decay;  // in place of the coefficients' own
 };
 
 // Many tensors in one call, so that a hundred small ones cost one.
@@ -87,12 +88,11 @@ struct AdamRows {
   T* param;  // (V, D), as the moments
   T* moment1;
   T* moment2;
-  T* max_moment2;      // or null
-  const T* grad;       // (R, D)
-  Ids rows;            // (R), each once
-  Index width;         // D
-  std::int32_t* last;  // (V) or null: set to `step` for each row
-  std::int32_t step;
+  T* max_moment2;  // or null
+  const T* grad;   // (R, D)
+  Ids rows;        // (R), each once
+  Index width;     // D
+  Index stride;    // from row to row of param and of the moments
   AdamCoefficients<T> coefficients;
 };
 
@@ -107,13 +107,14 @@ struct AdamHistory {
   const double* steps;  // (steps, 4): step_size, inv_root_c2, eps, decay of s
   const double* coefficients;  // (steps, degree + 1): C_i of the gap from s
   const double* centre;        // (steps): e*, the centre of the expansion
-  const double* log_decay;     // (steps): sum of log(1 - decay) up to s
-  const double* power1;        // (window + 1): beta1^k
-  const double* power2;        // (window + 1): beta2^k
+  const double* kept;    // (steps): product of 1 - decay over the steps up to s
+  const double* power1;  // (powers): beta1^k
+  const double* power2;  // (powers): beta2^k
   double beta1, beta2;
   std::int32_t base;
   std::int32_t window;  // K: steps after which a moment moves nothing
-  int degree;           // P
+  std::int32_t powers;
+  int degree;  // P
   bool decays;
 };
 
@@ -124,32 +125,47 @@ struct DeferredAdamCatchUp {
   T* param;  // (V, D), as the moments
   T* moment1;
   T* moment2;
-  const T* max_moment2;  // or null
-  std::int32_t* last;    // (V): the step that each row holds
-  Ids rows;              // (R), each once; null data: all V = rows.size
-  T* gathered;           // (R, D), or null
-  Index width;           // D
+  T* max_moment2;      // or null; a gap leaves it alone
+  std::int32_t* last;  // (V): the step that each row holds, `base` to `step`
+  Ids rows;            // (R), each once; null data: all V = rows.size
+  T* gathered;         // (R, D), or null
+  bool peek;           // only `gathered` is written, nothing else changes
+  Index width;         // D
+  Index stride;        // from row to row of param and of the moments
   std::int32_t step;
+  bool scattered;       // the rows are read one here, one there, beyond cache
   double replay_below;  // replay a row while one of its roots is below this
   std::int32_t replay_before;  // and it stands at an earlier step than this
+  bool replay_all;             // every row, every step: the dense kernel's bits
   AdamHistory history;
 };
 
-#define STROP_DEFERRED_ADAM_KERNELS(X) \
-  X(deferred_adam_catch_up, DeferredAdamCatchUp)
+// The same, and then the next step with the gradient of the rows.
+template <typename T>
+struct DeferredAdamStep {
+  DeferredAdamCatchUp<T> table;  // nothing is gathered
+  const T* grad;                 // (R, D)
+  AdamCoefficients<T> coefficients;
+};
+
+#define STROP_DEFERRED_ADAM_KERNELS(X)           \
+  X(deferred_adam_catch_up, DeferredAdamCatchUp) \
+  X(deferred_adam_step, DeferredAdamStep)
 
 // Adds step n to the coefficients of the steps in its window.
 struct DeferredAdamAdvance {
-  double* coefficients;  // (steps, degree + 1)
-  const double* centre;  // (steps)
+  double* coefficients;  // (place, degree + 1)
+  const double* centre;  // (place)
   const double* power1;  // (window + 1): beta1^j
   const double* shrink;  // (window + 1): 1 - beta2^(j/2), 0 for AMSGrad
+  const double* terms;   // (window, degree + 1): beta1^j shrink^i, j falling
   double alpha;          // learning_rate c_n / (1 - beta1^n)
   double decay;          // learning_rate * weight_decay of step n
   double eps;            // e_n
-  Index place;           // learning_rate * weight_decay of step n
+  Index place;           // n - base
   Index window;
   int degree;
+  bool moving_eps;  // e_n differs from step to step
 };
 
 // ---- embedding -------------------------------------------------------------
@@ -317,6 +333,7 @@ struct SgdTensor {
   T* velocity;
   const T* grad;
   Index size;
+  T decay;  // in place of the coefficients' own
 };
 
 template <typename T>
@@ -334,6 +351,7 @@ struct SgdRows {
   const T* grad;  // (R, D)
   Ids rows;       // (R), each once
   Index width;    // D
+  Index stride;   // from row to row of param and of the velocity
   SgdCoefficients<T> coefficients;
 };
 

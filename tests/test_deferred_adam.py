@@ -7,6 +7,7 @@ import pytest
 
 from cases import deferred_adam as cases
 from strop import ops, reference
+from strop.rowgrad import RowGrad
 from tolerance import ulps
 
 ROWS, WIDTH = 60, 8
@@ -45,19 +46,15 @@ class Table:
 
     def take(self, rows, grad, rate, **options):
         self.step += 1
-        self.catch_up(rows, **options)
-        from strop._backend import cpu
-
-        cpu.adam_rows(
+        ops.deferred_adam_step(
+            self.clock,
             **self.arrays(),
-            grad=grad,
-            rows=rows,
+            grad=RowGrad.trusted(rows, grad, self.param.shape),
             last=self.last,
             learning_rate=rate,
-            step=self.step,
-            **self.settings,
+            weight_decay=self.settings["weight_decay"],
+            **options,
         )
-        self.clock.advance(rate, self.settings["weight_decay"])
 
 
 def run(rng, settings, rates, dtype=np.float64, amsgrad=False, replay=False):

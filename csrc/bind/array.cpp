@@ -22,8 +22,14 @@ std::string dtype_text(const Array& a) {
   }
 }
 
+std::string label(const Array& a) {
+  return a.place < 0
+             ? a.name
+             : std::string(a.name) + "[" + std::to_string(a.place) + "]";
+}
+
 std::string must(const Array& a, const std::string& rest) {
-  return std::string(a.name) + " must " + rest;
+  return label(a) + " must " + rest;
 }
 
 std::string index_text(Index place, const Array& a) {
@@ -69,9 +75,10 @@ std::string describe(const Array& a) {
   return dtype_text(a) + " array of shape " + shape_text(a.shape, a.ndim);
 }
 
-Array borrow(const char* op, const char* name, py::handle object) {
+Array borrow(const char* op, const char* name, py::handle object, int place) {
   Array a{};
   a.name = name;
+  a.place = place;
   if (!read_array(object, a)) {
     const std::string type =
         py::str(py::type::handle_of(object).attr("__name__"));
@@ -104,7 +111,9 @@ std::vector<Array> borrow_many(const char* op, const char* name,
   std::vector<Array> arrays;
   if (py::isinstance<py::list>(object) || py::isinstance<py::tuple>(object)) {
     arrays.reserve(py::len(object));
-    for (py::handle item : object) arrays.push_back(borrow(op, name, item));
+    for (py::handle item : object) {
+      arrays.push_back(borrow(op, name, item, int(arrays.size())));
+    }
   } else {
     arrays.push_back(borrow(op, name, object));
   }
@@ -125,7 +134,7 @@ void require_ids(const char* op, const Array& a) {
 
 void require_dtype_like(const char* op, const Array& a, const Array& like) {
   if (a.dtype != like.dtype) {
-    raise_type(op, must(a, "be " + dtype_text(like) + " like " + like.name +
+    raise_type(op, must(a, "be " + dtype_text(like) + " like " + label(like) +
                                "; got a " + describe(a)));
   }
 }
@@ -148,9 +157,9 @@ void require_same_shape(const char* op, const Array& a, const Array& like) {
   bool same = a.ndim == like.ndim;
   for (int i = 0; same && i < a.ndim; ++i) same = a.shape[i] == like.shape[i];
   if (!same) {
-    raise_value(op, must(a, "have the shape of " + std::string(like.name) +
-                                " " + shape_text(like.shape, like.ndim) +
-                                "; got " + shape_text(a.shape, a.ndim)));
+    raise_value(op, must(a, "have the shape of " + label(like) + " " +
+                                shape_text(like.shape, like.ndim) + "; got " +
+                                shape_text(a.shape, a.ndim)));
   }
 }
 
@@ -171,7 +180,7 @@ void require_disjoint(const char* op, const Array& a, const Array& b) {
   const auto* b_begin = static_cast<const char*>(b.address);
   if (a_begin == nullptr || b_begin == nullptr) return;
   if (a_begin < b_begin + b.bytes() && b_begin < a_begin + a.bytes()) {
-    raise_value(op, must(a, "not overlap " + std::string(b.name) +
+    raise_value(op, must(a, "not overlap " + label(b) +
                                 "; got two views of one buffer"));
   }
 }

@@ -27,6 +27,7 @@ struct Array {
   void* address;
   bool contiguous;
   bool writable;
+  int place = -1;  // in a list of arrays; messages then say name[place]
 
   Index size() const;
   // Bytes from `address` to the end of a contiguous array.
@@ -44,7 +45,8 @@ std::string shape_text(const py::ssize_t* shape, int ndim);
 
 // Reads the array behind `object`; TypeError if it is not one of this backend's
 // or not C-contiguous and aligned (ValueError).
-Array borrow(const char* op, const char* name, py::handle object);
+Array borrow(const char* op, const char* name, py::handle object,
+             int place = -1);
 
 // The same where None is allowed; then `address` is null.
 Array borrow_optional(const char* op, const char* name, py::handle object);

@@ -1,186 +1,163 @@
-#include "math/deferred_adam.h"
-
 #include <pybind11/stl.h>
 
-#include <cmath>
-
+#include "bind/adam_clock.h"
 #include "bind/backend.h"
 #include "bind/optimizer.h"
 
 namespace strop::bind {
 namespace {
 
-struct Rule {
-  double beta1, beta2, eps;
-  bool hat, bias_correction, amsgrad;
-};
-
-// The steps since `base`, and what they did to a row without a gradient. Grows
-// by one entry a step; nothing is kept per row.
-class AdamClock {
- public:
-  AdamClock(double beta1, double beta2, double eps, bool hat,
-            bool bias_correction, bool amsgrad, int degree, int window)
-      : rule_{beta1, beta2, eps, hat, bias_correction, amsgrad},
-        degree_(degree),
-        window_(window) {}
-
-  // For a float32 table. Its dense kernel decays by the betas as float32 has
-  // them; with the exact 0.999 the second moment would drift by 1.8e-5 in 1,500
-  // steps.
-  void use_float32() { narrow_ = true; }
-
-  // Forgets everything; the next step is base + 1.
-  void restart(std::int32_t base) {
-    base_ = base;
-    for (auto* list : {&steps_, &coefficients_, &centre_, &log_decay_, &power1_,
-                       &power2_, &shrink_}) {
-      list->clear();
-    }
-    const double b1 = narrow_ ? double(float(rule_.beta1)) : rule_.beta1;
-    const double b2 = narrow_ ? double(float(rule_.beta2)) : rule_.beta2;
-    for (int j = 0; j <= window_; ++j) {
-      power1_.push_back(std::pow(b1, j));
-      power2_.push_back(std::pow(b2, j));
-      shrink_.push_back(rule_.amsgrad ? 0 : 1 - std::pow(b2, 0.5 * j));
-    }
-    decays_ = false;
-    append({0, 1, 0, 0});
-  }
-
-  // Takes step number `last + 1` with its learning rate and decoupled decay.
-  void advance(double learning_rate, double weight_decay) {
-    const double n = double(last()) + 1;
-    const double c1 = rule_.bias_correction ? 1 - std::pow(rule_.beta1, n) : 1;
-    const double root = correction(n);
-    const double share = learning_rate * weight_decay;
-    const double decay = narrow_ ? double(float(share)) : share;
-    decays_ = decays_ || decay != 0;
-    append({learning_rate / c1, 1 / root,
-            rule_.hat ? rule_.eps / root : rule_.eps, decay});
-    const DeferredAdamAdvance step{coefficients_.data(),
-                                   centre_.data(),
-                                   power1_.data(),
-                                   shrink_.data(),
-                                   learning_rate * root / c1,
-                                   decay,
-                                   rule_.hat ? rule_.eps : rule_.eps * root,
-                                   Index(centre_.size()) - 1,
-                                   window_,
-                                   degree_};
-    cpu::deferred_adam_advance(step);
-  }
-
-  std::int32_t base() const { return base_; }
-  std::int32_t last() const { return base_ + std::int32_t(centre_.size()) - 1; }
-  int degree() const { return degree_; }
-  int window() const { return window_; }
-  bool torch_form() const { return !rule_.hat; }
-  double eps() const { return rule_.eps; }
-
-  AdamHistory history() const {
-    return {steps_.data(),
-            coefficients_.data(),
-            centre_.data(),
-            log_decay_.data(),
-            power1_.data(),
-            power2_.data(),
-            narrow_ ? double(float(rule_.beta1)) : rule_.beta1,
-            narrow_ ? double(float(rule_.beta2)) : rule_.beta2,
-            base_,
-            window_,
-            degree_,
-            decays_};
-  }
-
-  // C_0 ... C_P of the gap from step s to now, for tests.
-  std::vector<double> coefficients(std::int32_t s) const {
-    const auto first = coefficients_.begin() + (s - base_) * (degree_ + 1);
-    return std::vector<double>(first, first + degree_ + 1);
-  }
-
- private:
-  double correction(double n) const {
-    return rule_.bias_correction ? std::sqrt(1 - std::pow(rule_.beta2, n)) : 1;
-  }
-
-  void append(std::initializer_list<double> step) {
-    const double s = base_ + double(centre_.size());
-    steps_.insert(steps_.end(), step);
-    coefficients_.insert(coefficients_.end(), degree_ + 1, 0.0);
-    // The expansion is best about the e_n of the steps that weigh most.
-    const double h = std::round(1 / (1 - rule_.beta1));
-    centre_.push_back(rule_.hat ? rule_.eps : rule_.eps * correction(s + h));
-    log_decay_.push_back((log_decay_.empty() ? 0 : log_decay_.back()) +
-                         std::log1p(-*(step.end() - 1)));
-  }
-
-  Rule rule_;
-  int degree_;
-  std::int32_t window_;
-  bool narrow_ = false;
-  bool decays_ = false;
-  std::int32_t base_ = 0;
-  std::vector<double> steps_, coefficients_, centre_, log_decay_, power1_,
-      power2_, shrink_;
-};
-
 // In the torch form an early row whose roots are as small as eps is replayed:
 // there e_n still changes quickly and the expansion is off by up to 10 %.
 constexpr std::int32_t kReplayBefore = 300;
 
+// Half a core's share of L3. Prefetching costs 10-50 % while the table is in
+// cache and halves the time when it is not.
+constexpr Index kCached = Index{8} << 20;
+
+struct Table {
+  Array param, moment1, moment2, max_moment2, last, rows;
+  std::int64_t listed;  // rows
+};
+
+// `last` of the rows in question must lie in what the clock remembers: it is an
+// index into the clock's lists.
+template <typename RowAt>
+void check_last(const char* op, const Table& t, const AdamClock& clock,
+                const RowAt& row_at) {
+  const auto* last = data<const std::int32_t>(t.last);
+  const auto base = static_cast<std::uint32_t>(clock.base());
+  const auto span = static_cast<std::uint32_t>(clock.last()) - base;
+  for (Index i = 0; i < t.listed; ++i) {
+    const std::int32_t step = last[row_at(i)];
+    if (static_cast<std::uint32_t>(step) - base <= span) continue;
+    raise_value(op, "last must lie in [" + std::to_string(clock.base()) + ", " +
+                        std::to_string(clock.last()) +
+                        "], the steps of the clock; got " +
+                        std::to_string(step) + " at (" +
+                        std::to_string(row_at(i)) + ",)");
+  }
+}
+
+Table table_of(const char* op, const AdamClock& clock, py::handle param,
+               py::handle moment1, py::handle moment2, py::handle max_moment2,
+               py::handle last, py::handle rows, bool write = true) {
+  Table t{borrow(op, "param", param),
+          borrow(op, "moment1", moment1),
+          borrow(op, "moment2", moment2),
+          borrow_optional(op, "max_moment2", max_moment2),
+          borrow(op, "last", last),
+          borrow_optional(op, "rows", rows),
+          0};
+  require_float(op, t.param);
+  require_ndim(op, t.param, 2);
+  const std::vector<const Array*> arrays{&t.param, &t.moment1, &t.moment2,
+                                         &t.max_moment2};
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    const Array& a = *arrays[i];
+    if (!a.object) continue;
+    require_dtype_like(op, a, t.param);
+    require_same_shape(op, a, t.param);
+    if (write) require_writable(op, a);
+    for (std::size_t j = 0; j < i; ++j) require_disjoint(op, a, *arrays[j]);
+  }
+  if (clock.amsgrad() != bool(t.max_moment2.object)) {
+    raise_value(op,
+                clock.amsgrad()
+                    ? "max_moment2 must be given for an AMSGrad clock; got None"
+                    : "max_moment2 must be None for this clock; got an array");
+  }
+  if (t.last.dtype != DType::kInt32) {
+    raise_type(op, "last must be int32; got a " + describe(t.last));
+  }
+  require_shape(op, t.last, {t.param.shape[0]});
+  if (write) require_writable(op, t.last);
+  t.listed = t.param.shape[0];
+  if (t.rows.object) {
+    require_ids(op, t.rows);
+    require_ids_in(op, t.rows, t.param.shape[0]);
+    t.listed = t.rows.size();
+  }
+  const auto* narrow = data<const std::int32_t>(t.rows);
+  const auto* wide = data<const std::int64_t>(t.rows);
+  if (!t.rows.object) {
+    check_last(op, t, clock, [](Index i) { return i; });
+  } else if (t.rows.dtype == DType::kInt32) {
+    check_last(op, t, clock, [=](Index i) { return Index{narrow[i]}; });
+  } else {
+    check_last(op, t, clock, [=](Index i) { return Index{wide[i]}; });
+  }
+  return t;
+}
+
+template <typename T>
+DeferredAdamCatchUp<T> arguments(const AdamClock& clock, const Table& t,
+                                 T* gathered, bool peek, bool replay) {
+  return {data<T>(t.param),
+          data<T>(t.moment1),
+          data<T>(t.moment2),
+          data<T>(t.max_moment2),
+          data<std::int32_t>(t.last),
+          t.rows.object ? ids_of(t.rows) : Ids{nullptr, t.listed, false},
+          gathered,
+          peek,
+          t.param.shape[1],
+          t.param.shape[1],
+          clock.last(),
+          t.rows.object && 3 * t.param.bytes() > kCached,
+          10 * clock.rule().eps,
+          clock.moving_eps() ? kReplayBefore : 0,
+          replay,
+          clock.history()};
+}
+
 py::object catch_up(const AdamClock& clock, py::handle param,
                     py::handle moment1, py::handle moment2,
-                    py::handle max_moment2, py::handle last_object,
-                    py::handle rows_object, bool gather, bool replay) {
+                    py::handle max_moment2, py::handle last, py::handle rows,
+                    bool gather, bool write, bool replay) {
   constexpr const char* op = "deferred_adam_catch_up";
-  const Array p = borrow(op, "param", param);
-  const Array m = borrow(op, "moment1", moment1);
-  const Array v = borrow(op, "moment2", moment2);
-  const Array maximum = borrow_optional(op, "max_moment2", max_moment2);
-  const Array last = borrow(op, "last", last_object);
-  require_float(op, p);
-  require_ndim(op, p, 2);
-  for (const Array* a : {&p, &m, &v}) {
-    require_dtype_like(op, *a, p);
-    require_same_shape(op, *a, p);
-    require_writable(op, *a);
-  }
-  if (last.dtype != DType::kInt32) {
-    raise_type(op, "last must be int32; got a " + describe(last));
-  }
-  require_shape(op, last, {p.shape[0]});
-  Ids ids{nullptr, p.shape[0], false};
-  const Array rows = borrow_optional(op, "rows", rows_object);
-  if (rows.object) {
-    require_ids(op, rows);
-    require_ids_in(op, rows, p.shape[0]);
-    ids = ids_of(rows);
-  }
-  const Index width = p.shape[1];
+  const Table t = table_of(op, clock, param, moment1, moment2, max_moment2,
+                           last, rows, write);
   py::object result = py::none();
-  if (gather) result = new_array({ids.size, width}, p.dtype);
+  if (gather || !write) {
+    result = new_array({t.listed, t.param.shape[1]}, t.param.dtype);
+  }
   const Array out = borrow_optional(op, "result", result);
-  visit_float(p, [&](auto zero) {
+  visit_float(t.param, [&](auto zero) {
     using T = decltype(zero);
-    const DeferredAdamCatchUp<T> args{data<T>(p),
-                                      data<T>(m),
-                                      data<T>(v),
-                                      data<const T>(maximum),
-                                      data<std::int32_t>(last),
-                                      ids,
-                                      data<T>(out),
-                                      width,
-                                      clock.last(),
-                                      replay ? HUGE_VAL : 10 * clock.eps(),
-                                      replay               ? INT32_MAX
-                                      : clock.torch_form() ? kReplayBefore
-                                                           : std::int32_t{0},
-                                      clock.history()};
+    const auto args = arguments<T>(clock, t, data<T>(out), !write, replay);
     py::gil_scoped_release unlocked;
     backend::deferred_adam_catch_up(args, Stream{});
   });
   return result;
+}
+
+void step(AdamClock& clock, py::handle param, py::handle grad, py::handle rows,
+          py::handle moment1, py::handle moment2, py::handle max_moment2,
+          py::handle last, double learning_rate, double weight_decay,
+          bool replay) {
+  constexpr const char* op = "deferred_adam_step";
+  borrow(op, "rows", rows);  // here None is not all of them
+  const Table t =
+      table_of(op, clock, param, moment1, moment2, max_moment2, last, rows);
+  const Array g = borrow(op, "grad", grad);
+  check_rows(op, {t.param, t.moment1, t.moment2, t.max_moment2}, g, t.rows);
+  if (!(learning_rate >= 0) || !(learning_rate * weight_decay < 1)) {
+    raise_value(op,
+                "learning_rate must be 0 or more, and below 1 over "
+                "weight_decay; got " +
+                    std::string(py::str(py::float_(learning_rate))));
+  }
+  visit_float(t.param, [&](auto zero) {
+    using T = decltype(zero);
+    const DeferredAdamStep<T> args{
+        arguments<T>(clock, t, nullptr, false, replay), data<const T>(g),
+        adam_coefficients<T>(clock.rule(), clock.last() + 1, learning_rate,
+                             weight_decay)};
+    py::gil_scoped_release unlocked;
+    backend::deferred_adam_step(args, Stream{});
+  });
+  clock.advance(learning_rate, weight_decay);
 }
 
 }  // namespace
@@ -197,6 +174,7 @@ void bind_deferred_adam(py::module_& m) {
       .def("advance", &AdamClock::advance, py::arg("learning_rate"),
            py::arg("weight_decay"))
       .def("coefficients", &AdamClock::coefficients, py::arg("step"))
+      .def_property_readonly("full", &AdamClock::full)
       .def_property_readonly("base", &AdamClock::base)
       .def_property_readonly("last", &AdamClock::last)
       .def_property_readonly("degree", &AdamClock::degree)
@@ -206,6 +184,13 @@ void bind_deferred_adam(py::module_& m) {
         py::kw_only(), py::arg("param"), py::arg("moment1"), py::arg("moment2"),
         py::arg("max_moment2") = py::none(), py::arg("last"),
         py::arg("rows") = py::none(), py::arg("gather") = false,
+        py::arg("write") = true, py::arg("replay") = false);
+  m.def("deferred_adam_step", &step,
+        "Rows brought up to date and stepped; the clock goes on by one step.",
+        py::arg("clock"), py::kw_only(), py::arg("param"), py::arg("grad"),
+        py::arg("rows"), py::arg("moment1"), py::arg("moment2"),
+        py::arg("max_moment2") = py::none(), py::arg("last"),
+        py::arg("learning_rate"), py::arg("weight_decay") = 0.0,
         py::arg("replay") = false);
 }
 

@@ -1,20 +1,59 @@
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <string>
 #include <vector>
 
 #include "bind/array.h"
 
 // What the bindings of the optimizer steps share: lists of tensors and rows of
-// a table, checked whole before the first write.
+// a table, checked whole before the first write, and Adam's numbers of a step.
 
 namespace strop::bind {
 
-// One array per tensor under each name; the first list is the parameter's.
+// One array per tensor under each name; the first list is the parameter's, and
+// those of the gradients, which alone may be read-only, stand at `grad`.
 struct TensorLists {
   std::vector<std::vector<Array>> lists;
-  std::size_t grad;  // place of the gradients, which alone may be read-only
+  std::size_t grad;
 };
+
+// Arrays that are written must not overlap any other. Sorted by address, so
+// that a hundred tensors cost no 40,000 comparisons.
+inline void require_all_disjoint(const char* op, const TensorLists& t) {
+  struct Span {
+    const char* begin;
+    std::size_t order;  // of the arguments: the later one is at fault
+    const Array* array;
+  };
+  std::vector<Span> written;
+  for (std::size_t k = 0; k < t.lists.size(); ++k) {
+    if (k == t.grad) continue;
+    for (const Array& a : t.lists[k]) {
+      if (a.bytes() == 0) continue;
+      written.push_back(
+          {static_cast<const char*>(a.address), written.size(), &a});
+    }
+  }
+  const auto before = [](const Span& a, const Span& b) {
+    return a.begin < b.begin;
+  };
+  std::sort(written.begin(), written.end(), before);
+  for (std::size_t i = 1; i < written.size(); ++i) {
+    const bool in_order = written[i - 1].order < written[i].order;
+    const Array& early = *written[in_order ? i - 1 : i].array;
+    const Array& late = *written[in_order ? i : i - 1].array;
+    require_disjoint(op, late, early);
+  }
+  for (const Array& grad : t.lists[t.grad]) {
+    const Span own{static_cast<const char*>(grad.address), 0, &grad};
+    const auto next =
+        std::upper_bound(written.begin(), written.end(), own, before);
+    if (next != written.begin()) require_disjoint(op, grad, *next[-1].array);
+    if (next != written.end()) require_disjoint(op, grad, *next->array);
+  }
+}
 
 inline void check_lists(const char* op, const TensorLists& t) {
   const std::vector<Array>& params = t.lists[0];
@@ -35,11 +74,34 @@ inline void check_lists(const char* op, const TensorLists& t) {
         require_same_shape(op, a, params[i]);
       }
       if (k != t.grad) require_writable(op, a);
-      for (std::size_t other = 0; other < k; ++other) {
-        require_disjoint(op, a, t.lists[other][i]);
-      }
     }
   }
+  require_all_disjoint(op, t);
+}
+
+// The decay of each of `count` tensors, from one number or one per tensor.
+inline std::vector<double> decays(const char* op, py::handle weight_decay,
+                                  std::size_t count) {
+  if (!py::isinstance<py::list>(weight_decay)) {
+    if (!PyNumber_Check(weight_decay.ptr())) {
+      raise_type(op,
+                 "weight_decay must be a number or a list of numbers; got " +
+                     std::string(py::str(
+                         py::type::handle_of(weight_decay).attr("__name__"))));
+    }
+    return std::vector<double>(
+        count, py::float_(py::reinterpret_borrow<py::object>(weight_decay)));
+  }
+  std::vector<double> result;
+  for (py::handle item : weight_decay) {
+    result.push_back(py::cast<double>(item));
+  }
+  if (result.size() != count) {
+    raise_value(op, "weight_decay must have one number per param (" +
+                        std::to_string(count) + "); got " +
+                        std::to_string(result.size()));
+  }
+  return result;
 }
 
 // A table (V, ...), state arrays of its shape, and R rows with a gradient.
@@ -48,12 +110,14 @@ inline void check_rows(const char* op, const std::vector<Array>& table,
   const Array& param = table[0];
   require_float(op, param);
   if (param.ndim == 0) require_ndim(op, param, 1);
-  for (const Array& a : table) {
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    const Array& a = table[i];
     if (!a.object) continue;
     require_dtype_like(op, a, param);
     require_same_shape(op, a, param);
     require_writable(op, a);
-    require_disjoint(op, a, grad);
+    for (std::size_t j = 0; j < i; ++j) require_disjoint(op, a, table[j]);
+    require_disjoint(op, grad, a);
   }
   require_dtype_like(op, grad, param);
   require_ids(op, rows);
@@ -68,6 +132,50 @@ inline Index row_width(const Array& table) {
   Index width = 1;
   for (int i = 1; i < table.ndim; ++i) width *= table.shape[i];
   return width;
+}
+
+// ---- Adam ------------------------------------------------------------------
+
+struct AdamRule {
+  double beta1, beta2, eps;
+  bool hat, bias_correction;
+};
+
+template <typename T>
+AdamCoefficients<T> adam_coefficients(const AdamRule& r, double step,
+                                      double learning_rate,
+                                      double weight_decay) {
+  const double c1 = r.bias_correction ? 1 - std::pow(r.beta1, step) : 1;
+  const double c2 = r.bias_correction ? 1 - std::pow(r.beta2, step) : 1;
+  const double inv_root_c2 = 1 / std::sqrt(c2);
+  return {T(r.beta1),
+          T(1 - r.beta1),
+          T(r.beta2),
+          T(1 - r.beta2),
+          T(learning_rate / c1),
+          T(inv_root_c2),
+          T(r.hat ? r.eps * inv_root_c2 : r.eps),
+          T(learning_rate * weight_decay)};
+}
+
+inline AdamRule adam_rule(const char* op, double beta1, double beta2,
+                          double eps, const std::string& eps_mode,
+                          bool bias_correction) {
+  if (eps_mode != "hat" && eps_mode != "torch") {
+    raise_value(op,
+                "eps_mode must be 'hat' or 'torch'; got '" + eps_mode + "'");
+  }
+  for (const double beta : {beta1, beta2}) {
+    if (!(beta >= 0 && beta < 1)) {
+      raise_value(op, "beta1 and beta2 must lie in [0, 1); got " +
+                          std::string(py::str(py::float_(beta))));
+    }
+  }
+  if (!(eps >= 0)) {
+    raise_value(op, "eps must be 0 or more; got " +
+                        std::string(py::str(py::float_(eps))));
+  }
+  return {beta1, beta2, eps, eps_mode == "hat", bias_correction};
 }
 
 }  // namespace strop::bind

@@ -4,60 +4,70 @@
 namespace strop::bind {
 namespace {
 
+constexpr const char* op = "sgd_step";
+
 struct Settings {
-  double learning_rate, momentum, dampening, weight_decay;
-  bool nesterov, keras;
+  double learning_rate, momentum, dampening;
+  bool nesterov, keras, moving;
 };
 
-// The five coefficients of math/sgd.h for a dialect.
+// The coefficients of math/sgd.h for a dialect; the decay is a tensor's own.
 template <typename T>
-SgdCoefficients<T> coefficients(const Settings& s, bool has_velocity) {
-  const double decay = s.learning_rate * s.weight_decay;
-  if (!has_velocity) return {0, 0, 0, T(-s.learning_rate), T(decay)};
+SgdCoefficients<T> coefficients(const Settings& s, double weight_decay) {
+  const T decay = T(s.learning_rate * weight_decay);
+  if (!s.moving) return {0, 0, 0, T(-s.learning_rate), decay};
   if (s.keras) {
     return {T(s.momentum), T(-s.learning_rate), T(s.nesterov ? s.momentum : 1),
-            T(s.nesterov ? -s.learning_rate : 0), T(decay)};
+            T(s.nesterov ? -s.learning_rate : 0), decay};
   }
   const double weight = -s.learning_rate * (s.nesterov ? s.momentum : 1);
   return {T(s.momentum), T(1 - s.dampening), T(weight),
-          T(s.nesterov ? -s.learning_rate : 0), T(decay)};
+          T(s.nesterov ? -s.learning_rate : 0), decay};
 }
 
-Settings settings(const char* op, double learning_rate, double momentum,
-                  double dampening, bool nesterov, double weight_decay,
-                  const std::string& dialect) {
+Settings settings(double learning_rate, double momentum, double dampening,
+                  bool nesterov, const std::string& dialect, bool moving) {
   if (dialect != "keras" && dialect != "torch") {
     raise_value(op,
                 "dialect must be 'keras' or 'torch'; got '" + dialect + "'");
   }
-  return {learning_rate, momentum, dampening,
-          weight_decay,  nesterov, dialect == "keras"};
+  if (!moving && momentum != 0) {
+    raise_value(op, "velocity must be given with momentum; got None");
+  }
+  if (nesterov && momentum == 0) {
+    raise_value(op, "nesterov must come with momentum; got momentum=0");
+  }
+  return {learning_rate, momentum,           dampening,
+          nesterov,      dialect == "keras", moving};
 }
 
 void sgd_step(py::handle param, py::handle grad, py::handle velocity,
               double learning_rate, double momentum, double dampening,
-              bool nesterov, double weight_decay, const std::string& dialect) {
-  constexpr const char* op = "sgd_step";
-  const Settings s = settings(op, learning_rate, momentum, dampening, nesterov,
-                              weight_decay, dialect);
+              bool nesterov, py::handle weight_decay,
+              const std::string& dialect) {
   const bool moving = !velocity.is_none();
+  const Settings s =
+      settings(learning_rate, momentum, dampening, nesterov, dialect, moving);
   TensorLists t{
       {borrow_many(op, "param", param), borrow_many(op, "grad", grad)}, 1};
   if (moving) t.lists.push_back(borrow_many(op, "velocity", velocity));
   check_lists(op, t);
-  if (t.lists[0].empty()) return;
+  const std::size_t count = t.lists[0].size();
+  const std::vector<double> decay = decays(op, weight_decay, count);
+  if (count == 0) return;
   visit_float(t.lists[0][0], [&](auto zero) {
     using T = decltype(zero);
     std::vector<SgdTensor<T>> tensors;
-    for (std::size_t i = 0; i < t.lists[0].size(); ++i) {
+    tensors.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) {
       tensors.push_back({data<T>(t.lists[0][i]),
                          moving ? data<T>(t.lists[2][i]) : nullptr,
-                         data<const T>(t.lists[1][i]), t.lists[0][i].size()});
+                         data<const T>(t.lists[1][i]), t.lists[0][i].size(),
+                         T(learning_rate * decay[i])});
     }
-    const SgdStep<T> step{tensors.data(), Index(tensors.size()),
-                          coefficients<T>(s, moving)};
+    const SgdStep<T> args{tensors.data(), Index(count), coefficients<T>(s, 0)};
     py::gil_scoped_release unlocked;
-    backend::sgd_step(step, Stream{});
+    backend::sgd_step(args, Stream{});
   });
 }
 
@@ -65,20 +75,23 @@ void sgd_rows(py::handle param, py::handle grad, py::handle rows_object,
               py::handle velocity, double learning_rate, double momentum,
               double dampening, bool nesterov, double weight_decay,
               const std::string& dialect) {
-  constexpr const char* op = "sgd_step";
-  const Settings s = settings(op, learning_rate, momentum, dampening, nesterov,
-                              weight_decay, dialect);
+  const Settings s = settings(learning_rate, momentum, dampening, nesterov,
+                              dialect, !velocity.is_none());
   const std::vector<Array> table{borrow(op, "param", param),
                                  borrow_optional(op, "velocity", velocity)};
   const Array g = borrow(op, "grad", grad);
   const Array rows = borrow(op, "rows", rows_object);
   check_rows(op, table, g, rows);
+  const Index width = row_width(table[0]);
   visit_float(g, [&](auto zero) {
     using T = decltype(zero);
-    const SgdRows<T> args{
-        data<T>(table[0]),   data<T>(table[1]),
-        data<const T>(g),    ids_of(rows),
-        row_width(table[0]), coefficients<T>(s, bool(table[1].object))};
+    const SgdRows<T> args{data<T>(table[0]),
+                          data<T>(table[1]),
+                          data<const T>(g),
+                          ids_of(rows),
+                          width,
+                          width,
+                          coefficients<T>(s, weight_decay)};
     py::gil_scoped_release unlocked;
     backend::sgd_rows(args, Stream{});
   });

@@ -4,6 +4,7 @@
 // is in cache already and a streaming store would throw it out.
 // Kingma and Ba 2015; AMSGrad: Reddi et al. 2018.
 
+#include "cpu/adam_update.h"
 #include "cpu/denormals.h"
 #include "cpu/parallel.h"
 #include "cpu/tensors.h"
@@ -13,37 +14,20 @@ namespace strop::cpu::STROP_ISA {
 namespace {
 
 template <typename T>
-STROP_HD void update(T* __restrict param, T* __restrict moment1,
-                     T* __restrict moment2, T* __restrict max_moment2,
-                     const T* __restrict grad, Index n,
-                     const AdamCoefficients<T>& c) {
-  if (max_moment2 == nullptr) {
-    for (Index i = 0; i < n; ++i) {
-      adam_moments(moment1[i], moment2[i], grad[i], c);
-      param[i] = adam_param(param[i], moment1[i], moment2[i], c);
-    }
-  } else {
-    for (Index i = 0; i < n; ++i) {
-      adam_moments(moment1[i], moment2[i], grad[i], c);
-      // False for NaN on the right, so that a NaN moment is taken over.
-      max_moment2[i] =
-          max_moment2[i] >= moment2[i] ? max_moment2[i] : moment2[i];
-      param[i] = adam_param(param[i], moment1[i], max_moment2[i], c);
-    }
-  }
-}
-
-template <typename T>
 void step(const AdamStep<T>& a) {
   const AdamTensor<T>* tensors = a.tensors;
-  const AdamCoefficients<T> c = a.coefficients;
+  const AdamCoefficients<T> shared = a.coefficients;
   for_each_piece(tensors, a.count, 7 * sizeof(T),
                  [=](Index which, Index begin, Index end) {
-                   const FlushDenormals flush;
+                   const FloatMode mode = flush_denormals();
                    const AdamTensor<T>& t = tensors[which];
-                   update(t.param + begin, t.moment1 + begin, t.moment2 + begin,
-                          t.max_moment2 ? t.max_moment2 + begin : nullptr,
-                          t.grad + begin, end - begin, c);
+                   AdamCoefficients<T> c = shared;
+                   c.decay = t.decay;
+                   adam_update(t.param + begin, t.moment1 + begin,
+                               t.moment2 + begin,
+                               t.max_moment2 ? t.max_moment2 + begin : nullptr,
+                               t.grad + begin, end - begin, c);
+                   restore_denormals(mode);
                  });
 }
 
@@ -54,15 +38,14 @@ void rows_step(const AdamRows<T>& args) {
   const bool parallel =
       7 * a.rows.size * a.width * Index{sizeof(T)} >= kParallelBytes;
   parallel_for(a.rows.size, 256, parallel, [=](Index begin, Index end) {
-    const FlushDenormals flush;
+    const FloatMode mode = flush_denormals();
     for (Index i = begin; i < end; ++i) {
-      const Index row = id_of(a.rows, i);
-      const Index at = row * a.width;
-      update(a.param + at, a.moment1 + at, a.moment2 + at,
-             a.max_moment2 ? a.max_moment2 + at : nullptr, a.grad + i * a.width,
-             a.width, c);
-      if (a.last) a.last[row] = a.step;
+      const Index at = id_of(a.rows, i) * a.stride;
+      adam_update_row(a.param + at, a.moment1 + at, a.moment2 + at,
+                      a.max_moment2 ? a.max_moment2 + at : nullptr,
+                      a.grad + i * a.width, a.width, c);
     }
+    restore_denormals(mode);
   });
 }
 

@@ -1,5 +1,5 @@
 // The coefficients of every gap, one step later: window * (degree + 1) products
-// in double, about 1 us per training step. Compiled once.
+// in double, under 1 us per training step. Compiled once.
 
 #include "kernels.h"
 #include "math/deferred_adam.h"
@@ -25,22 +25,21 @@ void weights(double a, double d, int degree, double* t) {
 
 void deferred_adam_advance(const DeferredAdamAdvance& a) {
   const Index live = a.place < a.window ? a.place : a.window;
-  const int terms = a.degree + 1;
-  for (Index j = 1; j <= live; ++j) {
-    double* c = a.coefficients + (a.place - j) * terms;
-    const double d = 1 - a.eps / a.centre[a.place - j];
-    const double weight = a.alpha * a.power1[j];
-    if (d == 0) {  // the Keras form: the powers of a
-      double power = weight;
-      for (int i = 0; i < terms; ++i) {
-        c[i] += power - a.decay * c[i];
-        power *= a.shrink[j];
-      }
-    } else {
-      double t[kMaxDegree + 1];
-      weights(a.shrink[j], d, a.degree, t);
-      for (int i = 0; i < terms; ++i) c[i] += weight * t[i] - a.decay * c[i];
+  const int count = a.degree + 1;
+  if (!a.moving_eps) {  // d = 0: the terms are the same at every step
+    double* __restrict c = a.coefficients + (a.place - live) * count;
+    const double* __restrict terms = a.terms + (a.window - live) * count;
+    for (Index i = 0; i < live * count; ++i) {
+      c[i] += a.alpha * terms[i] - a.decay * c[i];
     }
+    return;
+  }
+  for (Index j = 1; j <= live; ++j) {
+    double* c = a.coefficients + (a.place - j) * count;
+    const double weight = a.alpha * a.power1[j];
+    double t[kMaxDegree + 1];
+    weights(a.shrink[j], 1 - a.eps / a.centre[a.place - j], a.degree, t);
+    for (int i = 0; i < count; ++i) c[i] += weight * t[i] - a.decay * c[i];
   }
 }
 

@@ -14,8 +14,10 @@ STROP_HD void update(T* __restrict param, T* __restrict velocity,
                      const T* __restrict grad, Index n,
                      const SgdCoefficients<T>& c) {
   if (velocity == nullptr) {
+#pragma GCC ivdep
     for (Index i = 0; i < n; ++i) sgd_plain(param[i], grad[i], c);
   } else {
+#pragma GCC ivdep
     for (Index i = 0; i < n; ++i) {
       sgd_momentum(param[i], velocity[i], grad[i], c);
     }
@@ -25,14 +27,17 @@ STROP_HD void update(T* __restrict param, T* __restrict velocity,
 template <typename T>
 void step(const SgdStep<T>& a) {
   const SgdTensor<T>* tensors = a.tensors;
-  const SgdCoefficients<T> c = a.coefficients;
+  const SgdCoefficients<T> shared = a.coefficients;
   for_each_piece(tensors, a.count, 5 * sizeof(T),
                  [=](Index which, Index begin, Index end) {
-                   const FlushDenormals flush;
+                   const FloatMode mode = flush_denormals();
                    const SgdTensor<T>& t = tensors[which];
+                   SgdCoefficients<T> c = shared;
+                   c.decay = t.decay;
                    update(t.param + begin,
                           t.velocity ? t.velocity + begin : nullptr,
                           t.grad + begin, end - begin, c);
+                   restore_denormals(mode);
                  });
 }
 
@@ -42,12 +47,13 @@ void rows_step(const SgdRows<T>& args) {
   const bool parallel =
       5 * a.rows.size * a.width * Index{sizeof(T)} >= kParallelBytes;
   parallel_for(a.rows.size, 256, parallel, [=](Index begin, Index end) {
-    const FlushDenormals flush;
+    const FloatMode mode = flush_denormals();
     for (Index i = begin; i < end; ++i) {
-      const Index at = id_of(a.rows, i) * a.width;
+      const Index at = id_of(a.rows, i) * a.stride;
       update(a.param + at, a.velocity ? a.velocity + at : nullptr,
              a.grad + i * a.width, a.width, a.coefficients);
     }
+    restore_denormals(mode);
   });
 }
 

@@ -9,7 +9,7 @@ All float arrays of one call are float32, or all float64; C-contiguous. Ids are 
 
 from .activation import ACTIVATIONS, FUSED_ACTIVATIONS, activation, activation_backward
 from .adam import adam_step
-from .deferred_adam import AdamClock, choose_gap, deferred_adam_catch_up
+from .deferred_adam import AdamClock, choose_gap, deferred_adam_catch_up, deferred_adam_step
 from .embedding import CompactScratch, compact_ids, embedding_lookup, embedding_lookup_backward
 from .embedding_bag import embedding_bag, embedding_bag_backward, embedding_bag_scatter
 from .loss import binary_cross_entropy, mean_absolute_error, mean_squared_error, softmax_cross_entropy
@@ -31,6 +31,7 @@ __all__ = [
     "choose_gap",
     "compact_ids",
     "deferred_adam_catch_up",
+    "deferred_adam_step",
     "embedding_bag",
     "embedding_bag_backward",
     "embedding_bag_scatter",

@@ -27,7 +27,7 @@ def adam_step(
     beta2: float = 0.999,
     eps: float = 1e-7,
     eps_mode: str = "hat",
-    weight_decay: float = 0.0,
+    weight_decay: float | list[float] = 0.0,
     bias_correction: bool = True,
 ) -> None:
     """Take one Adam step in place, on one array or on a list of arrays in one call.
@@ -46,13 +46,14 @@ def adam_step(
         eps: added to the root of the second moment.
         eps_mode: `"hat"` adds eps before the bias correction, as Keras and TensorFlow do; `"torch"`
             after it, as torch and algorithm 1 of the paper do.
-        weight_decay: decoupled decay (AdamW): `param *= 1 - learning_rate * weight_decay` first.
+        weight_decay: decoupled decay (AdamW): `param *= 1 - learning_rate * weight_decay` first; one number, or a
+            list with one per array.
         bias_correction: False leaves both corrections out, as some textbooks do.
 
     Raises:
         TypeError: an array is not a NumPy array, or has another dtype than its parameter.
-        ValueError: shapes or list lengths differ; an array is strided, read-only or overlaps its
-            parameter; a setting is out of range. Nothing has been written then.
+        ValueError: shapes or list lengths differ; an array is strided, read-only or overlaps another;
+            a setting is out of range. Nothing has been written then.
 
     Example:
         >>> import numpy as np

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import cpu, kernels
+from ..rowgrad import RowGrad
 
 Array = NDArray[Any]
 
@@ -88,6 +89,7 @@ def deferred_adam_catch_up(
     last: Array,
     rows: Array | None = None,
     gather: bool = False,
+    write: bool = True,
     replay: bool = False,
 ) -> Array | None:
     """Bring rows to the clock's last step, as dense Adam with zero gradients would have done.
@@ -97,19 +99,20 @@ def deferred_adam_catch_up(
         param: float32 or float64, (V, D); updated.
         moment1: like param; updated.
         moment2: like param; updated.
-        max_moment2: like param, for AMSGrad; only read, for it stands still without a gradient.
+        max_moment2: like param, for AMSGrad; it stands still without a gradient.
         last: int32, (V,): the step that each row holds; updated.
         rows: int32 or int64, (R,), each once; None: all rows.
         gather: True returns a copy of the rows.
+        write: False changes nothing and returns the rows as they would be.
         replay: True takes the missed steps one by one: the very bits of the dense kernel, at its cost.
 
     Returns:
-        The rows, (R, D), if gather; else None.
+        The rows, (R, D), if gather or not write; else None.
 
     Raises:
         TypeError: dtypes differ, or last is not int32.
         IndexError: a row is outside the table.
-        ValueError: shapes differ, or an array is strided or read-only.
+        ValueError: shapes differ, an array is strided or read-only, or last has a step that the clock lacks.
 
     Example:
         >>> clock = AdamClock(beta1=0.9, beta2=0.999, eps=1e-7, hat=True, bias_correction=True, amsgrad=False,
@@ -131,6 +134,65 @@ def deferred_adam_catch_up(
         last=last,
         rows=rows,
         gather=gather,
+        write=write,
         replay=replay,
     )
     return result
+
+
+def deferred_adam_step(
+    clock: Any,
+    *,
+    param: Array,
+    grad: RowGrad,
+    moment1: Array,
+    moment2: Array,
+    max_moment2: Array | None = None,
+    last: Array,
+    learning_rate: float,
+    weight_decay: float = 0.0,
+    replay: bool = False,
+) -> None:
+    """Take the clock's next step: the rows of grad are caught up and stepped, the others have missed it.
+
+    Args:
+        clock: an `AdamClock`; advanced by this step.
+        param: float32 or float64, (V, D); updated.
+        grad: gradient of the rows that the batch has read.
+        moment1: like param; updated.
+        moment2: like param; updated.
+        max_moment2: like param, for AMSGrad; updated.
+        last: int32, (V,): the step that each row holds; updated.
+        learning_rate: step length, 0 or more; it may change at every step.
+        weight_decay: decoupled decay; `learning_rate * weight_decay` must stay below 1.
+        replay: True catches up step by step.
+
+    Raises:
+        TypeError: dtypes differ, or last is not int32.
+        ValueError: shapes differ, an array is strided or read-only, last has a step that the clock lacks, or the
+            rate is out of range. Nothing has been written then.
+
+    Example:
+        >>> clock = AdamClock(beta1=0.9, beta2=0.999, eps=1e-7, hat=True, bias_correction=True, amsgrad=False,
+        ...                   degree=3, window=256)
+        >>> param, moment1, moment2 = np.ones((2, 1)), np.zeros((2, 1)), np.zeros((2, 1))
+        >>> last = np.zeros(2, np.int32)
+        >>> deferred_adam_step(clock, param=param, grad=RowGrad([1], [[0.1]], (2, 1)), moment1=moment1,
+        ...                    moment2=moment2, last=last, learning_rate=0.1)
+        >>> param.ravel().round(4), last
+        (array([1. , 0.9]), array([0, 1], dtype=int32))
+    """
+    once = grad.coalesce()
+    kernels("deferred_adam_step", param).deferred_adam_step(
+        clock,
+        param=param,
+        grad=once.values,
+        rows=once.rows,
+        moment1=moment1,
+        moment2=moment2,
+        max_moment2=max_moment2,
+        last=last,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        replay=replay,
+    )

@@ -23,7 +23,7 @@ def sgd_step(
     momentum: float = 0.0,
     dampening: float = 0.0,
     nesterov: bool = False,
-    weight_decay: float = 0.0,
+    weight_decay: float | list[float] = 0.0,
     dialect: str = "keras",
 ) -> None:
     """Take one step of gradient descent in place, on one array or on a list of arrays in one call.
@@ -44,13 +44,15 @@ def sgd_step(
         momentum: share of the velocity that is kept.
         dampening: torch's; the first step of a run takes 0, since torch starts with v = g.
         nesterov: look ahead along the new velocity.
-        weight_decay: decoupled decay: `param *= 1 - learning_rate * weight_decay` first.
+        weight_decay: decoupled decay: `param *= 1 - learning_rate * weight_decay` first; one number, or a list with
+            one per array.
         dialect: `"keras"` or `"torch"`.
 
     Raises:
         TypeError: an array is not a NumPy array, or has another dtype than its parameter.
         ValueError: shapes or list lengths differ; an array is strided, read-only or overlaps another; the
-            dialect is unknown. Nothing has been written then.
+            dialect is unknown; momentum comes without velocity, or nesterov without momentum. Nothing has been
+            written then.
 
     Example:
         >>> import numpy as np

@@ -10,7 +10,7 @@ from .. import ops
 from ..rowgrad import RowGrad
 from .base import Optimizer, Rate
 from .deferred import DeferredTable
-from .settings import check_unit_interval
+from .settings import check_not_negative, check_unit_interval
 
 Array = NDArray[Any]
 
@@ -60,8 +60,7 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(learning_rate, **settings)
         check_unit_interval(self.op, beta_1=beta_1, beta_2=beta_2)
-        if not epsilon >= 0:
-            raise ValueError(f"{self.op}: epsilon must be 0 or more; got {epsilon}")
+        check_not_negative(self.op, epsilon=epsilon)
         self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
         self.amsgrad, self.bias_correction = bool(amsgrad), bool(bias_correction)
 
@@ -88,7 +87,7 @@ class Adam(Optimizer):
         grads: list[Array],
         state: dict[str, list[Array]],
         rate: float,
-        decay: float,
+        decays: list[float],
     ) -> None:
         """One step of all dense gradients in one call."""
         ops.adam_step(
@@ -99,12 +98,12 @@ class Adam(Optimizer):
             max_moment2=state.get("max_moment2"),
             learning_rate=rate,
             step=self.iterations + 1,
-            weight_decay=decay,
+            weight_decay=decays,
             **self._rule(),
         )
 
     def update_rows(
-        self, param: Array, grad: RowGrad, state: dict[str, Array], rate: float, decay: float
+        self, param: Array, grad: RowGrad, state: dict[str, Any], rate: float, decay: float
     ) -> None:
         """One step of the rows that have a gradient; the others stand still."""
         ops.adam_step(

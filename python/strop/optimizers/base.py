@@ -1,29 +1,35 @@
 """What every optimizer of the Keras dialect does around its update rule.
 
-The order is Keras': accumulate, clip, decay, update, average.
+The order is Keras': accumulate, clip, decay, update, average, constrain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import is_
+from typing import Any, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from .._names import check_kwargs
 from ..rowgrad import RowGrad
-from .clipping import accumulate, clip
-from .schedules import LearningRateSchedule
-from .schedules import registry as schedule_registry
-from .settings import check_unit_interval, require_finite_settings
-from .state import OptimizerState, array_of
+from .accumulation import average
+from .clipping import clip
+from .parameters import adopt, array_of, check_grads, check_params
+from .schedules import LearningRateSchedule, rate_config, rate_from_config
+from .settings import (
+    check_count,
+    check_not_negative,
+    check_one_clip,
+    check_sparse,
+    check_unit_interval,
+    keywords,
+)
+from .state import OptimizerState
 
 Array = NDArray[Any]
 Grad = Array | RowGrad | None
 Rate = float | LearningRateSchedule | Callable[[], float]
-
-SPARSE = (None, "exact", "touched", "dense")
 
 
 class Optimizer(OptimizerState):
@@ -44,7 +50,7 @@ class Optimizer(OptimizerState):
             `"dense"`, every row at every step; None, exact inside a model and dense on arrays of the caller.
 
     Raises:
-        ValueError: a setting is out of range.
+        ValueError: a setting is out of range, or two ways of clipping are given.
         TypeError: an unknown keyword.
     """
 
@@ -65,27 +71,20 @@ class Optimizer(OptimizerState):
         **unknown: Any,
     ) -> None:
         self.op = type(self).__name__
-        check_kwargs(self.op, unknown, self._keywords())
-        require_finite_settings(
-            self.op,
-            weight_decay=weight_decay,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            global_clipnorm=global_clipnorm,
-        )
+        if unknown:
+            check_kwargs(self.op, unknown, keywords(type(self)))
+        clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
+        check_not_negative(self.op, weight_decay=weight_decay, **clips)
+        check_one_clip(self.op, **clips)
         check_unit_interval(self.op, closed=True, ema_momentum=ema_momentum)
-        if sparse not in SPARSE:
-            raise ValueError(f"{self.op}: sparse must be 'exact', 'touched', 'dense' or None; got {sparse!r}")
-        if sparse == "exact" and use_ema:
-            raise ValueError(f"{self.op}: sparse='exact' cannot be had with use_ema; use sparse='dense'")
-        steps = gradient_accumulation_steps
-        if steps is not None and steps < 2:
-            raise ValueError(f"{self.op}: gradient_accumulation_steps must be 2 or more; got {steps}")
+        check_count(self.op, "ema_overwrite_frequency", ema_overwrite_frequency, 1)
+        check_count(self.op, "gradient_accumulation_steps", gradient_accumulation_steps, 2)
+        check_sparse(self.op, sparse, use_ema)
         self.learning_rate = learning_rate
         self.weight_decay, self.clipnorm, self.clipvalue = weight_decay, clipnorm, clipvalue
-        self.global_clipnorm, self.use_ema, self.ema_momentum = global_clipnorm, use_ema, ema_momentum
+        self.global_clipnorm, self.use_ema, self.ema_momentum = global_clipnorm, bool(use_ema), ema_momentum
         self.ema_overwrite_frequency = ema_overwrite_frequency
-        self.gradient_accumulation_steps = steps
+        self.gradient_accumulation_steps = gradient_accumulation_steps
         self.name, self.sparse = name or self.op.lower(), sparse
         #: Updates taken so far.
         self.iterations = 0
@@ -99,7 +98,7 @@ class Optimizer(OptimizerState):
         grads: list[Array],
         state: dict[str, list[Array]],
         rate: float,
-        decay: float,
+        decays: list[float],
     ) -> None:
         """One step of all dense gradients in one call; checks all of them before it writes."""
         raise NotImplementedError(f"{self.op}: a rule must have an update")
@@ -116,16 +115,20 @@ class Optimizer(OptimizerState):
     def learning_rate(self) -> float:
         """The rate of the next update."""
         rate = self._rate
-        if isinstance(rate, LearningRateSchedule):
-            return float(rate(self.iterations))
-        return float(rate()) if callable(rate) else rate
+        if isinstance(rate, float):
+            return rate
+        return float(rate(self.iterations) if isinstance(rate, LearningRateSchedule) else rate())
 
     @learning_rate.setter
     def learning_rate(self, rate: Rate) -> None:
-        if not isinstance(rate, LearningRateSchedule) and not callable(rate):
+        if not callable(rate):
+            if isinstance(rate, bool | str) or not hasattr(rate, "__float__"):
+                raise TypeError(
+                    f"{self.op}: learning_rate must be a number, a schedule or a function; "
+                    f"got {type(rate).__name__}"
+                )
             rate = float(rate)
-            if not (rate >= 0 and np.isfinite(rate)):
-                raise ValueError(f"{self.op}: learning_rate must be 0 or more; got {rate}")
+            check_not_negative(self.op, learning_rate=rate)
         self._rate: Rate = rate
 
     # ---- a step ------------------------------------------------------------
@@ -150,151 +153,92 @@ class Optimizer(OptimizerState):
             ValueError: counts or shapes differ, an array is strided or read-only, or all gradients are None. No
                 parameter has changed then, not even the first.
         """
-        grads = list(grads)
-        self._check(grads, params)
-        steps = self.gradient_accumulation_steps
-        if steps:
-            self._pending.append(grads)
-            if len(self._pending) < steps:
-                return
-            grads = accumulate(self._pending)
-            self._pending = []
-        grads = clip(grads, self.clipvalue, self.clipnorm, self.global_clipnorm)
-        self._step(grads)
-        self.iterations += 1
-        if self.use_ema:
-            self._average()
-
-    def _check(self, grads: list[Grad], params: Sequence[Any] | None) -> None:
-        if params is not None and len(grads) != len(params):
-            raise ValueError(f"{self.op}: grads must be as many as params ({len(params)}); got {len(grads)}")
-        if all(grad is None for grad in grads):
-            raise ValueError(f"{self.op}: grads must have at least one that is not None; got none")
         if not self._params:
             if params is None:
                 raise ValueError(f"{self.op}: params must be given in the first call; got None")
+            check_grads(self.op, grads, check_params(self.op, params))
             self.build(params)
-        elif params is not None and any(
-            array_of(p) is not a for p, a in zip(params, self._arrays, strict=False)
-        ):
-            self._adopt(params)
-        if len(grads) != len(self._arrays):
-            raise ValueError(
-                f"{self.op}: params must be those of the first call ({len(self._arrays)}); got {len(grads)}"
-            )
-        for i, (grad, array) in enumerate(zip(grads, self._arrays, strict=True)):
-            if grad is None:
-                continue
-            if not isinstance(grad, np.ndarray | RowGrad):
-                raise TypeError(
-                    f"{self.op}: grads[{i}] must be a numpy array or a RowGrad; got {type(grad).__name__}"
-                )
-            if grad.shape != array.shape:
-                raise ValueError(
-                    f"{self.op}: grads[{i}] must have the shape of params[{i}] {array.shape}; got {grad.shape}"
-                )
-            if grad.dtype != array.dtype:
-                raise TypeError(
-                    f"{self.op}: grads[{i}] must be {array.dtype} like params[{i}]; "
-                    f"got a {grad.dtype} array of shape {grad.shape}"
-                )
-
-    def _adopt(self, params: Sequence[Any]) -> None:
-        """Other arrays of the same shapes in the same places: identity is by position."""
-        arrays = [array_of(p) for p in params]
-        if [(a.shape, a.dtype) for a in arrays] != [(a.shape, a.dtype) for a in self._arrays]:
-            raise ValueError(
-                f"{self.op}: params must have the shapes and dtypes of the first call; got others"
-            )
-        for place, table in self._tables.items():
-            table.flush()
-            table.param = arrays[place]
-        self._params, self._arrays = list(params), arrays
+        else:
+            if params is not None and not (
+                len(params) == len(self._arrays) and all(map(is_, map(array_of, params), self._arrays))
+            ):
+                adopt(self, params)
+            check_grads(self.op, grads, self._arrays)
+        grads = list(grads)
+        if self._pending is not None:
+            means = self._pending.add(grads)
+            if means is None:
+                return
+            grads = means
+        self._step(clip(grads, self.clipvalue, self.clipnorm, self.global_clipnorm))
+        self.iterations += 1
+        if self.use_ema:
+            average(self._averages, self._arrays, self.ema_momentum if self.iterations > 1 else 0.0)
+            if self.ema_overwrite_frequency and self.iterations % self.ema_overwrite_frequency == 0:
+                self.finalize_variable_values()
+        for i in self._constrained:
+            if grads[i] is not None:
+                self._params[i].constraint.apply(self._arrays[i])
 
     def _step(self, grads: list[Grad]) -> None:
         """The update of all parameters: dense ones first, since that call checks them all."""
         rate = self.learning_rate
-        dense: dict[float, list[int]] = {}
+        places: list[int] = []
+        dense: list[Array] = []
         rows: list[tuple[int, RowGrad]] = []
         for i, grad in enumerate(grads):
-            if grad is None:
-                if i in self._tables:  # the step counts for it, but moves nothing
-                    self._tables[i].flush()
-                    self._tables[i].restart(self.iterations + 1)
-                continue
+            table = self._tables.get(i)
             if isinstance(grad, RowGrad):
-                if i in self._tables or self._touched(i):
+                if table is None and self.sparse == "exact" and not self.rows_are_exact(self._decays[i]):
+                    table = self._defer(i)
+                if table is not None or self._touched(i):
                     rows.append((i, grad.coalesce()))
                     continue
-                grads[i] = grad.to_dense()
-            elif i in self._tables:
-                self._tables[i].flush()
-            dense.setdefault(self._decay(i), []).append(i)
-        for decay, places in dense.items():
-            state = {name: [arrays[i] for i in places] for name, arrays in self._slots.items()}
-            self.update([self._arrays[i] for i in places], [grads[i] for i in places], state, rate, decay)  # type: ignore[misc]
-            for i in places:
-                if i in self._tables:
-                    self._tables[i].restart(self.iterations + 1)
-        for i, row_grad in rows:
+                grad = grad.to_dense()
+            if table is not None:
+                table.flush()
+            if grad is not None:
+                places.append(i)
+                dense.append(grad)
+        if places:
+            if places != self._dense[0]:
+                state = {name: [arrays[i] for i in places] for name, arrays in self._slots.items()}
+                params, decays = [self._arrays[i] for i in places], [self._decays[i] for i in places]
+                self._dense = (places, params, state, decays)
+            _, params, state, decays = self._dense
+            self.update(params, dense, state, rate, decays)
+        taken = {i for i, _ in rows}
+        for i, grad in rows:
             if i in self._tables:
-                self._tables[i].step(row_grad, rate, self._decay(i))
+                self._tables[i].step(grad, rate, self._decays[i])
             else:
-                self.update_rows(self._arrays[i], row_grad, self._state(i), rate, self._decay(i))
+                self.update_rows(self._arrays[i], grad, self._state(i), rate, self._decays[i])
+        for i, table in self._tables.items():
+            if i not in taken:  # a dense step, or none: the step counts, and nothing is outstanding
+                table.restart(self.iterations + 1)
 
     def _touched(self, place: int) -> bool:
         return self.sparse == "touched" or (
-            self.sparse != "dense" and self.rows_are_exact(self._decay(place))
+            self.sparse != "dense" and self.rows_are_exact(self._decays[place])
         )
 
-    def _average(self) -> None:
-        for average, array in zip(self._averages, self._arrays, strict=True):
-            average *= self.ema_momentum
-            average += (1 - self.ema_momentum) * array
-        if self.ema_overwrite_frequency and self.iterations % self.ema_overwrite_frequency == 0:
-            self.finalize_variable_values()
-
-    def finalize_variable_values(self, params: Sequence[Any] | None = None) -> None:
-        """Set the parameters to their averages (`use_ema`)."""
-        for average, array in zip(self._averages, self._arrays, strict=True):
-            array[...] = average
+    def finalize_variable_values(self, var_list: Sequence[Any] | None = None) -> None:
+        """Set the parameters to their averages, if there are any (`use_ema`)."""
+        if self.iterations:
+            for mean, array in zip(self._averages, self._arrays, strict=False):
+                array[...] = mean
 
     # ---- saving ------------------------------------------------------------
 
-    @classmethod
-    def _keywords(cls) -> list[str]:
-        names = [
-            "learning_rate",
-            "momentum",
-            "nesterov",
-            "beta_1",
-            "beta_2",
-            "epsilon",
-            "amsgrad",
-            "bias_correction",
-        ]
-        return [*names, *Optimizer.__init__.__kwdefaults__]
-
     def get_config(self) -> dict[str, Any]:
         """The settings, as the constructor takes them; a schedule as its class name and config."""
-        rate: Any = self._rate
-        if isinstance(rate, LearningRateSchedule):
-            rate = {"class": type(rate).__name__, "config": rate.get_config()}
-        elif callable(rate):
-            rate = self.learning_rate
         names = Optimizer.__init__.__kwdefaults__
-        return {"learning_rate": rate, **{name: getattr(self, name) for name in names}}
+        return {"learning_rate": rate_config(self._rate), **{name: getattr(self, name) for name in names}}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Optimizer:
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
         """The optimizer that `get_config` described."""
-        config = dict(config)
-        rate = config.get("learning_rate")
-        if isinstance(rate, dict):
-            schedule = schedule_registry.get(rate.get("class", ""))
-            if schedule is None:
-                raise ValueError(
-                    f"{cls.__name__}: learning_rate must be a known schedule; got {rate.get('class')!r}"
-                )
-            config["learning_rate"] = schedule.from_config(rate["config"])
-        return cls(**config)
+        settings = dict(config)
+        if isinstance(settings.get("learning_rate"), dict):
+            settings["learning_rate"] = rate_from_config(cls.__name__, settings["learning_rate"])
+        return cls(**settings)

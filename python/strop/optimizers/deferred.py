@@ -8,45 +8,69 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import ops
-from .._backend import cpu
 from ..rowgrad import RowGrad
 
 Array = NDArray[Any]
+
+#: Beyond this share of touched rows a dense pass is cheaper than catching up the touched ones.
+DENSE_SHARE = 0.6
 
 
 class DeferredTable:
     """The live arrays of a table whose untouched rows are behind, and what they have missed.
 
     A row is caught up before it is read (`gather`) and stepped when it has a gradient (`step`). Whoever wants to
-    look at the whole table takes `caught_up()`, a copy, so that looking changes no bit of the run; `flush()` brings
-    the live arrays up to date in place.
+    look at the whole table takes `read()` or `caught_up()`, copies, so that looking changes no bit of the run;
+    `flush()` brings the live arrays up to date in place.
 
     Args:
         param: float32 or float64, (V, D); kept by reference.
         state: moment1, moment2 and, for AMSGrad, max_moment2, like param.
         rule: beta1, beta2, eps, bias_correction of the Adam that drives it.
         done: steps taken so far, all of which the arrays hold.
+
+    Raises:
+        ValueError: the betas are such that only a dense pass is exact.
+
+    Example:
+        >>> param, state = np.ones((3, 2)), {"moment1": np.zeros((3, 2)), "moment2": np.zeros((3, 2))}
+        >>> rule = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-7, "bias_correction": True}
+        >>> table = DeferredTable(param, state, rule, 0)
+        >>> rows = np.array([1])
+        >>> table.gather(rows)
+        array([[1., 1.]])
+        >>> table.step(RowGrad(rows, [[0.1, 0.1]], (3, 2)), learning_rate=0.1, weight_decay=0.0)
+        >>> table.read().round(6)
+        array([[1. , 1. ],
+               [0.9, 0.9],
+               [1. , 1. ]])
     """
 
-    def __init__(self, param: Array, state: dict[str, Array], rule: dict[str, Any], done: int) -> None:
-        gap = ops.choose_gap(rule["beta1"], rule["beta2"], amsgrad="max_moment2" in state)
+    def __init__(self, param: Array, state: dict[str, Any], rule: dict[str, Any], done: int) -> None:
+        amsgrad = "max_moment2" in state
+        gap = ops.choose_gap(rule["beta1"], rule["beta2"], amsgrad=amsgrad)
         if gap is None:
-            raise ValueError("DeferredTable: beta1 and beta2 must be such that a gap has a polynomial")
+            raise ValueError(
+                "DeferredTable: beta1 and beta2 must be such that a gap has a polynomial; "
+                f"got {rule['beta1']} and {rule['beta2']}"
+            )
         self.param, self.state, self.rule = param, state, rule
         self.last = np.full(len(param), done, np.int32)
-        self.clock = ops.AdamClock(
-            beta1=rule["beta1"],
-            beta2=rule["beta2"],
-            eps=rule["eps"],
-            hat=True,
-            bias_correction=rule["bias_correction"],
-            amsgrad="max_moment2" in state,
-            degree=gap[0],
-            window=gap[1],
-        )
+        self.clock = ops.AdamClock(**rule, hat=True, amsgrad=amsgrad, degree=gap[0], window=gap[1])
         if param.dtype == np.float32:
             self.clock.use_float32()
         self.clock.restart(done)
+
+    @property
+    def outstanding(self) -> bool:
+        """Whether any row may be behind."""
+        behind: bool = self.clock.last > self.clock.base
+        return behind
+
+    def _catch_up(self, rows: Array | None = None, **options: bool) -> Array | None:
+        return ops.deferred_adam_catch_up(
+            self.clock, param=self.param, **self.state, last=self.last, rows=rows, **options
+        )
 
     def gather(self, rows: Array) -> Array:
         """Copies of rows, caught up in place first: what a forward pass reads.
@@ -57,41 +81,70 @@ class DeferredTable:
         Returns:
             (R, D).
         """
-        result: Array = cpu.deferred_adam_catch_up(
-            self.clock, param=self.param, **self.state, last=self.last, rows=rows, gather=True
-        )
+        result = self._catch_up(rows, gather=True)
+        assert result is not None
         return result
 
-    def step(self, grad: RowGrad, learning_rate: float, weight_decay: float) -> None:
-        """Take the next step for the rows of a coalesced gradient; the others will be told later.
+    def catch_up(self, rows: Array) -> None:
+        """Bring rows up to date in place; rows as for `gather`."""
+        self._catch_up(rows)
 
-        A rate below 0, or a decay that takes a whole parameter away, has no logarithm: then all rows move.
+    def step(self, grad: RowGrad, learning_rate: float, weight_decay: float) -> None:
+        """Take the next step for the rows of a gradient; the others will be told when they are read.
+
+        Where most rows are touched, or where the missed step would have no closed form (a rate below 0, a decay that
+        takes a whole parameter away), all rows move now.
         """
-        number = self.clock.last + 1
-        settings = self.rule | {"learning_rate": learning_rate, "weight_decay": weight_decay, "step": number}
-        if learning_rate < 0 or learning_rate * weight_decay >= 1:
+        many = len(grad.rows) > DENSE_SHARE * len(self.param)
+        if many or not (learning_rate >= 0 and learning_rate * weight_decay < 1):
+            return self._dense_step(grad, learning_rate, weight_decay)
+        if self.clock.full:
             self.flush()
-            ops.adam_step(param=self.param, grad=grad.to_dense(), **self.state, **settings)
-            self.restart(number)
-            return
-        cpu.deferred_adam_catch_up(self.clock, param=self.param, **self.state, last=self.last, rows=grad.rows)
-        cpu.adam_rows(
-            param=self.param, grad=grad.values, rows=grad.rows, **self.state, last=self.last, **settings
+        ops.deferred_adam_step(
+            self.clock,
+            param=self.param,
+            grad=grad,
+            **self.state,
+            last=self.last,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
         )
-        self.clock.advance(learning_rate, weight_decay)
+        return None
+
+    def _dense_step(self, grad: RowGrad, learning_rate: float, weight_decay: float) -> None:
+        self.flush()
+        number = self.clock.last + 1
+        ops.adam_step(
+            param=self.param,
+            grad=grad.to_dense(),
+            **self.state,
+            **self.rule,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            step=number,
+        )
+        self.restart(number)
 
     def flush(self) -> None:
         """Bring every row up to date in place, and forget the steps."""
-        cpu.deferred_adam_catch_up(self.clock, param=self.param, **self.state, last=self.last)
-        self.clock.restart(self.clock.last)
+        if self.outstanding:
+            self._catch_up()
+            self.clock.restart(self.clock.last)
 
     def restart(self, done: int) -> None:
         """Say that the arrays hold the result of step `done`: after a dense step, or after loading."""
         self.last[:] = done
         self.clock.restart(done)
 
+    def read(self) -> Array:
+        """A copy of the parameter, every row up to date; nothing is written."""
+        result = self._catch_up(write=False)
+        assert result is not None
+        return result
+
     def caught_up(self) -> dict[str, Array]:
         """Copies of param and the state, every row up to date; nothing is written."""
         copies = {"param": self.param.copy(), **{name: array.copy() for name, array in self.state.items()}}
-        cpu.deferred_adam_catch_up(self.clock, **copies, last=self.last.copy())
+        if self.outstanding:
+            ops.deferred_adam_catch_up(self.clock, **copies, last=self.last.copy())
         return copies

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from .._names import from_config
+
 
 class LearningRateSchedule:
     """Base of the schedules: a function of the step, with a config.
@@ -153,9 +155,8 @@ class PolynomialDecay(LearningRateSchedule):
             self.decay_steps * max(1, math.ceil(step / self.decay_steps)) if self.cycle else self.decay_steps
         )
         left = 1 - min(step, period) / period
-        return (
-            self.initial_learning_rate - self.end_learning_rate
-        ) * left**self.power + self.end_learning_rate
+        height = self.initial_learning_rate - self.end_learning_rate
+        return float(height * left**self.power + self.end_learning_rate)
 
 
 class CosineDecay(LearningRateSchedule):
@@ -191,13 +192,30 @@ class CosineDecay(LearningRateSchedule):
         top = self.initial_learning_rate
         if self.warmup_target is not None:
             if step < self.warmup_steps:
-                return top + (self.warmup_target - top) * step / self.warmup_steps
+                return float(top + (self.warmup_target - top) * step / self.warmup_steps)
             top, step = self.warmup_target, step - int(self.warmup_steps)
         cosine = 0.5 * (1 + math.cos(math.pi * min(step, self.decay_steps) / self.decay_steps))
-        return top * ((1 - self.alpha) * cosine + self.alpha)
+        return float(top * ((1 - self.alpha) * cosine + self.alpha))
 
 
 registry: dict[str, type[LearningRateSchedule]] = {
     cls.__name__: cls
     for cls in (CosineDecay, ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay)
 }
+
+
+def rate_config(rate: Any) -> Any:
+    """What a config says of a learning rate: a number, or the class and config of a schedule.
+
+    Example:
+        >>> rate_config(InverseTimeDecay(0.1, 1, 0.5))["class_name"]
+        'InverseTimeDecay'
+    """
+    if isinstance(rate, LearningRateSchedule):
+        return {"class_name": type(rate).__name__, "config": rate.get_config()}
+    return float(rate()) if callable(rate) else rate
+
+
+def rate_from_config(op: str, config: dict[str, Any]) -> LearningRateSchedule:
+    """The schedule that `rate_config` described; its class comes from `registry` alone."""
+    return from_config(registry, config, op, "learning_rate must be a known schedule")

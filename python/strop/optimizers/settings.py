@@ -1,15 +1,12 @@
-"""Checks of the numbers that an optimizer is made with."""
+"""Checks of an optimizer's settings, and the keywords that its rule takes."""
 
 from __future__ import annotations
 
-import numpy as np
+import inspect
+import math
+from typing import Any
 
-
-def require_finite_settings(op: str, **values: float | None) -> None:
-    """Refuse a setting that is below 0 or no finite number."""
-    for name, value in values.items():
-        if value is not None and not (value >= 0 and np.isfinite(value)):
-            raise ValueError(f"{op}: {name} must be 0 or more; got {value}")
+SPARSE = (None, "exact", "touched", "dense")
 
 
 def check_unit_interval(op: str, *, closed: bool = False, **values: float) -> None:
@@ -17,3 +14,43 @@ def check_unit_interval(op: str, *, closed: bool = False, **values: float) -> No
     for name, value in values.items():
         if not (0 <= value < 1 or (closed and value == 1)):
             raise ValueError(f"{op}: {name} must lie in [0, 1{']' if closed else ')'}; got {value}")
+
+
+def check_not_negative(op: str, **values: float | None) -> None:
+    """Refuse a setting that is below 0 or no finite number; None passes."""
+    for name, value in values.items():
+        if value is not None and not (value >= 0 and math.isfinite(value)):
+            raise ValueError(f"{op}: {name} must be 0 or more; got {value}")
+
+
+def check_count(op: str, name: str, value: int | None, least: int) -> None:
+    """Refuse a setting that is no whole number of at least `least`; None passes."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{op}: {name} must be a whole number from {least}; got {value!r}")
+
+
+def check_sparse(op: str, sparse: str | None, use_ema: bool) -> None:
+    """Refuse an unknown meaning of row gradients, or one that cannot be had with averages."""
+    if sparse not in SPARSE:
+        raise ValueError(f"{op}: sparse must be 'exact', 'touched', 'dense' or None; got {sparse!r}")
+    if sparse == "exact" and use_ema:
+        raise ValueError(f"{op}: sparse='exact' cannot be had with use_ema; use sparse='dense'")
+
+
+def check_one_clip(op: str, **bounds: float | None) -> None:
+    """Refuse more than one way of clipping."""
+    given = [f"{name}={value}" for name, value in bounds.items() if value is not None]
+    if len(given) > 1:
+        raise ValueError(f"{op}: clipping must be by one of {', '.join(bounds)}; got {' and '.join(given)}")
+
+
+def keywords(cls: type) -> list[str]:
+    """The named arguments of a class and of those that it passes others on to."""
+    names: dict[str, Any] = {}
+    for each in cls.__mro__:
+        if "__init__" in vars(each) and each is not object:
+            parameters = inspect.signature(each.__init__).parameters.values()  # type: ignore[misc]
+            names |= {p.name: None for p in parameters if p.kind != p.VAR_KEYWORD and p.name != "self"}
+    return list(names)

@@ -65,7 +65,7 @@ class SGD(Optimizer):
         grads: list[Array],
         state: dict[str, list[Array]],
         rate: float,
-        decay: float,
+        decays: list[float],
     ) -> None:
         """One step of all dense gradients in one call."""
         ops.sgd_step(
@@ -75,11 +75,11 @@ class SGD(Optimizer):
             learning_rate=rate,
             momentum=self.momentum,
             nesterov=self.nesterov,
-            weight_decay=decay,
+            weight_decay=decays,
         )
 
     def update_rows(
-        self, param: Array, grad: RowGrad, state: dict[str, Array], rate: float, decay: float
+        self, param: Array, grad: RowGrad, state: dict[str, Any], rate: float, decay: float
     ) -> None:
         """One step of the rows that have a gradient; the others stand still."""
         ops.sgd_step(

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..rowgrad import RowGrad
+from .accumulation import Accumulator
 from .deferred import DeferredTable
+from .parameters import aligned_zeros, check_params, paths
 
 Array = NDArray[Any]
-Grad = Array | RowGrad | None
-
-
-def array_of(param: Any) -> Array:
-    """The live array of a parameter, which is an array itself or a layer's variable."""
-    result: Array = getattr(param, "_value", param)
-    return result
 
 
 class OptimizerState:
@@ -28,18 +23,28 @@ class OptimizerState:
     sparse: str | None
     use_ema: bool
     weight_decay: float | None
+    gradient_accumulation_steps: int | None
     iterations: int
+    _params: list[Any]
+    _tables: dict[int, DeferredTable]
 
     def reset(self) -> None:
         """Forget all state, as if no step had been taken with any parameter; `iterations` stays."""
-        self._params: list[Any] = []
+        for place, table in getattr(self, "_tables", {}).items():
+            table.flush()
+            if getattr(self._params[place], "deferred", None) is table:
+                self._params[place].deferred = None
+        self._params = []
         self._arrays: list[Array] = []
         self._slots: dict[str, list[Array]] = {}
         self._averages: list[Array] = []
-        self._tables: dict[int, DeferredTable] = {}
-        self._pending: list[list[Grad]] = []
-        self._excluded_params: list[Any] = []
-        self._excluded_names: list[str] = []
+        self._tables = {}
+        self._decays: list[float] = []
+        self._constrained: list[int] = []
+        self._excluded: tuple[list[Any], list[str]] = ([], [])
+        self._dense: tuple[list[int], list[Array], dict[str, list[Array]], list[float]] = ([], [], {}, [])
+        steps = self.gradient_accumulation_steps
+        self._pending = Accumulator(steps) if steps else None
 
     def slots(self) -> tuple[str, ...]:
         """Names of the state arrays of a parameter, each like the parameter and 0 at the start."""
@@ -53,52 +58,51 @@ class OptimizerState:
         """A deferred table for this parameter, or None where only the dense pass is exact."""
         return None
 
+    # ---- parameters --------------------------------------------------------
+
     def build(self, params: Sequence[Any]) -> None:
-        """Make the state of these parameters; called by the first `apply`."""
-        for param in params:  # another optimizer may be in charge of its rows
-            if getattr(param, "deferred", None) is not None:
-                param.deferred.flush()
-        self._params = list(params)
-        self._arrays = [array_of(p) for p in params]
-        for i, array in enumerate(self._arrays):
-            if not isinstance(array, np.ndarray):
-                raise TypeError(f"{self.op}: params[{i}] must be a numpy array; got {type(array).__name__}")
-            for j, other in enumerate(self._arrays[:i]):
-                if array.size and np.may_share_memory(array, other):
+        """Make the state of these parameters; called by the first `apply`.
+
+        Raises:
+            TypeError: one is no array, or has another dtype than the first.
+            ValueError: one is strided, read-only or overlaps another, or `sparse="exact"` cannot be had.
+        """
+        arrays = check_params(self.op, params)
+        self._check_exact(params)
+        self._params, self._arrays = list(params), arrays
+        self._slots = {name: [aligned_zeros(a) for a in arrays] for name in self.slots()}
+        self._averages = [aligned_zeros(a) for a in arrays] if self.use_ema else []
+        self._decays = [self._decay_of(p) for p in params]
+        self._constrained = [i for i, p in enumerate(params) if getattr(p, "constraint", None) is not None]
+        for place, param in enumerate(params):
+            if hasattr(param, "deferred"):
+                if param.deferred is not None:  # another optimizer's
+                    param.deferred.flush()
+                param.deferred = None
+                if getattr(param, "sparse_rows", False) and self.sparse in (None, "exact"):
+                    param.deferred = self._defer(place)
+
+    def _check_exact(self, params: Sequence[Any]) -> None:
+        for place, param in enumerate(params):
+            for obstacle in ("regularizer", "constraint"):
+                held = getattr(param, obstacle, None) is not None and getattr(param, "sparse_rows", False)
+                if self.sparse == "exact" and held:
                     raise ValueError(
-                        f"{self.op}: params[{i}] must not overlap params[{j}]; got two views of one buffer"
+                        f"{self.op}: sparse='exact' cannot be had with the {obstacle} of params[{place}]"
+                        "; use sparse='dense'"
                     )
-        self._slots = {name: [np.zeros_like(a) for a in self._arrays] for name in self.slots()}
-        self._averages = [a.copy() for a in self._arrays] if self.use_ema else []
-        for i, param in enumerate(self._params):
-            self._attach(i, param)
 
-    def _attach(self, place: int, param: Any) -> None:
-        """Defer the table of an embedding where that is exact."""
-        if hasattr(param, "deferred"):
-            param.deferred = None
-            wanted = getattr(param, "sparse_rows", False) and self.sparse in (None, "exact")
-        else:
-            wanted = self.sparse == "exact"
-        if not wanted or self._arrays[place].ndim != 2:
-            return
-        plain = not self.use_ema and not any(getattr(param, n, None) for n in ("regularizer", "constraint"))
-        table = self.defer(self._arrays[place], self._state(place)) if plain else None
-        if table is None:
-            exact = self.rows_are_exact(self._decay(place))
-            if self.sparse == "exact" and not exact and not self.slots_are_plain():
-                raise ValueError(
-                    f"{self.op}: sparse='exact' cannot be had for params[{place}] with these settings"
-                    "; use sparse='dense'"
-                )
-            return
-        self._tables[place] = table
-        if hasattr(param, "deferred"):
-            param.deferred = table
-
-    def slots_are_plain(self) -> bool:
-        """Whether the dense pass is the exact answer that `sparse="exact"` asks for."""
-        return not any(getattr(p, n, None) for p in self._params for n in ("regularizer", "constraint"))
+    def _defer(self, place: int) -> DeferredTable | None:
+        """The deferred table of a parameter, where one is exact; it is made when it is first needed."""
+        param = self._params[place]
+        if place in self._tables or self._arrays[place].ndim != 2 or self.use_ema:
+            return self._tables.get(place)
+        if any(getattr(param, name, None) is not None for name in ("regularizer", "constraint")):
+            return None
+        table = self.defer(self._arrays[place], self._state(place))
+        if table is not None:
+            self._tables[place] = table
+        return table
 
     def _state(self, place: int) -> dict[str, Array]:
         return {name: arrays[place] for name, arrays in self._slots.items()}
@@ -106,11 +110,11 @@ class OptimizerState:
     def exclude_from_weight_decay(
         self, var_list: Iterable[Any] | None = None, var_names: Iterable[str] | None = None
     ) -> None:
-        """Let these parameters not decay: by object, or by a text in their name. Say it before the first step.
+        """Let these parameters not decay: by object, or by a pattern in their name. Say it before the first step.
 
         Args:
             var_list: arrays or variables.
-            var_names: texts; a variable whose name holds one of them is excluded.
+            var_names: patterns; a variable in whose path one of them is found is excluded.
 
         Raises:
             ValueError: a step has been taken already.
@@ -119,61 +123,68 @@ class OptimizerState:
             raise ValueError(
                 "exclude_from_weight_decay: parameters must be named before the first step; got one after"
             )
-        self._excluded_params += list(var_list or [])
-        self._excluded_names += list(var_names or [])
+        self._excluded[0].extend(var_list or [])
+        self._excluded[1].extend(var_names or [])
 
-    def _decay(self, place: int) -> float:
-        if not self.weight_decay:
+    def _decay_of(self, param: Any) -> float:
+        path = str(getattr(param, "path", getattr(param, "name", "")))
+        params, patterns = self._excluded
+        if any(p is param for p in params) or any(re.search(pattern, path) for pattern in patterns):
             return 0.0
-        param = self._params[place]
-        name = getattr(param, "path", getattr(param, "name", ""))
-        excluded = any(p is param for p in self._excluded_params)
-        return 0.0 if excluded or any(text in name for text in self._excluded_names) else self.weight_decay
+        return float(self.weight_decay or 0.0)
 
     def flush(self) -> None:
         """Bring every deferred table up to date in place."""
         for table in self._tables.values():
             table.flush()
 
-    def catch_up(self, key: int, rows: Array) -> None:
+    def catch_up(self, key: int, rows: Any) -> None:
         """Bring rows of params[key] up to date, before reading them under `sparse="exact"`.
 
         Args:
             key: place of the parameter.
-            rows: int32 or int64, (R,), each once.
+            rows: int32 or int64, any shape.
         """
         if key in self._tables:
-            self._tables[key].gather(rows)
+            self._tables[key].catch_up(np.unique(rows))
 
     def state_tensors(self) -> dict[str, Array]:
         """Copies of the state, caught up, keyed `<slot>/<parameter>`."""
         tensors: dict[str, Array] = {}
-        for i, param in enumerate(self._params):
-            path = getattr(param, "path", str(i))
-            caught_up = self._tables[i].caught_up() if i in self._tables else None
+        for place, path in enumerate(paths(self._params)):
+            table = self._tables.get(place)
+            caught_up = table.caught_up() if table else None
             for name, arrays in self._slots.items():
-                tensors[f"{name}/{path}"] = caught_up[name] if caught_up else arrays[i].copy()
+                tensors[f"{name}/{path}"] = caught_up[name] if caught_up else arrays[place].copy()
             if self.use_ema:
-                tensors[f"average/{path}"] = self._averages[i].copy()
+                tensors[f"average/{path}"] = self._averages[place].copy()
         return tensors
 
-    def load_state_tensors(self, tensors: dict[str, Array], iterations: int) -> None:
+    def load_state_tensors(self, tensors: Mapping[str, Array], iterations: int) -> None:
         """Set the state to what `state_tensors` gave; all names and shapes are checked before the first write.
 
         Raises:
             ValueError: a name, shape or dtype is not that of these parameters.
         """
-        wanted = {key: (t.shape, t.dtype) for key, t in self.state_tensors().items()}
-        given = {key: (t.shape, t.dtype) for key, t in tensors.items()}
-        if wanted != given:
-            odd = sorted(set(wanted.items()) ^ set(given.items()), key=str)
-            raise ValueError(f"{self.op}: state must fit these parameters; got a difference in {odd[0][0]!r}")
-        for i, param in enumerate(self._params):
-            path = getattr(param, "path", str(i))
+        targets: dict[str, Array] = {}
+        for place, path in enumerate(paths(self._params)):
             for name, arrays in self._slots.items():
-                arrays[i][...] = tensors[f"{name}/{path}"]
+                targets[f"{name}/{path}"] = arrays[place]
             if self.use_ema:
-                self._averages[i][...] = tensors[f"average/{path}"]
+                targets[f"average/{path}"] = self._averages[place]
+        for name in sorted(set(targets) ^ set(tensors)):
+            what = "lack" if name in targets else "have an unknown"
+            raise ValueError(f"{self.op}: state must fit the parameters; got tensors that {what} {name!r}")
+        for name, target in targets.items():
+            given = tensors[name]
+            if given.shape != target.shape or given.dtype != target.dtype:
+                raise ValueError(
+                    f"{self.op}: state {name!r} must be a {target.dtype} array of shape {target.shape}; "
+                    f"got a {given.dtype} array of shape {given.shape}"
+                )
+        self.flush()
+        for name, target in targets.items():
+            target[...] = tensors[name]
         self.iterations = iterations
         for table in self._tables.values():
             table.restart(iterations)
