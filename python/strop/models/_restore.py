@@ -132,8 +132,16 @@ def _shape(shape: Any) -> tuple[int | None, ...]:
     return tuple(shape)
 
 
-def restore_optimizer(model: Sequential, iterations: Any, tensors: Mapping[str, StoredTensor]) -> None:
-    """Step count and state; all names, shapes and dtypes are checked before any state is made.
+def not_decaying(model: Sequential) -> list[str]:
+    """The weights that were excluded from the optimizer's weight decay."""
+    optimizer = model.optimizer
+    return [v.path for v in model.variables if optimizer.weight_decay and not optimizer._decay_of(v)]
+
+
+def restore_optimizer(
+    model: Sequential, iterations: Any, no_decay: list[Any], tensors: Mapping[str, StoredTensor]
+) -> None:
+    """Step count, exclusions and state; all names, shapes and dtypes are checked before any state is made.
 
     Raises:
         ValueError: the state is not that of this optimizer and these weights.
@@ -157,6 +165,10 @@ def restore_optimizer(model: Sequential, iterations: Any, tensors: Mapping[str, 
         raise ValueError(
             f"{OP}: optimizer state must be {slots} of each weight it trains; got a part of them"
         )
+    if not set(no_decay) <= set(specs):
+        raise ValueError(f"{OP}: no_decay must name weights; got {sorted(set(no_decay) - set(specs))[0]!r}")
+    excluded = set(no_decay)
+    optimizer.exclude_from_weight_decay([v for v in model.variables if v.path in excluded])
     variables = model.make_plan(model.loss).variables
     if trained and trained != {v.path for v in variables}:
         warnings.warn(

@@ -22,6 +22,7 @@ from ._restore import (
     OPTIMIZER,
     layer_streams,
     misfit,
+    not_decaying,
     restore_layers,
     restore_optimizer,
     restore_streams,
@@ -94,6 +95,7 @@ def save(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -
         "model": model.get_config(),
         "compile": compiled,
         "iterations": 0 if compiled is None else model.optimizer.iterations,
+        "no_decay": [] if compiled is None else not_decaying(model),
         "random": _random.get_state(),
         "layer_random": {name: streams.get_state() for name, streams in layer_streams(model).items()},
     }
@@ -144,9 +146,9 @@ def load_model(
             model = restore_layers(content, tensors, custom)
             if compile and content["compile"] is not None:
                 model.compile_from_config(content["compile"], custom)
-                restore_optimizer(model, content["iterations"], tensors)
+                restore_optimizer(model, content["iterations"], content["no_decay"], tensors)
                 restore_streams(model, content["layer_random"], content["random"])
-        except (ValueError, OSError):
+        except (ValueError, OSError, MemoryError):
             raise
         except Exception as error:  # settings of a wrong kind surface anywhere: TypeError, KeyError, ...
             raise ValueError(
