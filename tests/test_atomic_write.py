@@ -228,10 +228,13 @@ def test_a_full_disk_is_an_error_with_the_path(tmp_path):
 
 
 def test_an_interrupt_removes_the_new_file(tmp_path):
-    path = tmp_path / "a"
-    with pytest.raises(KeyboardInterrupt), atomic_write(path) as file:
-        file.write(b"half")
-        raise KeyboardInterrupt
+    def interrupted():
+        with atomic_write(tmp_path / "a") as file:
+            file.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert names(tmp_path) == []
 
 
