@@ -1,64 +1,138 @@
 """safetensors files that may be hostile: the header is checked whole before a tensor is touched.
 
 A file is 8 bytes of header length, a JSON header, and the tensors one after the other. Any safetensors reader opens
-what is written here; the reader here is stricter than the library's, which keeps the last of duplicate keys.
+what is written here; the reader here is stricter than the library's, which keeps the last of duplicate keys. A tensor
+is read when it is asked for, into an array of its own, so that nothing is in memory twice.
 """
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import re
-from pathlib import Path
-from typing import Any
+import reprlib
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any
 
 import numpy as np
+import safetensors.numpy
 from numpy.typing import NDArray
 
+from .._files import atomic_write
 from .._json import read_json
 
 Array = NDArray[Any]
+Place = tuple[str, tuple[int, ...], int, int]
+FilePath = str | os.PathLike[str]
 
 MAX_HEADER = 16 << 20
+#: A value takes up to 64 bytes of memory, so that these take 32 MB; 10,000 Dense layers are 450,000.
+MAX_VALUES = 500_000
+#: Python keeps a text with a single wide character at 4 bytes per character.
+MAX_WIDE_HEADER = 4 << 20
 MAX_AXES = 8
 NAME = re.compile(r"[A-Za-z0-9_./-]{1,255}")
 DTYPES = {"F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8", "BOOL": "|b1", "U8": "|u1"}
+#: Dtypes of the format that are checked and not read: what holds them may hold our weights too.
+OTHER_SIZES = {
+    "I8": 1,
+    "F8_E4M3": 1,
+    "F8_E5M2": 1,
+    "I16": 2,
+    "U16": 2,
+    "F16": 2,
+    "BF16": 2,
+    "U32": 4,
+    "U64": 8,
+}
 
 
-def read_tensors(path: str | os.PathLike[str], op: str) -> tuple[dict[str, Array], dict[str, str]]:
-    """The tensors, read-only views of one buffer, and the texts of `__metadata__`.
+class StoredTensor:
+    """One tensor of an open file; `numpy.asarray` reads it into a fresh array."""
+
+    def __init__(self, file: IO[bytes], path: FilePath, op: str, place: Place, start: int) -> None:
+        kind, self.shape, begin, _ = place
+        self._file, self._path, self._op, self._begin = file, path, op, start + begin
+        #: NumPy's dtype, or the format's name of one that is not read.
+        self.dtype = np.dtype(DTYPES[kind]) if kind in DTYPES else kind
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        array: Array = np.empty(self.shape, self.dtype)
+        raw = array.reshape(-1).view(np.uint8)
+        self._file.seek(self._begin)
+        if self._file.readinto(raw.data) != raw.size:  # type: ignore[attr-defined]
+            raise _damaged(self._op, self._path, "a file that changes while it is read")
+        return array if dtype is None else array.astype(dtype, copy=False)
+
+
+@contextmanager
+def open_tensors(path: FilePath, op: str) -> Iterator[tuple[dict[str, StoredTensor], dict[str, str]]]:
+    """The tensors of a file, which stays open inside the block, and the texts of `__metadata__`.
 
     Raises:
         ValueError: the file is damaged.
-        OSError: it cannot be read.
+        OSError: it cannot be read, or is no regular file.
     """
-    with Path(path).open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        start = file.read(8)
-        if len(start) < 8:
-            raise ValueError(f"{op}: {os.fspath(path)} must be a whole safetensors file; got {size} bytes")
-        length = int.from_bytes(start, "little")
-        if length > MAX_HEADER or 8 + length > size:
-            raise _damaged(op, path, f"a header of {length} bytes in {size}")
-        header = read_json(file.read(length), f"{op}: {os.fspath(path)}")
-        places, metadata = _check_header(header, size - 8 - length, op, path)
-        data = np.fromfile(file, np.uint8)
-    if len(data) != size - 8 - length:
-        raise _damaged(op, path, "a file that changes while it is read")
-    tensors = {}
-    for name, (kind, shape, begin, end) in places.items():
-        tensor = data[begin:end].view(kind) if end > begin else np.zeros(0, kind)
-        tensors[name] = tensor.reshape(shape)
-    return tensors, metadata
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for its writer
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(
+                errno.EINVAL, f"{op}: file must be a regular file; got another kind", os.fspath(path)
+            )
+        try:
+            places, metadata, start = _read_header(file, status.st_size, op, path)
+            yield {n: StoredTensor(file, path, op, place, start) for n, place in places.items()}, metadata
+        except OSError as error:
+            if error.errno is not None and error.filename is None:
+                error.filename = os.fspath(path)  # read() itself does not know
+            raise
 
 
-def _damaged(op: str, path: str | os.PathLike[str], what: str) -> ValueError:
+def write_tensors(
+    path: FilePath, tensors: Mapping[str, Array], metadata: dict[str, str], op: str, *, overwrite: bool
+) -> None:
+    """Write a file that `open_tensors` takes, all at once.
+
+    Raises:
+        ValueError: names or metadata are more than the reader takes; nothing has been written then.
+        FileExistsError: the file exists and overwrite is False.
+        OSError: it cannot be written; the old one is whole.
+    """
+    data = safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in tensors.items()}, metadata)
+    length = int.from_bytes(data[:8], "little")
+    if length > MAX_HEADER:
+        raise ValueError(f"{op}: names and settings must take at most {MAX_HEADER} bytes; got {length}")
+    _check_header(data[8 : 8 + length], len(data) - 8 - length, op, path)
+    with atomic_write(path, overwrite=overwrite) as file:
+        file.write(data)
+
+
+def _damaged(op: str, path: FilePath, what: str) -> ValueError:
     return ValueError(f"{op}: {os.fspath(path)} must be a whole safetensors file; got {what}")
 
 
-def _check_header(
-    header: Any, size: int, op: str, path: str | os.PathLike[str]
-) -> tuple[dict[str, tuple[str, tuple[int, ...], int, int]], dict[str, str]]:
+def _read_header(
+    file: IO[bytes], size: int, op: str, path: FilePath
+) -> tuple[dict[str, Place], dict[str, str], int]:
+    """Checked places, metadata, and where the tensors begin."""
+    start = file.read(8)
+    if len(start) < 8:
+        raise _damaged(op, path, f"{size} bytes")
+    length = int.from_bytes(start, "little")
+    if length > MAX_HEADER or 8 + length > size:
+        raise _damaged(op, path, f"a header of {length} bytes in {size}")
+    places, metadata = _check_header(file.read(length), size - 8 - length, op, path)
+    return places, metadata, 8 + length
+
+
+def _check_header(raw: bytes, size: int, op: str, path: FilePath) -> tuple[dict[str, Place], dict[str, str]]:
+    if len(raw) > MAX_WIDE_HEADER and not raw.isascii():
+        raise _damaged(op, path, f"a header of {len(raw)} bytes that is not ASCII")
+    header = read_json(raw, f"{op}: {os.fspath(path)}", max_values=MAX_VALUES)
     if not isinstance(header, dict):
         raise _damaged(op, path, "a header that is no object")
     metadata = header.pop("__metadata__", {})
@@ -70,7 +144,7 @@ def _check_header(
         if problem:
             raise _damaged(op, path, problem)
         begin, end = entry["data_offsets"]
-        places[name] = (DTYPES[entry["dtype"]], tuple(entry["shape"]), begin, end)
+        places[name] = (entry["dtype"], tuple(entry["shape"]), begin, end)
     reached = 0
     for begin, end in sorted((begin, end) for _, _, begin, end in places.values()):
         if begin != reached:
@@ -88,14 +162,15 @@ def _problem(name: str, entry: Any) -> str | None:
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         return f"an entry of {name!r} without dtype, shape and data_offsets"
     kind, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not isinstance(kind, str) or kind not in DTYPES:
-        return f"the dtype {str(kind)[:20]!r} of {name!r}"
+    if not isinstance(kind, str) or not (kind in DTYPES or kind in OTHER_SIZES):
+        return f"the dtype {reprlib.repr(kind)} of {name!r}"
     numbers_good = all(
         isinstance(part, list) and all(type(n) is int and 0 <= n < 2**63 for n in part)
         for part in (shape, offsets)
     )
     if not numbers_good or len(shape) > MAX_AXES or len(offsets) != 2:
         return f"the shape or the place of {name!r}"
-    if offsets[1] - offsets[0] != math.prod(shape) * np.dtype(DTYPES[kind]).itemsize:
+    itemsize = np.dtype(DTYPES[kind]).itemsize if kind in DTYPES else OTHER_SIZES[kind]
+    if offsets[1] - offsets[0] != math.prod(shape) * itemsize:
         return f"{offsets[1] - offsets[0]} bytes for shape {shape} of {name!r}"
     return None

@@ -8,45 +8,62 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 from numpy.typing import NDArray
 
 from .. import __version__, _random
-from .._files import atomic_write
 from .._json import read_json
-from ._tensors import NAME, read_tensors
+from ._restore import (
+    MAX_LAYERS,
+    OPTIMIZER,
+    layer_streams,
+    misfit,
+    restore_layers,
+    restore_optimizer,
+    restore_streams,
+)
+from ._tensors import MAX_VALUES, NAME, open_tensors, write_tensors
 
 Array = NDArray[Any]
 
 FORMAT = 1
 KEY = "strop"
-OPTIMIZER = "optimizer/"
-MAX_LAYERS = 10_000
-REFUSED = (".h5", ".hdf5", ".keras", ".pkl", ".pickle", ".pt", ".pth", ".npz", ".npy", ".json")
+SUFFIXES = ("", ".safetensors", ".strop")
 
 
-def _check_suffix(op: str, path: str | os.PathLike[str]) -> str:
+def _check_path(op: str, path: str | os.PathLike[str]) -> str:
+    """The path as text, if its suffix does not lie; digits, as in `model-0.25`, are part of the name."""
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
+        raise TypeError(f"{op}: filepath must be a text or a path; got {type(path).__name__}")
     text = os.fspath(path)
     suffix = Path(text).suffix.lower()
-    if suffix in REFUSED:
+    if suffix not in SUFFIXES and not suffix[1:].isdigit():
         raise ValueError(f"{op}: filepath must end in .safetensors or .strop; got {text!r}")
     return text
 
 
-def _write(
-    op: str, path: str | os.PathLike[str], tensors: dict[str, Array], content: dict[str, Any], overwrite: bool
-) -> None:
+def _require_built(op: str, model: Any) -> None:
+    if not model.built:
+        raise ValueError(f"{op}: model must be built; call build, or start the model with an Input")
+
+
+def _write(op: str, path: str, tensors: dict[str, Array], content: dict[str, Any], overwrite: bool) -> None:
+    """Write what `_content` and `open_tensors` read back; what they would refuse is refused here."""
     for name in tensors:
         if not NAME.fullmatch(name):
             raise ValueError(f"{op}: names of weights must be of letters, digits and _./-; got {name!r}")
-    text = json.dumps({"format": FORMAT, "version": __version__, **content}, allow_nan=False)
-    data = safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in tensors.items()}, {KEY: text})
-    with atomic_write(path, overwrite=overwrite) as file:
-        file.write(data)
+    if len(content["model"]["layers"]) > MAX_LAYERS:
+        raise ValueError(f"{op}: model must have at most {MAX_LAYERS} layers; got more")
+    try:
+        text = json.dumps({"format": FORMAT, "version": __version__, **content}, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{op}: settings of layers must be what JSON holds; got {error}") from error
+    read_json(text, op, max_values=MAX_VALUES)
+    write_tensors(path, tensors, {KEY: text}, op, overwrite=overwrite)
 
 
 def save(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
@@ -58,24 +75,27 @@ def save(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -
         overwrite: False refuses an existing file.
 
     Raises:
-        ValueError: the suffix belongs to another format, or the model is not built.
+        ValueError: the suffix belongs to another format, the model is not built, or a setting is not JSON.
         FileExistsError: the file exists and overwrite is False; nothing is written.
         OSError: the folder is missing or the disk is full; an old file is whole.
     """
-    path = _check_suffix("save", filepath)
-    if not model.built:
-        raise ValueError("save: model must be built; call build, or start the model with an Input")
+    path = _check_path("save", filepath)
+    _require_built("save", model)
     tensors = model.weight_tensors()
+    if any(name.startswith(OPTIMIZER) for name in tensors):
+        raise ValueError(
+            "save: layers must not be named 'optimizer', which the file keeps for its state; got one"
+        )
     compiled = model.get_compile_config()
-    iterations = 0
-    if compiled is not None and model.optimizer._params:
-        iterations = model.optimizer.iterations
+    if compiled is not None:
         tensors |= {OPTIMIZER + name: tensor for name, tensor in model.optimizer.state_tensors().items()}
     content = {
+        "class": type(model).__name__,
         "model": model.get_config(),
         "compile": compiled,
-        "iterations": iterations,
+        "iterations": 0 if compiled is None else model.optimizer.iterations,
         "random": _random.get_state(),
+        "layer_random": {name: streams.get_state() for name, streams in layer_streams(model).items()},
     }
     _write("save", path, tensors, content, overwrite)
 
@@ -89,9 +109,10 @@ def load_model(
     """Load a model that `save` wrote; it predicts and goes on training bit for bit.
 
     Args:
-        filepath: the file.
+        filepath: ends in .safetensors, .strop, or nothing.
         custom_objects: functions and classes of the user's by the names in the file.
-        compile: False leaves the compile arguments and the optimizer's state out.
+        compile: False leaves out the compile arguments, the optimizer's state and the random streams, which are
+            strop's own, for all models.
         safe_mode: only True; there is no unsafe mode.
 
     Returns:
@@ -111,93 +132,40 @@ def load_model(
         True
     """
     op = "load_model"
+    if custom_objects is not None and not isinstance(custom_objects, Mapping):
+        raise TypeError(f"{op}: custom_objects must be a dict; got {type(custom_objects).__name__}")
     if not safe_mode:
         raise ValueError(f"{op}: safe_mode must be True; there is no unsafe mode")
-    path = _check_suffix(op, filepath)
-    tensors, metadata = read_tensors(path, op)
-    content = _content(op, path, metadata)
-    state = {k.removeprefix(OPTIMIZER): t for k, t in tensors.items() if k.startswith(OPTIMIZER)}
-    weights = {k: t for k, t in tensors.items() if not k.startswith(OPTIMIZER)}
-    try:
-        _check_size(content, tensors)
-        model = _build(content, custom_objects)
-        _require_fit(op, path, model.weight_specs(), weights)
-        model.assign_weight_tensors(weights)
-        if compile and content["compile"] is not None:
-            model.compile_from_config(content["compile"], custom_objects)
-            if state or content["iterations"]:
-                model.optimizer.build(model.make_plan(model.loss).variables)
-                model.optimizer.load_state_tensors(state, _count(content["iterations"]))
-            _random.set_state(content["random"])
-    except (
-        KeyError,
-        TypeError,
-        AttributeError,
-        IndexError,
-        RecursionError,
-        OverflowError,
-        MemoryError,
-    ) as error:
-        raise ValueError(
-            f"{op}: {path} must hold a whole model; got {type(error).__name__}: {error}"
-        ) from None
+    path = _check_path(op, filepath)
+    custom = dict(custom_objects or {})
+    with open_tensors(path, op) as (tensors, metadata):
+        content = _content(op, path, metadata)
+        try:
+            model = restore_layers(content, tensors, custom)
+            if compile and content["compile"] is not None:
+                model.compile_from_config(content["compile"], custom)
+                restore_optimizer(model, content["iterations"], tensors)
+                restore_streams(model, content["layer_random"], content["random"])
+        except (ValueError, OSError):
+            raise
+        except Exception as error:  # settings of a wrong kind surface anywhere: TypeError, KeyError, ...
+            raise ValueError(
+                f"{op}: {path} must hold a whole model; got {type(error).__name__}: {error}"
+            ) from error
     return model
 
 
-def _build(content: dict[str, Any], custom_objects: dict[str, Any] | None) -> Any:
-    from .sequential import Sequential
-
-    return Sequential.from_config(content["model"], custom_objects)
-
-
 def _content(op: str, path: str, metadata: dict[str, str]) -> dict[str, Any]:
-    if KEY not in metadata:
+    """The settings in a file's metadata; always ASCII, so that no letter takes more than a byte of memory."""
+    if not metadata.get(KEY, "").isascii() or KEY not in metadata:
         raise ValueError(
             f"{op}: {path} must be a model that strop saved; got a file without {KEY!r} in its metadata"
         )
-    content = read_json(metadata[KEY], f"{op}: {path}")
+    content = read_json(metadata[KEY], f"{op}: {path}", max_values=MAX_VALUES)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else content
         raise ValueError(f"{op}: {path} must have format {FORMAT}; got {str(found)[:40]}")
     return content
-
-
-def _check_size(content: dict[str, Any], tensors: dict[str, Array]) -> None:
-    """No size is believed: a model whose weights are not in the file is not made."""
-    layers = content["model"]["layers"]
-    if not isinstance(layers, list) or len(layers) > MAX_LAYERS:
-        raise TypeError("layers that are no list of at most 10,000")
-    largest = max((t.size for t in tensors.values()), default=0)
-    for entry in layers:
-        config = entry["config"]
-        sizes = [config.get(name, 0) for name in ("input_dim", "output_dim", "units", "input_length")]
-        if not all(size is None or (type(size) is int and 0 <= size < 2**31) for size in sizes):
-            raise TypeError("a size that is no whole number")
-        dim, width, units = (size or 0 for size in sizes[:3])
-        if dim * width > largest or units > largest:
-            raise TypeError("a layer larger than its weights")
-    shape = content["model"].get("build_input_shape")
-    if shape is not None and len(shape) == 2 and shape[1] is not None and shape[1] > max(largest, 2**20):
-        raise TypeError("an input larger than any weight")
-
-
-def _count(value: Any) -> int:
-    if type(value) is not int or not 0 <= value < 2**31:
-        raise TypeError("iterations that are no count")
-    return value
-
-
-def _require_fit(op: str, path: str, specs: dict[str, Any], tensors: dict[str, Array]) -> None:
-    given = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
-    for name, (shape, dtype) in specs.items():
-        if name not in given:
-            raise ValueError(f"{op}: {path} must hold {name!r}; got none")
-        if given[name] != (shape, dtype):
-            got = f"{given[name][1]} {given[name][0]}"
-            raise ValueError(f"{op}: {name!r} must be {dtype} of shape {shape}; got {got}")
-    extra = sorted(set(given) - set(specs))
-    if extra:
-        raise ValueError(f"{op}: {path} must hold the model's weights only; got {extra[0]!r} too")
 
 
 def save_weights(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
@@ -213,9 +181,8 @@ def save_weights(model: Any, filepath: str | os.PathLike[str], overwrite: bool =
         FileExistsError: the file exists and overwrite is False.
         OSError: the folder is missing or the disk is full; an old file is whole.
     """
-    path = _check_suffix("save_weights", filepath)
-    if not model.built:
-        raise ValueError("save_weights: model must be built; call build, or start the model with an Input")
+    path = _check_path("save_weights", filepath)
+    _require_built("save_weights", model)
     _write("save_weights", path, model.weight_tensors(), {"model": model.get_config()}, overwrite)
 
 
@@ -235,16 +202,19 @@ def load_weights(model: Any, filepath: str | os.PathLike[str], skip_mismatch: bo
         OSError: the file cannot be read.
     """
     op = "load_weights"
-    path = _check_suffix(op, filepath)
-    if not model.built:
-        raise ValueError(f"{op}: model must be built; call build, or start the model with an Input")
-    tensors, _ = read_tensors(path, op)
-    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(OPTIMIZER)}
+    path = _check_path(op, filepath)
+    _require_built(op, model)
     specs = model.weight_specs()
-    if not skip_mismatch:
-        _require_fit(op, path, specs, tensors)
-        model.assign_weight_tensors(tensors)
-        return []
-    fitting = {n: t for n, t in tensors.items() if n in specs and (t.shape, t.dtype) == specs[n]}
-    model.assign_weight_tensors(fitting)
-    return sorted((set(specs) | set(tensors)) - set(fitting))
+    with open_tensors(path, op) as (stored, _):
+        stored = {name: t for name, t in stored.items() if name in specs or not name.startswith(OPTIMIZER)}
+        unfit = {name: problem for name, spec in specs.items() if (problem := misfit(name, spec, stored))}
+        extra = {
+            name: f"{path} must hold the model's weights only; got {name!r} too"
+            for name in sorted(set(stored) - set(specs))
+        }
+        left_out = unfit | extra
+        if left_out and not skip_mismatch:
+            raise ValueError(f"{op}: {next(iter(left_out.values()))}")
+        tensors = {name: np.asarray(stored[name]) for name in specs if name not in unfit}
+    model.assign_weight_tensors(tensors)
+    return sorted(left_out)

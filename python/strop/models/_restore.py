@@ -1,0 +1,191 @@
+"""A model from the settings and the tensors of a file, neither of which is believed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _random
+from .. import layers as layer_module
+from .._names import nearest
+from .._serial import restored
+from ..layers import Layer, Variable
+from ._tensors import StoredTensor
+
+if TYPE_CHECKING:
+    from .sequential import Sequential
+
+Array = NDArray[Any]
+Custom = Mapping[str, Any]
+Spec = tuple[tuple[int, ...], np.dtype[Any]]
+
+OP = "load_model"
+#: What the names of the optimizer's tensors begin with.
+OPTIMIZER = "optimizer/"
+MAX_LAYERS = 10_000
+#: The deferred tables count steps in int32.
+MAX_ITERATIONS = 2**31 - 1
+
+
+def misfit(name: str, spec: Spec, tensors: Mapping[str, StoredTensor]) -> str | None:
+    """Why a weight cannot come from a file, or None."""
+    shape, dtype = spec
+    if name not in tensors:
+        return f"file must hold {name!r}; got none"
+    tensor = tensors[name]
+    if (tensor.shape, str(tensor.dtype)) != (shape, str(dtype)):
+        return f"{name!r} must be {dtype} of shape {shape}; got {tensor.dtype} {tensor.shape}"
+    return None
+
+
+class _Weights:
+    """Gives layers their weights from the file while they are built.
+
+    A layer that made its own first would allocate what the settings say, which may be terabytes, and would draw
+    random numbers only to see them overwritten.
+    """
+
+    def __init__(self, tensors: Mapping[str, StoredTensor]) -> None:
+        self._left = {name: t for name, t in tensors.items() if not name.startswith(OPTIMIZER)}
+        self._taken: set[str] = set()
+
+    def add_layer(self, model: Sequential, layer: Layer) -> None:
+        """Append a layer whose weights come from the file."""
+        attributes = vars(layer)
+        attributes["add_variable"] = self._adder(layer)
+        try:
+            model.add(layer)
+        finally:
+            del attributes["add_variable"]
+
+    def _adder(self, layer: Layer) -> Callable[..., Variable]:
+        def add_variable(name: str, shape: tuple[int, ...], initializer: Any, **settings: Any) -> Variable:
+            variable = Variable(
+                name, self._take(f"{layer.name}/{name}", tuple(shape), layer.dtype), **settings
+            )
+            layer.variables.append(variable)
+            return variable
+
+        return add_variable
+
+    def _take(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        problem = misfit(name, (shape, dtype), self._left)
+        if problem:
+            raise ValueError(f"{OP}: {problem}")
+        self._taken.add(name)
+        return np.asarray(self._left.pop(name))
+
+    def finish(self, model: Sequential) -> None:
+        """Set what layers made in ways of their own; nothing of the file may be left over."""
+        own = {n: self._take(n, *spec) for n, spec in model.weight_specs().items() if n not in self._taken}
+        if self._left:
+            raise ValueError(
+                f"{OP}: file must hold the model's weights only; got {next(iter(self._left))!r} too"
+            )
+        model.assign_weight_tensors(own)
+
+
+def restore_layers(
+    content: Mapping[str, Any], tensors: Mapping[str, StoredTensor], custom: Custom
+) -> Sequential:
+    """The model without what compile chose.
+
+    Raises:
+        ValueError: a class is unknown, or the weights are not those of the layers.
+    """
+    from .sequential import Sequential
+
+    models: dict[str, Any] = {"Sequential": Sequential, **custom}
+    known: dict[str, Any] = {**layer_module.registry, **custom}
+    if content["class"] not in models:
+        raise ValueError(f"{OP}: model class must be known or in custom_objects; got {content['class']!r}")
+    entries = content["model"]["layers"]
+    if not isinstance(entries, list) or len(entries) > MAX_LAYERS:
+        raise ValueError(f"{OP}: layers must be a list of at most {MAX_LAYERS}; got something else")
+    config = restored(content["model"], custom, OP)
+    entries = config["layers"]
+    unknown = sorted({entry["class"] for entry in entries} - set(known))
+    if unknown:
+        raise ValueError(
+            f"{OP}: layer classes must be known or in custom_objects; "
+            f"got {', '.join(map(repr, unknown[:10]))}{nearest(unknown[0], known)}"
+        )
+    empty = config | {"layers": [], "build_input_shape": None}
+    model: Sequential = models[content["class"]].from_config(empty)
+    model.build_input_shape = _shape(config["build_input_shape"])
+    weights = _Weights(tensors)
+    for entry in entries:
+        weights.add_layer(model, known[entry["class"]].from_config(entry["config"]))
+    if not model.built:
+        raise ValueError(f"{OP}: settings must be those of a built model; got no layers or no input shape")
+    weights.finish(model)
+    return model
+
+
+def _shape(shape: Any) -> tuple[int | None, ...]:
+    if not isinstance(shape, list) or not all(n is None or (type(n) is int and n >= 0) for n in shape):
+        raise ValueError(f"{OP}: build_input_shape must be a list of sizes; got {type(shape).__name__}")
+    return tuple(shape)
+
+
+def restore_optimizer(model: Sequential, iterations: Any, tensors: Mapping[str, StoredTensor]) -> None:
+    """Step count and state; all names, shapes and dtypes are checked before any state is made.
+
+    Raises:
+        ValueError: the state is not that of this optimizer and these weights.
+    """
+    optimizer = model.optimizer
+    if type(iterations) is not int or not 0 <= iterations < MAX_ITERATIONS:
+        raise ValueError(f"{OP}: iterations must lie in [0, {MAX_ITERATIONS}); got {iterations!r}")
+    state = {name.removeprefix(OPTIMIZER): t for name, t in tensors.items() if name.startswith(OPTIMIZER)}
+    slots = [*optimizer.slots(), *(["average"] if optimizer.use_ema else [])]
+    specs = model.weight_specs()
+    trained = set()
+    for name in state:
+        slot, _, weight = name.partition("/")
+        if slot not in slots or weight not in specs:
+            raise ValueError(f"{OP}: optimizer state must be {slots} of the weights; got {name!r}")
+        problem = misfit(name, specs[weight], state)
+        if problem:
+            raise ValueError(f"{OP}: optimizer state {problem}")
+        trained.add(weight)
+    if len(state) != len(slots) * len(trained):
+        raise ValueError(
+            f"{OP}: optimizer state must be {slots} of each weight it trains; got a part of them"
+        )
+    variables = model.make_plan(model.loss).variables
+    if trained and trained != {v.path for v in variables}:
+        warnings.warn(
+            f"{OP}: the optimizer's state is not that of the trainable weights, so it starts afresh",
+            UserWarning,
+            stacklevel=3,
+        )
+        return
+    optimizer.iterations = iterations
+    if state:
+        optimizer.build(variables)
+        optimizer.load_state_tensors(cast(dict[str, Array], state), iterations)
+
+
+def layer_streams(model: Sequential) -> dict[str, _random.Streams]:
+    """The random streams of layers that have a seed of their own, by the layer's name."""
+    found = {layer.name: getattr(layer, "_streams", None) for layer in model.layers}
+    return {name: streams for name, streams in found.items() if streams is not None}
+
+
+def restore_streams(model: Sequential, own: Mapping[str, Any], shared: dict[str, Any]) -> None:
+    """The random streams; strop's own come last, when nothing can fail any more.
+
+    Raises:
+        ValueError: a state is damaged, or is not one of these layers.
+    """
+    streams = layer_streams(model)
+    if set(streams) != set(own):
+        raise ValueError(f"{OP}: random streams must be those of layers with a seed; got {sorted(own)}")
+    for name, state in own.items():
+        streams[name].set_state(state)
+    _random.set_state(shared)
