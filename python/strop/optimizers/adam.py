@@ -103,7 +103,7 @@ class Adam(Optimizer):
         )
 
     def update_rows(
-        self, param: Array, grad: RowGrad, state: dict[str, Array], rate: float, decay: float
+        self, param: Array, grad: RowGrad, state: dict[str, Any], rate: float, decay: float
     ) -> None:
         """One step of the rows that have a gradient; the others stand still."""
         ops.adam_step(

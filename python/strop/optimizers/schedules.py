@@ -155,9 +155,8 @@ class PolynomialDecay(LearningRateSchedule):
             self.decay_steps * max(1, math.ceil(step / self.decay_steps)) if self.cycle else self.decay_steps
         )
         left = 1 - min(step, period) / period
-        return (
-            self.initial_learning_rate - self.end_learning_rate
-        ) * left**self.power + self.end_learning_rate
+        height = self.initial_learning_rate - self.end_learning_rate
+        return float(height * left**self.power + self.end_learning_rate)
 
 
 class CosineDecay(LearningRateSchedule):
@@ -193,10 +192,10 @@ class CosineDecay(LearningRateSchedule):
         top = self.initial_learning_rate
         if self.warmup_target is not None:
             if step < self.warmup_steps:
-                return top + (self.warmup_target - top) * step / self.warmup_steps
+                return float(top + (self.warmup_target - top) * step / self.warmup_steps)
             top, step = self.warmup_target, step - int(self.warmup_steps)
         cosine = 0.5 * (1 + math.cos(math.pi * min(step, self.decay_steps) / self.decay_steps))
-        return top * ((1 - self.alpha) * cosine + self.alpha)
+        return float(top * ((1 - self.alpha) * cosine + self.alpha))
 
 
 registry: dict[str, type[LearningRateSchedule]] = {
