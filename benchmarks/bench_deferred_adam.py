@@ -1,7 +1,7 @@
 """A training step of a table under the exact deferred Adam: its cost should not grow with the table.
 
-The peers compute something else or pay for every row: torch's SparseAdam lets the other rows stand still, and its fused dense Adam
-moves them all.
+The peers compute something else or pay for every row: torch's SparseAdam lets the other rows stand still, and its
+fused dense Adam moves them all.
 """
 
 from __future__ import annotations

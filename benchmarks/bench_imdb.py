@@ -16,10 +16,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from strop.datasets import imdb
-from strop.preprocessing.sequence import pad_sequences
 
 from common import ROOT, Report
+from strop.datasets import imdb
+from strop.preprocessing.sequence import pad_sequences
 
 WORKER = Path(__file__).parent / "imdb_workers.py"
 

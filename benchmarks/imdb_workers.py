@@ -17,9 +17,8 @@ VOCABULARY, DIMENSION, UNITS, BATCH = 88_585, 16, 24, 32
 
 
 def strop_fit(data, seed, epochs):
-    from strop.layers import Dense, Embedding, GlobalAveragePooling1D
-
     import strop
+    from strop.layers import Dense, Embedding, GlobalAveragePooling1D
 
     strop.utils.set_random_seed(seed)
     model = strop.Sequential(

@@ -30,7 +30,8 @@ def test_reductions_match_the_reference(device, dtype, rng, shape, axis):
 
 def test_the_error_of_a_long_sum_grows_slowly(device):
     x = np.full(10_000_001, 0.1, np.float32)
-    assert abs(float(ops.sum(x)) - float(x[0]) * x.size) <= np.spacing(np.float32(1e6)) * 8
+    # 64 additions in a lane, all rounded the same way: the worst case
+    assert ops.sum(x) == pytest.approx(float(x[0]) * x.size, rel=64 * 2**-24)
 
 
 def test_nan_wins_a_maximum_and_infinity_does_not_hide_it(device, dtype):

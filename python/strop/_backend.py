@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 
-def _load_cpu() -> ModuleType:
+def _load_cpu() -> Any:
     # libgomp lets a worker spin 15 ms for the next region (300,000 rounds of 50 ns) and burns a core
     # between steps; 1,000 rounds are 50 us. It reads the variable once, when it is loaded, so the
     # setting is ours alone and the user's environment is as it was afterwards.

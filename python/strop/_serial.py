@@ -6,6 +6,7 @@ Nothing is imported or called by a name found in a file: a name is looked up in 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -67,6 +68,7 @@ def _replace(config: Any, custom: Mapping[str, Any]) -> Any:
     if set(config) == {"custom"}:
         return custom[config["custom"]]
     if set(config) == {"class_name", "config"} and config["class_name"] in custom:
-        found = custom[config["class_name"]]
-        return found.from_config(config["config"]) if isinstance(found, type) else found
+        found: Any = custom[config["class_name"]]
+        make = getattr(found, "from_config", None) if inspect.isclass(found) else None
+        return make(config["config"]) if make else found
     return {key: _replace(value, custom) for key, value in config.items()}

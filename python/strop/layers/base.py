@@ -223,7 +223,7 @@ class Layer:
     def _keywords(cls) -> list[str]:
         code = cls.__init__.__code__
         names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
-        return [*names, *(Layer.__init__.__kwdefaults__)]
+        return [*names, *(Layer.__init__.__kwdefaults__ or {})]
 
     def __repr__(self) -> str:
         return f"<{self.op} {self.name!r}>"

@@ -233,9 +233,7 @@ class Input:
         (None, 500)
     """
 
-    def __init__(
-        self, shape: tuple[int | None, ...], dtype: str | None = None, name: str | None = None
-    ) -> None:
+    def __init__(self, shape: Any, dtype: str | None = None, name: str | None = None) -> None:
         if isinstance(shape, int | np.integer):
             raise TypeError(f"Input: shape must be a tuple; got {shape}; write ({shape},)")
         self.shape: Shape = (None, *shape)

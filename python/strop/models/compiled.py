@@ -43,9 +43,20 @@ class Compiled:
 
     # ---- what the model gives ----------------------------------------------
 
-    built: bool
-    output_shape: tuple[int | None, ...] | None
-    dtype: np.dtype[Any]
+    @property
+    def built(self) -> bool:
+        """Whether every layer has its weights."""
+        raise NotImplementedError
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...] | None:
+        """The shape of the output, with None for the batch axis."""
+        raise NotImplementedError
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The float type of the output."""
+        raise NotImplementedError
 
     def build(self, input_shape: Sequence[int | None] | None = None) -> None:
         """Make all weights."""
@@ -130,8 +141,8 @@ class Compiled:
     def _make_metrics(self, compiled: dict[str, Any], target_shape: tuple[int, ...]) -> Metrics:
         plain, weighted = compiled["metrics"], compiled["weighted_metrics"]
         made = [
-            metric_module.resolve(m, self.loss, self.output_shape, target_shape)
-            for m in [*plain, *weighted]  # type: ignore[arg-type]
+            metric_module.resolve(m, self.loss, self.output_shape or (), target_shape)
+            for m in [*plain, *weighted]
         ]
         names = [m.name for m in made]
         for i in range(len(plain), len(made)):  # a name in both lists

@@ -108,7 +108,8 @@ class Fitting(Feeding):
             raise ValueError(
                 "fit: validation_data must be (x, y) or (x, y, sample_weight); got something else"
             )
-        return self._data("fit", *given, name="validation_")
+        x, y, *weight = given
+        return self._data("fit", x, y, weight[0] if weight else None, name="validation_")
 
     def _split(self, data: Data, share: float) -> tuple[Data, Data]:
         place = border.split_place("fit", share, len(data))

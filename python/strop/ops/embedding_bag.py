@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import kernels
@@ -137,12 +138,12 @@ def embedding_bag_backward(
         (array([2, 1]), array([3., 3.]))
     """
     rows, slots = compact_ids(ids, num_rows=num_rows)
-    pad_slots = (rows == pad_id).nonzero()[0] if pad_id is not None else ()
-    pad_slot = int(pad_slots[0]) if len(pad_slots) else None
+    found = np.flatnonzero(rows == pad_id) if pad_id is not None else rows[:0]
+    pad_slot = int(found[0]) if found.size else None
     values = embedding_bag_scatter(
         grad, slots, num_rows=len(rows), offsets=offsets, mode=mode, pad_id=pad_slot
     )
     if pad_slot is not None:
         kept = rows != pad_id
         rows, values = rows[kept], values[kept]
-    return RowGrad.trusted(rows, values, (num_rows, grad.shape[1]))
+    return RowGrad.trusted(rows, values, (num_rows, np.shape(grad)[1]))

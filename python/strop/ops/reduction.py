@@ -39,11 +39,11 @@ def _runs(axes: tuple[int, ...]) -> list[tuple[int, int]]:
     return runs[::-1]
 
 
-def _reduce(op: str, x: Array, axis: Axis, kind: str) -> Array:
+def _reduce(op: str, x: Any, axis: Axis, kind: str) -> Array:
     """`x` reduced, in float64, the reduced axes gone."""
     module = kernels(op, x)
     if not isinstance(x, np.ndarray):
-        return module.reduce(op, x, 1, 1, 1, kind)  # type: ignore[no-any-return]  # raises
+        return module.reduce(op, x, 1, 1, 1, kind)  # type: ignore[no-any-return]  # it raises
     axes = _axes(op, x, axis)
     if not axes:  # nothing to reduce along: one element each
         flat = module.reduce(op, x, x.size, 1, 1, kind)
@@ -153,7 +153,7 @@ def norm(x: Array, *, axis: Axis = None) -> Any:
     return _finish(x, np.sqrt(_reduce("norm", x, axis, "squares")))
 
 
-def argmax(x: Array, *, axis: int | None = None) -> Any:
+def argmax(x: Any, *, axis: int | None = None) -> Any:
     """Where the greatest element stands; the first of equals, and the first NaN before all.
 
     Args:
@@ -174,7 +174,7 @@ def argmax(x: Array, *, axis: int | None = None) -> Any:
     """
     module = kernels("argmax", x)
     if not isinstance(x, np.ndarray):
-        return module.argmax(x, 1, 1, 1)  # raises
+        return module.argmax(x, 1, 1, 1)  # it raises
     axes = _axes("argmax", x, axis)
     first, last = (axes[0], axes[-1] + 1) if axes else (0, 0)
     shape = x.shape

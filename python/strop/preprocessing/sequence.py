@@ -48,7 +48,7 @@ def pad_sequences(
             raise ValueError(f"{op}: {name} must be 'pre' or 'post'; got {side!r}")
     if isinstance(sequences, str | bytes) or not hasattr(sequences, "__iter__"):
         raise ValueError(f"{op}: sequences must be a list of sequences; got {type(sequences).__name__}")
-    rows: Sequence[Any] = sequences if isinstance(sequences, list | tuple | np.ndarray) else list(sequences)
+    rows: Any = sequences if isinstance(sequences, list | tuple | np.ndarray) else list(sequences)
     lengths = _lengths(op, rows)
     if maxlen is None:
         maxlen = max(lengths, default=0)

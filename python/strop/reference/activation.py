@@ -77,4 +77,4 @@ def activation_backward(grad: NDArray[Any], x: NDArray[Any], *, name: str, **set
     x = np.asarray(x, np.float64)
     step = 1e-6 * np.maximum(1, np.abs(x))
     high, low = activation(x + step, name=name, **settings), activation(x - step, name=name, **settings)
-    return np.asarray(grad, np.float64) * (high - low) / ((x + step) - (x - step))
+    return np.asarray(np.asarray(grad, np.float64) * (high - low) / ((x + step) - (x - step)))

@@ -15,7 +15,7 @@ def embedding_lookup(table: NDArray[Any], ids: NDArray[Any]) -> NDArray[np.float
         >>> embedding_lookup(np.array([[1.0], [2.0]]), np.array([1, 0])).ravel()
         array([2., 1.])
     """
-    return np.asarray(table, np.float64)[ids]
+    return np.asarray(np.asarray(table, np.float64)[ids])
 
 
 def embedding_lookup_backward(grad: NDArray[Any], ids: NDArray[Any], *, num_rows: int) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import activations, ops
+from ..activations.base import Activation as Function
 from ..layers import Activation, Dense, Embedding, GlobalAveragePooling1D, Layer, Variable
 from ..rowgrad import RowGrad
 
@@ -41,7 +42,7 @@ class LayerStep:
 class DenseStep:
     """A Dense layer and the activation behind it, or its logits where the activation belongs to the loss."""
 
-    def __init__(self, layer: Dense, activation: activations.Activation) -> None:
+    def __init__(self, layer: Dense, activation: Function) -> None:
         self.layer, self.activation = layer, activation
         self.variables = layer.trainable_variables
 
@@ -158,7 +159,7 @@ def build_steps(
     return steps, ends_in_logits
 
 
-def _is_head(activation: activations.Activation, rest: Sequence[Layer], head: str | None) -> bool:
+def _is_head(activation: Function, rest: Sequence[Layer], head: str | None) -> bool:
     return head is not None and len(rest) == 1 and activation.name == head and not activation.settings
 
 
