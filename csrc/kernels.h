@@ -268,8 +268,10 @@ struct PointwiseLossArgs {
 
 // out = activation(a b + bias). An element is one fmadd per k from zero over a
 // block of K; the blocks are added in order, then the bias. The bounds of the
-// blocks depend on K alone, so a row has the same bits in any batch, on every
-// set with FMA and for any number of threads. (K = 0 gives activation(bias).)
+// blocks depend on K alone. Where N <= 4 and a is not transposed, an element is
+// 16 lanes of float, 8 of double, over the whole of K, then a tree. So a row
+// has the same bits in any batch, on every set with FMA and for any number of
+// threads. K = 0 gives activation(bias).
 template <typename T>
 struct Matmul {
   const T* a;     // (M, K), with transpose_a (K, M)

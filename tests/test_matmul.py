@@ -94,6 +94,17 @@ def test_a_batch_has_the_bits_of_its_rows(device, dtype, rng):
             )
 
 
+def test_a_transposed_batch_has_the_bits_of_its_rows(device, dtype, rng):
+    for n, k in [(1, 40), (3, 900), (24, 385), (65, 900)]:
+        a, b = operands(rng, (40, n, k), dtype, (True, True))
+        whole = ops.matmul(a, b, transpose_a=True, transpose_b=True)
+        for rows in (1, 2, 5, 9):
+            part = ops.matmul(a[:, 7 : 7 + rows].copy(), b, transpose_a=True, transpose_b=True)
+            np.testing.assert_array_equal(
+                bits(part), bits(whole[7 : 7 + rows]), err_msg=f"{rows} rows, N {n}, K {k}"
+            )
+
+
 @pytest.mark.parametrize("transposes", TRANSPOSES)
 def test_every_set_with_fma_gives_the_same_bits(fma_sets, dtype, rng, transposes):
     if len(fma_sets) < 2:

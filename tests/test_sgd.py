@@ -123,6 +123,20 @@ def test_sgd_refuses_and_changes_nothing(arrays, text):
     np.testing.assert_array_equal(arrays["param"], before)
 
 
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"momentum": 0.9}, "velocity must be given with momentum; got None"),
+        ({"nesterov": True}, "nesterov must come with momentum; got momentum=0"),
+        ({"dialect": "jax"}, "dialect must be 'keras' or 'torch'; got 'jax'"),
+    ],
+)
+def test_sgd_refuses_settings_that_would_be_ignored(settings, text):
+    with pytest.raises(ValueError) as caught:
+        ops.sgd_step(param=np.ones(4), grad=np.ones(4), learning_rate=0.1, **settings)
+    assert str(caught.value) == f"sgd_step: {text}"
+
+
 def test_a_bad_last_tensor_leaves_the_first_alone():
     params = [np.ones(4, np.float32), np.ones(4, np.float32)]
     grads = [np.ones(4, np.float32), np.ones(3, np.float32)]

@@ -82,20 +82,20 @@ inline void check_lists(const char* op, const TensorLists& t) {
 // The decay of each of `count` tensors, from one number or one per tensor.
 inline std::vector<double> decays(const char* op, py::handle weight_decay,
                                   std::size_t count) {
-  if (!py::isinstance<py::list>(weight_decay)) {
-    if (!PyNumber_Check(weight_decay.ptr())) {
-      raise_type(op,
-                 "weight_decay must be a number or a list of numbers; got " +
-                     std::string(py::str(
-                         py::type::handle_of(weight_decay).attr("__name__"))));
+  const auto number = [op](py::handle object) {
+    if (!PyFloat_Check(object.ptr()) && !PyNumber_Check(object.ptr())) {
+      raise_type(
+          op, "weight_decay must be a number or a list of numbers; got " +
+                  std::string(
+                      py::str(py::type::handle_of(object).attr("__name__"))));
     }
-    return std::vector<double>(
-        count, py::float_(py::reinterpret_borrow<py::object>(weight_decay)));
+    return double(py::float_(py::reinterpret_borrow<py::object>(object)));
+  };
+  if (!py::isinstance<py::list>(weight_decay)) {
+    return std::vector<double>(count, number(weight_decay));
   }
   std::vector<double> result;
-  for (py::handle item : weight_decay) {
-    result.push_back(py::cast<double>(item));
-  }
+  for (py::handle item : weight_decay) result.push_back(number(item));
   if (result.size() != count) {
     raise_value(op, "weight_decay must have one number per param (" +
                         std::to_string(count) + "); got " +

@@ -175,7 +175,7 @@ void by_tiles(const Product<T>& p) {
 }
 
 template <typename T>
-void multiply(Product<T> p) {
+void multiply(Product<T> p, bool transpose_a) {
   if (p.m == 0 || p.n == 0) return;
   if (p.k == 0) {
     for (Index i = 0; i < p.m; ++i) {
@@ -190,7 +190,7 @@ void multiply(Product<T> p) {
   if (p.k == 1) p.a = {p.a.data, 1, 1};
   if (p.n == 1) p.b = {p.b.data, 1, 1};
   if (p.k == 1) p.b = {p.b.data, p.n, 1};
-  if (p.n <= kFewColumns && p.a.col == 1) return by_columns_of_b(p);
+  if (p.n <= kFewColumns && !transpose_a) return by_columns_of_b(p);
   if (p.n == 1) {
     // A transposed matrix times a vector is a vector times the matrix.
     p.bias_stride = 0;
@@ -216,10 +216,12 @@ void multiply(Product<T> p) {
 
 template <typename T>
 void forward(const Matmul<T>& a) {
-  multiply(Product<T>{
-      a.transpose_a ? Operand<T>{a.a, 1, a.m} : Operand<T>{a.a, a.k, 1},
-      a.transpose_b ? Operand<T>{a.b, 1, a.k} : Operand<T>{a.b, a.n, 1}, a.out,
-      a.n, a.bias, 1, a.m, a.n, a.k, a.activation});
+  multiply(
+      Product<T>{
+          a.transpose_a ? Operand<T>{a.a, 1, a.m} : Operand<T>{a.a, a.k, 1},
+          a.transpose_b ? Operand<T>{a.b, 1, a.k} : Operand<T>{a.b, a.n, 1},
+          a.out, a.n, a.bias, 1, a.m, a.n, a.k, a.activation},
+      a.transpose_a);
 }
 
 }  // namespace

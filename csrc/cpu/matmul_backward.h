@@ -87,7 +87,8 @@ void backward(const MatmulBackward<T>& a) {
                         a.m,
                         a.k,
                         a.n,
-                        Activation::kLinear});
+                        Activation::kLinear},
+             false);
   }
   multiply(Product<T>{{a.a, 1, a.k},
                       {upstream, a.n, 1},
@@ -98,7 +99,8 @@ void backward(const MatmulBackward<T>& a) {
                       a.k,
                       a.n,
                       a.m,
-                      Activation::kLinear});
+                      Activation::kLinear},
+           true);
   trim_scratch(Scratch::kRows);
 }
 

@@ -180,7 +180,6 @@ void few_columns(const Product<T>& p, Range rows, const T* columns) {
 // and there, at distances that fall into the same lines of L1 and L2.
 constexpr Index kFewRows = 16;
 constexpr Index kGroup = 8;
-constexpr Index kLongestRun = 2048;
 
 // sum[i][j] += fmadds over kDepth rows of B, or from zero where `fresh`. A is
 // packed, kFewRows values per k.
@@ -238,7 +237,7 @@ void few_rows(const Product<T>& p, Range range) {
   alignas(64) T sum[kSums];
   const Index groups = (p.m + kGroup - 1) / kGroup;
   const Index each = (p.m + groups - 1) / groups;
-  const Index run = least(kLongestRun, kSums / p.m / 64 * 64);
+  const Index run = kSums / p.m / 64 * 64;
   for (Index begin = 0; begin < p.k; begin += block) {
     const Index end = least(begin + block, p.k);
     for (Index k = begin; k < end; ++k) {

@@ -51,7 +51,10 @@ Job job;
 struct Worker {
   std::atomic<int> thread{0};
   std::atomic<std::uint32_t> epoch{0};  // of the last job it took part in
-  Index last_seen = 0;                  // the caller's: when that was
+  std::atomic<bool> sleeps{false};
+  std::atomic<bool> barred{false};  // from a core, until it runs
+  cpu_set_t home;                   // the cores it may use then
+  Index last_seen = 0;              // the caller's: when it last took part
 };
 
 Worker workers[kMostWorkers + 1];
@@ -95,11 +98,36 @@ bool work_once(int slot) {
   return true;
 }
 
+// The scheduler likes to wake a worker on the very core of its caller, where it
+// runs when the caller has done everything. A worker is therefore barred from
+// that core until it runs. False if there is no other core.
+bool others(const cpu_set_t& allowed, cpu_set_t* without) {
+  *without = allowed;
+  CPU_CLR(sched_getcpu(), without);
+  return CPU_COUNT(without) > 0;
+}
+
+void bar(Worker& w) {
+  cpu_set_t without;
+  if (w.barred || sched_getaffinity(w.thread, sizeof w.home, &w.home) != 0) {
+    return;
+  }
+  if (!others(w.home, &without)) return;
+  w.barred = true;
+  sched_setaffinity(w.thread, sizeof without, &without);
+}
+
+void let_home(Worker& w) {
+  if (w.barred.exchange(false)) sched_setaffinity(0, sizeof w.home, &w.home);
+}
+
 void* worker(void* slot_pointer) {
   const int slot =
       static_cast<int>(reinterpret_cast<std::intptr_t>(slot_pointer));
-  workers[slot].thread = static_cast<int>(syscall(SYS_gettid));
+  Worker& self = workers[slot];
+  self.thread = static_cast<int>(syscall(SYS_gettid));
   for (;;) {
+    let_home(self);
     Index idle_since = now();
     while (now() - idle_since < kSpin) {
       if (work_once(slot)) {
@@ -112,12 +140,14 @@ void* worker(void* slot_pointer) {
       for (int i = 0; i < 16; ++i) pause();
     }
     const int seen = job.alarm.load();
+    self.sleeps = true;
     job.asleep.fetch_add(1);
     if (static_cast<std::uint32_t>(job.state.load()) == 0 ||
         slot >= job.threads.load()) {
       futex(&job.alarm, FUTEX_WAIT_PRIVATE, seen);
     }
     job.asleep.fetch_sub(1);
+    self.sleeps = false;
   }
 }
 
@@ -129,6 +159,11 @@ void in_child() {
   job.workers = 0;
   job.waiting = false;
   job.taken = false;
+  for (Worker& w : workers) {
+    w.thread = 0;
+    w.sleeps = false;
+    w.barred = false;
+  }
 }
 
 const int fork_handler = pthread_atfork(nullptr, nullptr, in_child);
@@ -141,7 +176,15 @@ void start_workers(int count) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  cpu_set_t allowed, without;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) CPU_ZERO(&allowed);
+  const bool elsewhere = others(allowed, &without);
+  if (elsewhere) {
+    pthread_attr_setaffinity_np(&attributes, sizeof without, &without);
+  }
   for (int slot = job.workers + 1; slot <= count; ++slot) {
+    workers[slot].home = allowed;
+    workers[slot].barred = elsewhere;
     pthread_t thread;
     void* argument = reinterpret_cast<void*>(std::intptr_t{slot});
     if (pthread_create(&thread, &attributes, worker, argument) != 0) break;
@@ -155,27 +198,32 @@ void run_alone(Index parts, PartBody body, const void* context) {
   for (Index part = 0; part < parts; ++part) body(context, part, 0);
 }
 
-// The scheduler may wake a worker on the very core of its caller and, while
-// the other cores look busy, leave it there: it would run when the caller has
-// done everything. Barring it from this core for a moment moves it.
+// Either may also be moved to the other's core later, and while the other cores
+// look busy the scheduler leaves it there.
 void look_for_missing(int threads) {
   const auto epoch = static_cast<std::uint32_t>(job.state.load() >> 32);
   const Index time = now();
   for (int slot = 1; slot < threads && slot <= job.workers; ++slot) {
     Worker& w = workers[slot];
-    if (w.epoch.load(std::memory_order_relaxed) == epoch) {
+    if (w.epoch.load(std::memory_order_relaxed) == epoch || w.barred) {
       w.last_seen = time;
     } else if (time - w.last_seen > kMissed && w.thread != 0) {
       w.last_seen = time;
-      cpu_set_t allowed;
+      cpu_set_t allowed, without;
       if (sched_getaffinity(w.thread, sizeof allowed, &allowed) != 0) return;
-      cpu_set_t others = allowed;
-      CPU_CLR(sched_getcpu(), &others);
-      if (CPU_COUNT(&others) == 0) return;
-      sched_setaffinity(w.thread, sizeof others, &others);
+      if (!others(allowed, &without)) return;
+      sched_setaffinity(w.thread, sizeof without, &without);
       sched_setaffinity(w.thread, sizeof allowed, &allowed);
     }
   }
+}
+
+void wake(int threads) {
+  for (int slot = 1; slot < threads && slot <= job.workers; ++slot) {
+    if (workers[slot].sleeps && workers[slot].thread != 0) bar(workers[slot]);
+  }
+  job.alarm.fetch_add(1);
+  futex(&job.alarm, FUTEX_WAKE_PRIVATE, INT_MAX);
 }
 
 // The caller's own share, and the wait for parts that others have begun.
@@ -211,8 +259,8 @@ void run_parts(Index parts, Index nanoseconds, PartBody body,
   if (job.workers < threads - 1) start_workers(threads - 1);
   const bool asleep = job.asleep.load() >= job.workers.load();
   const bool hot = now() - job.last_end.load() < kHotGap;
-  const bool wake = nanoseconds >= kWorthWaking || hot;
-  if (asleep && !wake) {
+  const bool worth_waking = nanoseconds >= kWorthWaking || hot;
+  if (asleep && !worth_waking) {
     run_alone(parts, body, context);
   } else {
     job.body.store(body, std::memory_order_relaxed);
@@ -221,10 +269,7 @@ void run_parts(Index parts, Index nanoseconds, PartBody body,
     job.unfinished.store(static_cast<int>(parts));
     const std::uint64_t epoch = (job.state.load() >> 32) + 1;
     job.state.store((epoch << 32) + static_cast<std::uint64_t>(parts));
-    if (wake && job.asleep.load() > 0) {
-      job.alarm.fetch_add(1);
-      futex(&job.alarm, FUTEX_WAKE_PRIVATE, threads - 1);
-    }
+    if (worth_waking && job.asleep.load() > 0) wake(threads);
     if (!hot) {
       const Index time = now();
       for (Worker& w : workers) w.last_seen = time;

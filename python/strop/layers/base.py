@@ -63,9 +63,9 @@ class Variable:
     def value(self) -> Array:
         """The array to read. Rows that are behind are caught up in a copy, so that reading changes nothing."""
         table = self.deferred
-        if table is None or table.clock.last == table.clock.base:
+        if table is None or not table.outstanding:
             return self._value
-        result: Array = table.caught_up()["param"]
+        result: Array = table.read()
         return result
 
     def assign(self, value: Array) -> None:

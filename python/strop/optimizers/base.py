@@ -104,7 +104,7 @@ class Optimizer(OptimizerState):
         raise NotImplementedError(f"{self.op}: a rule must have an update")
 
     def update_rows(
-        self, param: Array, grad: RowGrad, state: dict[str, Array], rate: float, decay: float
+        self, param: Array, grad: RowGrad, state: dict[str, Any], rate: float, decay: float
     ) -> None:
         """One step of the rows that have a gradient; the others stand still."""
         raise NotImplementedError(f"{self.op}: a RowGrad must be dense for this rule; use sparse='dense'")
@@ -153,6 +153,8 @@ class Optimizer(OptimizerState):
             ValueError: counts or shapes differ, an array is strided or read-only, or all gradients are None. No
                 parameter has changed then, not even the first.
         """
+        if params is not None and len(grads) != len(params):
+            raise ValueError(f"{self.op}: grads must be as many as params ({len(params)}); got {len(grads)}")
         if not self._params:
             if params is None:
                 raise ValueError(f"{self.op}: params must be given in the first call; got None")
@@ -232,7 +234,7 @@ class Optimizer(OptimizerState):
 
     def get_config(self) -> dict[str, Any]:
         """The settings, as the constructor takes them; a schedule as its class name and config."""
-        names = Optimizer.__init__.__kwdefaults__
+        names = Optimizer.__init__.__kwdefaults__ or {}
         return {"learning_rate": rate_config(self._rate), **{name: getattr(self, name) for name in names}}
 
     @classmethod

@@ -40,7 +40,7 @@ class DeferredTable:
         >>> table.gather(rows)
         array([[1., 1.]])
         >>> table.step(RowGrad(rows, [[0.1, 0.1]], (3, 2)), learning_rate=0.1, weight_decay=0.0)
-        >>> table.read().round(6)
+        >>> table.read().round(4)
         array([[1. , 1. ],
                [0.9, 0.9],
                [1. , 1. ]])
@@ -67,7 +67,7 @@ class DeferredTable:
         behind: bool = self.clock.last > self.clock.base
         return behind
 
-    def _catch_up(self, rows: Array | None = None, **options: bool) -> Array | None:
+    def _catch_up(self, rows: Array | None = None, **options: Any) -> Array | None:
         return ops.deferred_adam_catch_up(
             self.clock, param=self.param, **self.state, last=self.last, rows=rows, **options
         )
@@ -144,7 +144,8 @@ class DeferredTable:
 
     def caught_up(self) -> dict[str, Array]:
         """Copies of param and the state, every row up to date; nothing is written."""
-        copies = {"param": self.param.copy(), **{name: array.copy() for name, array in self.state.items()}}
+        arrays = {"param": self.param, **self.state}
+        copies: dict[str, Any] = {name: array.copy() for name, array in arrays.items()}
         if self.outstanding:
             ops.deferred_adam_catch_up(self.clock, **copies, last=self.last.copy())
         return copies
