@@ -33,6 +33,7 @@ MAX_HEADER = 16 << 20
 MAX_VALUES = 500_000
 #: Python keeps a text with a single wide character at 4 bytes per character.
 MAX_WIDE_HEADER = 4 << 20
+_WIDE = re.compile(rb"[^\x00-\x7f]|\\u[dD][89abAB]")
 MAX_AXES = 8
 NAME = re.compile(r"[A-Za-z0-9_./-]{1,255}")
 DTYPES = {"F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8", "BOOL": "|b1", "U8": "|u1"}
@@ -129,8 +130,8 @@ def _read_header(
 
 
 def _check_header(raw: bytes, size: int, op: str, path: FilePath) -> tuple[dict[str, Place], dict[str, str]]:
-    if len(raw) > MAX_WIDE_HEADER and not raw.isascii():
-        raise _damaged(op, path, f"a header of {len(raw)} bytes that is not ASCII")
+    if len(raw) > MAX_WIDE_HEADER and _WIDE.search(raw):
+        raise _damaged(op, path, f"a header of {len(raw)} bytes with wide characters")
     header = read_json(raw, f"{op}: {os.fspath(path)}", max_values=MAX_VALUES)
     if not isinstance(header, dict):
         raise _damaged(op, path, "a header that is no object")
