@@ -32,20 +32,33 @@ def message(call, *args, **kwargs):
     return f"{type(caught.value).__name__}: {caught.value.strerror}", caught.value.filename
 
 
+#: Loads the one module alone, so that 40 processes start in a second or two.
+LOAD = """
+import importlib.util, os, signal, sys
+spec = importlib.util.spec_from_file_location("files", sys.argv[2])
+files = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(files)
+"""
+
+
+def run(script, path, *arguments, **pipes):
+    return subprocess.Popen(
+        [sys.executable, "-S", "-E", "-c", LOAD + script, path, _files.__file__, *arguments],
+        stdout=subprocess.PIPE,
+        **pipes,
+    )
+
+
 # ---- who may write ---------------------------------------------------------
 
 
 def test_two_writers_in_two_processes_exclude_each_other(tmp_path):
     path = tmp_path / "a"
     script = (
-        "import sys\n"
-        "from strop._files import atomic_write\n"
-        "with atomic_write(sys.argv[1]) as file:\n"
+        "with files.atomic_write(sys.argv[1]) as file:\n"
         "    file.write(b'first'); print('in', flush=True); sys.stdin.readline()\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", script, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
+    with run(script, path, stdin=subprocess.PIPE) as process:
         process.stdout.readline()
         assert message(write, path, b"second") == (
             "BlockingIOError: save: file must be written by one process at a time; got a second",
@@ -209,20 +222,19 @@ def test_a_failing_step_leaves_the_old_file_and_removes_the_new(tmp_path, monkey
 
 def test_a_full_disk_is_an_error_with_the_path(tmp_path):
     limit = (
-        "import resource, signal, sys\n"
-        "from strop._files import atomic_write\n"
+        "import resource\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
         "try:\n"
-        "    with atomic_write(sys.argv[1]) as file:\n"
+        "    with files.atomic_write(sys.argv[1]) as file:\n"
         "        file.write(bytes(1_000_000))\n"
         "except OSError as error:\n"
         "    print(error.errno, error.filename)\n"
     )
     path = tmp_path / "a"
     write(path, b"old")
-    done = subprocess.run([sys.executable, "-c", limit, path], capture_output=True, text=True, check=True)
-    assert done.stdout == f"{errno.EFBIG} {path}\n"
+    with run(limit, path, text=True) as process:
+        assert process.stdout.read() == f"{errno.EFBIG} {path}\n"
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["a"]
 
@@ -264,14 +276,6 @@ def test_descriptors_are_closed_whatever_happens(tmp_path):
 
 # ---- who is killed ---------------------------------------------------------
 
-#: Loads the one module alone, so that 40 processes start in a second or two.
-LOAD = """
-import importlib.util, os, signal, sys
-spec = importlib.util.spec_from_file_location("files", sys.argv[2])
-files = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(files)
-"""
-
 AT = """
 def dying(module, name, after):
     call = getattr(module, name)
@@ -290,13 +294,6 @@ with files.atomic_write(sys.argv[1]) as file:
 """
 
 OLD, NEW = b"old" * 200_000, b"new" * 200_000
-
-
-def run(script, path, *arguments):
-    return subprocess.Popen(
-        [sys.executable, "-S", "-E", "-c", LOAD + script, path, _files.__file__, *arguments],
-        stdout=subprocess.PIPE,
-    )
 
 
 @pytest.mark.parametrize("after", ["before", "after"])
