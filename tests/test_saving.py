@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -256,3 +257,314 @@ def test_a_killed_save_leaves_a_whole_file(tmp_path):
         assert {p.name for p in tmp_path.iterdir()} <= {"model", ".model.tmp"}
     write(path, b"after")
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+# ---- what else must come back ----------------------------------------------
+
+
+def train_on(model, data, epochs):
+    model.fit(*data, epochs=epochs, verbose=0)
+
+
+def same(first, second):
+    for got, want in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(got, want)
+    state, other = first.optimizer.state_tensors(), second.optimizer.state_tensors()
+    assert state.keys() == other.keys()
+    for name, want in other.items():
+        np.testing.assert_array_equal(state[name], want)
+    assert first.optimizer.iterations == second.optimizer.iterations
+
+
+def goes_on(path, make_model, data):
+    """Whether fit(4) is fit(2), save, load, fit(2), for a model that `make_model` makes."""
+    strop.utils.set_random_seed(8)
+    whole = make_model()
+    train_on(whole, data, 4)
+    strop.utils.set_random_seed(8)
+    first = make_model()
+    train_on(first, data, 2)
+    first.save(path)
+    strop.utils.set_random_seed(99)
+    again = load_model(path)
+    same(again, first)
+    train_on(again, data, 2)
+    same(again, whole)
+
+
+def test_a_layer_with_a_seed_of_its_own_goes_on(tmp_path, data):
+    def make_model():
+        layers = [Embedding(50, 4), GlobalAveragePooling1D(), Dropout(0.5, seed=5), Dense(1)]
+        model = strop.Sequential([strop.Input((20,)), *layers])
+        model.compile("adam", "mse")
+        return model
+
+    goes_on(tmp_path / "m", make_model, data)
+
+
+def test_weights_that_do_not_decay_stay_so(tmp_path, data):
+    def make_model():
+        model = strop.Sequential([strop.Input((20,)), Dense(4), Dense(1)])
+        optimizer = strop.optimizers.AdamW(0.01, weight_decay=0.5)
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
+        model.compile(optimizer, "mse")
+        return model
+
+    goes_on(tmp_path / "m", make_model, (data[0] / 50, data[1]))
+
+
+def test_float64_weights_keep_every_bit(tmp_path, data):
+    def make_model():
+        model = strop.Sequential([strop.Input((20,)), Dense(3, dtype="float64"), Dense(1, dtype="float64")])
+        model.compile("adam", "mse")
+        return model
+
+    goes_on(tmp_path / "m", make_model, (data[0] / 50, data[1]))
+
+
+def test_a_second_save_holds_the_same(tmp_path, data):
+    model = make(optimizer=SGD(schedules.ExponentialDecay(0.1, 10, 0.9)))
+    train_on(model, data, 1)
+    model.save(tmp_path / "a")
+    load_model(tmp_path / "a").save(tmp_path / "b")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_loading_draws_no_random_numbers(tmp_path, data):
+    model = make()
+    model.save(tmp_path / "m")
+    strop.utils.set_random_seed(4)
+    before = strop._random.get_state()
+    load_model(tmp_path / "m", compile=False)
+    assert strop._random.get_state() == before
+
+
+def test_weights_are_read_from_a_whole_model(tmp_path, data):
+    model, other = make(1), make(2)
+    train_on(model, data, 1)
+    model.save(tmp_path / "m.strop")
+    assert other.load_weights(tmp_path / "m.strop") == []
+    for got, want in zip(other.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_weights_are_read_from_anyones_safetensors(tmp_path):
+    model = strop.Sequential([strop.Input((2,)), Dense(3)])
+    kernel, bias = np.ones((2, 3), np.float32), np.arange(3, dtype=np.float32)
+    tensors = {"dense/kernel": kernel, "dense/bias": bias, "half": np.ones(3, np.float16)}
+    safetensors.numpy.save_file(tensors, tmp_path / "theirs.safetensors", {"author": "José"})
+    with pytest.raises(
+        ValueError, match=r"theirs\.safetensors must hold the model's weights only; got 'half' too"
+    ):
+        model.load_weights(tmp_path / "theirs.safetensors")
+    assert model.load_weights(tmp_path / "theirs.safetensors", skip_mismatch=True) == ["half"]
+    np.testing.assert_array_equal(model.get_weights()[1], bias)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "problem", "left_out"),
+    [
+        ({"dense/kernel": np.ones((2, 3), "f4")}, "file must hold 'dense/bias'; got none", ["dense/bias"]),
+        (
+            {"dense/kernel": np.ones((2, 3), "f8"), "dense/bias": np.ones(3, "f4")},
+            "'dense/kernel' must be float32 of shape (2, 3); got float64 (2, 3)",
+            ["dense/kernel"],
+        ),
+        (
+            {"dense/kernel": np.ones((3, 2), "f4"), "dense/bias": np.ones(3, "f4")},
+            "'dense/kernel' must be float32 of shape (2, 3); got float32 (3, 2)",
+            ["dense/kernel"],
+        ),
+        (
+            {"dense/kernel": np.ones((2, 3), "f2"), "dense/bias": np.ones(3, "f4")},
+            "'dense/kernel' must be float32 of shape (2, 3); got F16 (2, 3)",
+            ["dense/kernel"],
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(tmp_path, tensors, problem, left_out):
+    model = strop.Sequential([strop.Input((2,)), Dense(3)])
+    before = model.get_weights()
+    safetensors.numpy.save_file(tensors, tmp_path / "w")
+    with pytest.raises(ValueError) as caught:
+        model.load_weights(tmp_path / "w")
+    assert str(caught.value) == f"load_weights: {problem}"
+    for got, want in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(got, want)
+    assert model.load_weights(tmp_path / "w", skip_mismatch=True) == left_out
+
+
+def test_frozen_layers_need_no_state(tmp_path, data):
+    model = strop.Sequential([strop.Input((20,)), Dense(4, trainable=False), Dense(1)])
+    model.compile("adam", "mse")
+    train_on(model, (data[0] / 50, data[1]), 1)
+    model.save(tmp_path / "m")
+    same(load_model(tmp_path / "m"), model)
+
+
+def test_layers_frozen_after_training_start_a_fresh_optimizer(tmp_path, data):
+    model = strop.Sequential([strop.Input((20,)), Dense(4), Dense(1)])
+    model.compile("adam", "mse")
+    train_on(model, (data[0] / 50, data[1]), 1)
+    model.layers[0].trainable = False
+    model.save(tmp_path / "m")
+    with pytest.warns(UserWarning, match="starts afresh") as caught:
+        again = load_model(tmp_path / "m")
+    assert str(caught[0].message) == (
+        "load_model: the optimizer's state is not that of the trainable weights, so it starts afresh"
+    )
+    assert caught[0].filename == __file__
+    assert again.optimizer.iterations == 0
+    train_on(again, (data[0] / 50, data[1]), 1)
+
+
+class Scale(Dense):
+    """A layer of the user's that makes a weight in a way of its own."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.variables.append(strop.layers.Variable("factor", np.ones(self.units, np.float32)))
+
+    def forward(self, x, *, training=False, mask=None):
+        y, saved = super().forward(x, training=training, mask=mask)
+        return y * self.variables[-1].value, saved
+
+
+class Net(strop.Sequential):
+    """A model of the user's."""
+
+
+def test_classes_of_the_users_come_back_through_custom_objects(tmp_path):
+    model = Net([strop.Input((2,)), Scale(3, name="scale")])
+    model.layers[0].variables[-1].assign(np.array([1, 2, 3], np.float32))
+    model.save(tmp_path / "m")
+    with pytest.raises(ValueError) as caught:
+        load_model(tmp_path / "m")
+    assert str(caught.value) == "load_model: model class must be known or in custom_objects; got 'Net'"
+    with pytest.raises(ValueError) as caught:
+        load_model(tmp_path / "m", custom_objects={"Net": Net})
+    assert str(caught.value) == "load_model: layer classes must be known or in custom_objects; got 'Scale'"
+    again = load_model(tmp_path / "m", custom_objects={"Net": Net, "Scale": Scale})
+    assert type(again) is Net
+    x = np.array([[1.0, 2.0]])
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+# ---- arguments -------------------------------------------------------------
+
+
+def dense(units=1, **settings):
+    return strop.Sequential([strop.Input((2,)), Dense(units, **settings)])
+
+
+@pytest.mark.parametrize("name", ["m", "m.safetensors", "m.strop", "m.STROP", "m-0.25", ".m"])
+def test_these_names_are_taken(tmp_path, name):
+    model = dense()
+    model.save(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    np.testing.assert_array_equal(load_model(tmp_path / name).get_weights()[0], model.get_weights()[0])
+
+
+@pytest.mark.parametrize("name", ["m.weights.h5", "m.KERAS", "m.safetensors.gz", "m.bin", "m.json"])
+def test_these_names_are_refused_whole(tmp_path, name):
+    model, path = dense(), str(tmp_path / name)
+    calls = {
+        "save": lambda: model.save(path),
+        "save_weights": lambda: model.save_weights(path),
+        "load_model": lambda: load_model(path),
+        "load_weights": lambda: model.load_weights(path),
+    }
+    for op, call in calls.items():
+        with pytest.raises(ValueError) as caught:
+            call()
+        assert str(caught.value) == f"{op}: filepath must end in .safetensors or .strop; got {path!r}"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda m, p: m.save(3), "TypeError: save: filepath must be a text or a path; got int"),
+        (
+            lambda m, p: load_model(b"m"),
+            "TypeError: load_model: filepath must be a text or a path; got bytes",
+        ),
+        (
+            lambda m, p: load_model(p, ["Net"]),
+            "TypeError: load_model: custom_objects must be a dict; got list",
+        ),
+        (
+            lambda m, p: load_model(p, safe_mode=False),
+            "ValueError: load_model: safe_mode must be True; there is no unsafe mode",
+        ),
+        (
+            lambda m, p: strop.Sequential([Dense(1)]).save(p),
+            "ValueError: save: model must be built; call build, or start the model with an Input",
+        ),
+        (
+            lambda m, p: strop.Sequential([Dense(1)]).load_weights(p),
+            "ValueError: load_weights: model must be built; call build, or start the model with an Input",
+        ),
+        (
+            lambda m, p: dense(name="größe").save(p),
+            "ValueError: save: names of weights must be of letters, digits and _./-; got 'größe/kernel'",
+        ),
+        (
+            lambda m, p: dense(name="optimizer").save(p),
+            "ValueError: save: layers must not be named 'optimizer', which the file keeps for its state; got one",
+        ),
+        (
+            lambda m, p: (m.save_weights(p), load_model(p)),
+            "ValueError: load_model: m must hold a whole model; got weights alone; use load_weights",
+        ),
+    ],
+)
+def test_arguments_are_refused_before_anything_is_written(tmp_path, call, text):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        call(dense(), tmp_path / "m")
+    assert f"{type(caught.value).__name__}: {caught.value}".replace(f"{tmp_path}/", "") == text
+    assert len(list(tmp_path.iterdir())) == ("weights alone" in text)
+
+
+class Odd(Dense):
+    def get_config(self):
+        return super().get_config() | {"odd": self.odd}
+
+
+@pytest.mark.parametrize(
+    ("odd", "problem"),
+    [
+        (
+            float("nan"),
+            "settings of layers must be what JSON holds; got Out of range float values are not JSON",
+        ),
+        (np.float32(1), "settings of layers must be what JSON holds; got Object of type float32 is not JSON"),
+        ([0] * 500_000, "JSON must hold at most 500000 values; got more"),
+        ("a" * (16 << 20), "JSON must be at most 16777216 bytes; got "),
+        ('"' * (6 << 20), "names and settings must take at most 16777216 bytes; got "),
+    ],
+    ids=["nan", "numpy", "many", "long", "quotes"],
+)
+def test_settings_that_could_not_be_read_back_are_not_written(tmp_path, odd, problem):
+    model = strop.Sequential([strop.Input((2,)), Odd(1)])
+    model.layers[0].odd = odd
+    model_path = tmp_path / "m"
+    model_path.write_bytes(b"old")
+    with pytest.raises(ValueError) as caught:
+        model.save(model_path)
+    assert str(caught.value).startswith(f"save: {problem}")
+    assert model_path.read_bytes() == b"old"
+
+
+def test_a_file_that_is_no_file_is_an_os_error(tmp_path):
+    os.mkfifo(tmp_path / "pipe")  # opening it for reading alone would wait for ever
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(
+            OSError, match="load_model: file must be a regular file; got another kind"
+        ) as caught:
+            load_model(path)
+        assert caught.value.filename == str(path)
+
+
+def test_saving_to_json_says_what_the_layers_are():
+    assert json.loads(dense().to_json())["layers"][0]["config"]["units"] == 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _random
+from .. import _random, metrics
 from .. import layers as layer_module
 from .._names import nearest
 from .._serial import restored
@@ -132,6 +132,18 @@ def _shape(shape: Any) -> tuple[int | None, ...]:
     return tuple(shape)
 
 
+def restore_compiled(model: Sequential, config: Any, custom: Custom) -> None:
+    """Compile; metrics are made objects here, which a later save can describe again.
+
+    Raises:
+        ValueError: a name is unknown.
+    """
+    config = restored(config, custom, OP)
+    for name in ("metrics", "weighted_metrics"):
+        config[name] = [metrics.get(m, OP) if isinstance(m, dict) else m for m in config[name]]
+    model.compile_from_config(config, dict(custom))
+
+
 def not_decaying(model: Sequential) -> list[str]:
     """The weights that were excluded from the optimizer's weight decay."""
     optimizer = model.optimizer
@@ -189,8 +201,8 @@ def layer_streams(model: Sequential) -> dict[str, _random.Streams]:
     return {name: streams for name, streams in found.items() if streams is not None}
 
 
-def restore_streams(model: Sequential, own: Mapping[str, Any], shared: dict[str, Any]) -> None:
-    """The random streams; strop's own come last, when nothing can fail any more.
+def restore_streams(model: Sequential, own: Mapping[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
+    """Set the streams of layers; return strop's own, checked, for the caller to set when nothing can fail any more.
 
     Raises:
         ValueError: a state is damaged, or is not one of these layers.
@@ -200,4 +212,6 @@ def restore_streams(model: Sequential, own: Mapping[str, Any], shared: dict[str,
         raise ValueError(f"{OP}: random streams must be those of layers with a seed; got {sorted(own)}")
     for name, state in own.items():
         streams[name].set_state(state)
-    _random.set_state(shared)
+    checked = _random.Streams(0)
+    checked.set_state(shared)
+    return checked.get_state()

@@ -77,12 +77,11 @@ def open_tensors(path: FilePath, op: str) -> Iterator[tuple[dict[str, StoredTens
         OSError: it cannot be read, or is no regular file.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for its writer
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"{op}: file must be a regular file; got another kind", os.fspath(path))
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(
-                errno.EINVAL, f"{op}: file must be a regular file; got another kind", os.fspath(path)
-            )
         try:
             places, metadata, start = _read_header(file, status.st_size, op, path)
             yield {n: StoredTensor(file, path, op, place, start) for n, place in places.items()}, metadata

@@ -23,6 +23,7 @@ from ._restore import (
     layer_streams,
     misfit,
     not_decaying,
+    restore_compiled,
     restore_layers,
     restore_optimizer,
     restore_streams,
@@ -142,18 +143,23 @@ def load_model(
     custom = dict(custom_objects or {})
     with open_tensors(path, op) as (tensors, metadata):
         content = _content(op, path, metadata)
+        if "class" not in content:
+            raise ValueError(f"{op}: {path} must hold a whole model; got weights alone; use load_weights")
+        streams = _random.get_state()
         try:
             model = restore_layers(content, tensors, custom)
             if compile and content["compile"] is not None:
-                model.compile_from_config(content["compile"], custom)
+                restore_compiled(model, content["compile"], custom)
                 restore_optimizer(model, content["iterations"], content["no_decay"], tensors)
-                restore_streams(model, content["layer_random"], content["random"])
+                streams = restore_streams(model, content["layer_random"], content["random"])
         except (ValueError, OSError, MemoryError):
             raise
         except Exception as error:  # settings of a wrong kind surface anywhere: TypeError, KeyError, ...
             raise ValueError(
                 f"{op}: {path} must hold a whole model; got {type(error).__name__}: {error}"
             ) from error
+        finally:
+            _random.set_state(streams)  # initializers draw a seed when they are made
     return model
 
 
