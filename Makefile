@@ -25,12 +25,15 @@ $(VENV)/installed: $(SOURCES) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check ".[plot]"
 	@touch $@
 
+# The tools of an extra alone, so that the package is not compiled again for them.
+tools = $(shell sed -n 's/^$(1) = \[\(.*\)\]/\1/p' pyproject.toml | sed "s/, / /g; s/\"/'/g")
+
 $(VENV)/installed-test: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check ".[plot,test]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(call tools,test)
 	@touch $@
 
 $(VENV)/installed-lint: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(sed -n 's/^lint = \[\(.*\)\]/\1/p' pyproject.toml | tr -d '",')
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(call tools,lint)
 	@touch $@
 
 demo: $(VENV)/installed

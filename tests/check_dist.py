@@ -47,7 +47,7 @@ def check_sdist(path: Path) -> None:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
+    folder = Path(sys.argv[1]).resolve()
     check_sdist(next(folder.glob("*.tar.gz")))
     check_wheel(next(folder.glob("*.whl")))
 

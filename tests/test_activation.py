@@ -50,6 +50,12 @@ def test_activation_lets_nan_through(device, dtype, name):
     assert np.isfinite(got[1])
 
 
+def test_relu_of_minus_infinity_is_zero(device, dtype):
+    x = np.array([-np.inf, np.inf, -1.0], dtype)
+    assert ops.activation(x, name="relu").tolist() == [0, np.inf, 0]
+    assert not np.signbit(ops.activation(x, name="relu")[2])
+
+
 def test_activation_may_write_over_its_input(device, rng):
     x = rng.normal(size=100).astype(np.float32)
     want = ops.activation(x, name="tanh")

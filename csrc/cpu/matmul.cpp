@@ -28,12 +28,13 @@ constexpr Index kDirectColumns = 32;
 
 template <typename T>
 Plan plan_of(const Product<T>& p) {
-  constexpr Index kScale = 4 / Index{sizeof(T)} > 0 ? 1 : 2;
+  constexpr Index kScale = sizeof(T) / 4;
   const Index block = block_of<T>(p.k);
   const bool direct = p.m * p.n * p.k <= kDirectVolume || p.m <= kDirectRows ||
                       p.n <= kDirectColumns;
   Plan plan;
-  // Rows of B a multiple of 4 KB apart fall into the same few lines of L1.
+  // Rows of B a multiple of 512 bytes apart share an eighth of L1's sets or
+  // less.
   const bool aliased = p.b.row * Index{sizeof(T)} % 512 == 0 && p.m > 32;
   plan.pack_b = p.b.col != 1 || !direct || aliased;
   plan.pack_a = !direct || (p.a.col != 1 && p.m > 64 && p.k > 64);

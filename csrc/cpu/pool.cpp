@@ -272,7 +272,7 @@ void run_parts(Index parts, Index nanoseconds, PartBody body,
     if (worth_waking && job.asleep.load() > 0) wake(threads);
     if (!hot) {
       const Index time = now();
-      for (Worker& w : workers) w.last_seen = time;
+      for (int slot = 1; slot < threads; ++slot) workers[slot].last_seen = time;
     }
     finish(threads);
   }

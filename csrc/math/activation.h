@@ -45,8 +45,10 @@ STROP_HD T activate(T x, const ActivationSettings<T>& s) {
     case Activation::kLinear:
       return x;
     case Activation::kRelu: {
-      // + 0 turns the -0 that a slope of 0 gives into 0.
-      const T y = x >= s.third ? x : s.first * (x - s.third) + T(0);
+      // A slope of 0 times -infinity would be NaN, and times -1 would be -0.
+      const T flat = x == x ? T(0) : x;
+      const T below = s.first == T(0) ? flat : s.first * (x - s.third);
+      const T y = x >= s.third ? x : below;
       return y > s.second ? s.second : y;
     }
     case Activation::kSigmoid:

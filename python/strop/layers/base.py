@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import config, initializers
+from .._memory import aligned_zeros
 from .._names import check_kwargs, snake_case
 from ..rowgrad import RowGrad
 
@@ -172,7 +173,9 @@ class Layer:
         sparse_rows: bool = False,
     ) -> Variable:
         """Make a variable with the numbers of an initializer."""
-        value = initializers.fill(initializer, shape, self.dtype, weight=f"{self.name}/{name}")
+        first = initializers.fill(initializer, shape, self.dtype, weight=f"{self.name}/{name}")
+        value = aligned_zeros(first)
+        value[...] = first
         variable = Variable(
             name,
             value,

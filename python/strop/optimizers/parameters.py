@@ -16,25 +16,11 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-_LINE = 64
-
 
 def array_of(param: Any) -> Array:
     """The live array of a parameter, which is an array itself or a layer's variable."""
     result: Array = getattr(param, "_value", param)
     return result
-
-
-def aligned_zeros(like: Array) -> Array:
-    """Zeros like an array, from the start of a cache line: a row of 16 floats is then one line and not two.
-
-    Example:
-        >>> aligned_zeros(np.ones((3, 16), np.float32)).ctypes.data % 64
-        0
-    """
-    raw = np.zeros(like.nbytes + _LINE, np.uint8)
-    start = -raw.ctypes.data % _LINE
-    return raw[start : start + like.nbytes].view(like.dtype).reshape(like.shape)
 
 
 def paths(params: list[Any]) -> list[str]:

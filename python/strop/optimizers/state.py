@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._memory import aligned_zeros
 from .accumulation import Accumulator
 from .deferred import DeferredTable
-from .parameters import aligned_zeros, check_params, paths
+from .parameters import check_params, paths
 
 Array = NDArray[Any]
 

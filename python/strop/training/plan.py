@@ -180,7 +180,6 @@ class Plan:
         self.variables: list[Variable] = [v for step in self.steps for v in step.variables]
         self._first = next((i for i, step in enumerate(self.steps) if step.variables), len(self.steps))
         self._penalized = [(i, v) for i, v in enumerate(self.variables) if v.regularizer is not None]
-        self._constrained = [v for v in self.variables if v.constraint is not None]
         self._frozen_penalties = [
             v
             for layer in layers
@@ -238,8 +237,6 @@ class Plan:
                 grads[i] = dense + variable.regularizer.gradient(variable._value)
         if grads:
             optimizer.apply(grads, self.variables)
-        for variable in self._constrained:
-            variable.constraint.apply(variable._value)
         return loss, output
 
 

@@ -1,0 +1,24 @@
+"""Memory for tables: from the start of a cache line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+_LINE = 64
+
+
+def aligned_zeros(like: Array) -> Array:
+    """Zeros like an array, from the start of a cache line: a row of 16 floats is then one line and not two.
+
+    Example:
+        >>> aligned_zeros(np.ones((3, 16), np.float32)).ctypes.data % 64
+        0
+    """
+    raw = np.zeros(like.nbytes + _LINE, np.uint8)
+    start = -raw.ctypes.data % _LINE
+    return raw[start : start + like.nbytes].view(like.dtype).reshape(like.shape)
