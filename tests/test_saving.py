@@ -313,6 +313,15 @@ def test_weights_that_do_not_decay_stay_so(tmp_path, data):
     goes_on(tmp_path / "m", make_model, (data[0] / 50, data[1]))
 
 
+def test_loaded_tables_start_on_a_cache_line(tmp_path):
+    model = strop.Sequential(
+        [strop.Input((4,)), Embedding(7, 16), GlobalAveragePooling1D(), Dense(3), Dense(1)]
+    )
+    model.save(tmp_path / "m")
+    for variable in load_model(tmp_path / "m").variables:
+        assert variable.value.ctypes.data % 64 == 0
+
+
 def test_float64_weights_keep_every_bit(tmp_path, data):
     def make_model():
         model = strop.Sequential([strop.Input((20,)), Dense(3, dtype="float64"), Dense(1, dtype="float64")])

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from .._files import atomic_write
 from .._json import read_json
+from .._memory import aligned_zeros
 
 Array = NDArray[Any]
 Place = tuple[str, tuple[int, ...], int, int]
@@ -61,7 +62,7 @@ class StoredTensor:
         self.dtype = np.dtype(DTYPES[kind]) if kind in DTYPES else kind
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        array: Array = np.empty(self.shape, self.dtype)
+        array = aligned_zeros(np.broadcast_to(np.zeros((), self.dtype), self.shape))
         raw = array.reshape(-1).view(np.uint8)
         self._file.seek(self._begin)
         if self._file.readinto(raw.data) != raw.size:  # type: ignore[attr-defined]
