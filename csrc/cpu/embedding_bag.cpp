@@ -4,6 +4,7 @@
 // Padding is a run of one id at an end of the bag: it is counted, not gathered.
 
 #include "cpu/parallel.h"
+#include "cpu/runs.h"
 #include "kernels.h"
 
 namespace strop::cpu::STROP_ISA {
@@ -28,8 +29,7 @@ Span span_of(const Bags& bags, Index bag) {
   s.begin = bags.offsets ? bags.offsets[bag] : bag * bags.width;
   s.end = bags.offsets ? bags.offsets[bag + 1] : s.begin + bags.width;
   if (s.begin == s.end) return s;
-  Index front = s.begin + 1;
-  while (front < s.end && ids[front] == ids[s.begin]) ++front;
+  const Index front = run_end(ids, s.begin, s.end);
   if (front - s.begin > 1) {
     s.front_id = ids[s.begin];
     s.front_count = front - s.begin;

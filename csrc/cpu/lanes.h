@@ -48,22 +48,36 @@ STROP_HD double lane_sum(const T* x, Index n) {
   return add_lanes<T>((sums[0] + sums[2]) + (sums[1] + sums[3]));
 }
 
+// The greatest of n >= 1 elements; the first NaN if there is one.
 template <typename T>
 STROP_HD T greatest(const T* x, Index n) {
-  // The sum of NaN and anything is NaN, so one pass finds it as well.
-  T best = x[0];
-  T poison = T(0);
-  for (Index i = 0; i < n; ++i) {
-    best = x[i] > best ? x[i] : best;
-    poison += x[i] * T(0);
+  using Vector = typename Lanes<T>::Vector;
+  constexpr int kLanes = Lanes<T>::kCount;
+  Vector best = Vector{} + x[0];
+  auto unequal = best != best;
+  Index i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    Vector v;
+    __builtin_memcpy(&v, x + i, sizeof v);
+    best = v > best ? v : best;
+    unequal |= v != v;
   }
-  const bool infinite = !(poison == poison);
-  if (infinite) {
-    for (Index i = 0; i < n; ++i) {
-      if (!(x[i] == x[i])) return x[i];
+  T top = best[0];
+  bool poisoned = false;
+  for (int k = 0; k < kLanes; ++k) {
+    top = best[k] > top ? best[k] : top;
+    poisoned |= unequal[k] != 0;
+  }
+  for (; i < n; ++i) {
+    top = x[i] > top ? x[i] : top;
+    poisoned |= x[i] != x[i];
+  }
+  if (poisoned) {
+    for (i = 0; i < n; ++i) {
+      if (x[i] != x[i]) return x[i];
     }
   }
-  return best;
+  return top;
 }
 
 }  // namespace strop::cpu
