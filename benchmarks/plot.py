@@ -18,7 +18,7 @@ def main() -> None:
 
     bars = []
     for path in sorted(RESULTS.glob("*.json")):
-        rows = json.loads(path.read_text())["rows"]
+        rows = json.loads(path.read_text()).get("rows", [])
         bars += [(f"{path.stem}: {row['case']}", row["ratio"]) for row in rows if "ratio" in row]
     if not bars:
         raise SystemExit("plot: no results yet; run `make bench`")
