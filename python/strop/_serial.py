@@ -20,7 +20,7 @@ def described(value: Any) -> Any:
         >>> described(None), described(len)
         (None, {'custom': 'len'})
     """
-    if value is None or isinstance(value, str):
+    if value is None or isinstance(value, str | dict):  # a dict is described already
         return value
     function = getattr(value, "function", value)
     if hasattr(value, "kernel") and function is value:  # an activation: its name, or name and settings
