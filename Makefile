@@ -4,7 +4,8 @@
 #   make demo DATA=path    the same on your own file of reviews
 #   make test              the whole test suite
 #   make test-all          the suite on every Python from 3.11 that is present
-#   make lint bench dist   style and types; benchmarks; wheel and sdist
+#   make bench             every benchmark, into benchmarks/results; ARGS="adam --quick" for less
+#   make lint dist         style and types; wheel and sdist
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +13,8 @@ BIN := $(VENV)/bin
 DATA ?=
 ARGS ?=
 
-SOURCES := pyproject.toml CMakeLists.txt README.md $(shell find csrc python -type f ! -name '*.pyc' ! -name '*.so')
+SOURCES := pyproject.toml CMakeLists.txt README.md $(wildcard benchmarks/*.py tests/cases/*.py) \
+  $(shell find csrc python -type f ! -name '*.pyc' ! -name '*.so')
 
 .PHONY: demo test test-all lint format bench dist clean
 
@@ -60,7 +62,7 @@ format: $(VENV)/installed-lint
 	$(BIN)/clang-format -i $$(find csrc -name '*.h' -o -name '*.cpp')
 
 bench: $(VENV)/installed
-	$(BIN)/python benchmarks/run.py $(ARGS)
+	$(BIN)/python -m strop bench --output benchmarks/results $(ARGS)
 
 dist: $(BIN)/python
 	rm -rf dist

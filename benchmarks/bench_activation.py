@@ -14,8 +14,8 @@ def run(report: Report) -> None:
     torch = peer("torch")
     peers = {"relu": "relu", "sigmoid": "sigmoid", "tanh": "tanh", "gelu": "gelu", "silu": "silu"}
     rng = np.random.default_rng(0)
-    for name in peers:
-        for size in BENCH_SIZES:
+    for name in report.cases(list(peers)):
+        for size in report.cases(BENCH_SIZES):
             x = rng.normal(size=size).astype(np.float32)
             out = np.empty_like(x)
             assert np.abs(ops.activation(x, name=name) - reference.activation(x, name=name)).max() < 1e-6

@@ -12,7 +12,7 @@ def run(report: Report) -> None:
     from cases.adam import BENCH_SIZES
 
     rng = np.random.default_rng(0)
-    for size in BENCH_SIZES:
+    for size in report.cases(BENCH_SIZES):
         param, grad = (rng.normal(size=size).astype(np.float32) for _ in range(2))
         moment1, moment2 = np.zeros_like(param), np.zeros_like(param)
         want, *_ = reference.adam_step(param, grad, moment1, moment2, learning_rate=1e-3, step=1)

@@ -19,7 +19,7 @@ def run(report: Report) -> None:
 
     torch = peer("torch")
     rng = np.random.default_rng(0)
-    for rows, width, touched in BENCH_CASES:
+    for rows, width, touched in report.cases(BENCH_CASES):
         table = Variable("t", np.zeros((rows, width), np.float32), sparse_rows=True)
         optimizer = Adam(1e-3)
         optimizer.build([table])

@@ -13,7 +13,7 @@ def run(report: Report) -> None:
 
     torch = peer("torch")
     rng = np.random.default_rng(0)
-    for rows, width, count in BENCH_CASES:
+    for rows, width, count in report.cases(BENCH_CASES):
         table = rng.normal(size=(rows, width)).astype(np.float32)
         ids = rng.integers(0, rows, count)
         out = np.empty((count, width), np.float32)

@@ -24,7 +24,7 @@ def run(report: Report) -> None:
 
     torch = peer("torch")
     rng = np.random.default_rng(0)
-    for rows, width, count, length in BENCH_CASES:
+    for rows, width, count, length in report.cases(BENCH_CASES):
         table = rng.normal(size=(rows, width)).astype(np.float32)
         ids = padded_reviews(rng, rows, count, length)
         tokens = int((ids != 0).sum())

@@ -1,13 +1,12 @@
-"""The whole classifier: the tutorial's ten-epoch fit here, in Keras on two back ends, and in torch.
+"""The whole review classifier: a ten-epoch fit here, in Keras on JAX and TensorFlow, and in torch.
 
-`python benchmarks/bench_imdb.py [DATA] [--seeds 5] [--peers jax tensorflow torch]`. DATA is an imdb.npz. Each
-fit runs alone in a process of its own, one after the other, on the same arrays.
+`python benchmarks/bench_imdb.py [DATA] [--seeds 5] [--epochs 10]`. DATA is an imdb.npz; without one, reviews of the
+same shape are invented. Each fit runs alone in a process of its own, one after the other, on the same arrays.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import subprocess
@@ -17,22 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from common import ROOT, Report
-from strop.datasets import imdb
-from strop.preprocessing.sequence import pad_sequences
+from common import Report, finish, options
+from reviews import padded
 
+SECONDS = 150
 WORKER = Path(__file__).parent / "imdb_workers.py"
-
-
-def arrays(path: str | None) -> dict[str, np.ndarray]:
-    source = {"path": path} if path else {}
-    (x_train, y_train), (x_test, y_test) = imdb.load_data(**source, num_words=10_000)
-    return {
-        "x_train": pad_sequences(x_train, maxlen=500),
-        "y_train": y_train,
-        "x_test": pad_sequences(x_test, maxlen=500),
-        "y_test": y_test,
-    }
 
 
 def fit(library: str, data: str, seed: int, epochs: int) -> dict:
@@ -47,35 +35,36 @@ def fit(library: str, data: str, seed: int, epochs: int) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    default = ROOT.parent / "shared" / "data" / "imdb" / "imdb.npz"
-    parser.add_argument("data", nargs="?", default=str(default) if default.exists() else None)
+    parser.add_argument("data", nargs="?")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--peers", nargs="*", default=["jax", "tensorflow", "torch"])
-    options = parser.parse_args()
+    given = options(parser, __file__)
     report = Report("imdb")
-    peers = [name for name in options.peers if importlib.util.find_spec(name)]
+    quick = report.settings.quick
+    seeds, epochs = (1, 1) if quick else (given.seeds, given.epochs)
+    arrays, source = padded(given.data, 10_000, quick)
+    print(f"  {len(arrays['x_train']):,} {source}; {epochs} epochs with validation, batch 32", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         data = str(Path(folder) / "imdb.npz")
-        np.savez(data, **arrays(options.data))
-        ours = [fit("strop", data, seed, options.epochs) for seed in range(options.seeds)]
+        np.savez(data, **arrays)
+        ours = []
+        for seed in range(seeds):
+            ours.append(fit("strop", data, seed, epochs))
+            run = ours[-1]
+            print(f"  {f'strop, seed {seed}':<24}{run['seconds']:>8.2f} s{'':9} ", end="")
+            print(f"test accuracy {run['accuracy']:.4f}", flush=True)
         best = min(run["seconds"] for run in ours)
-        for seed, run in enumerate(ours):
-            print(
-                f"  strop seed {seed}: {run['seconds']:.2f} s, test accuracy {run['accuracy']:.4f}",
-                flush=True,
-            )
-        report.rows.append({"case": f"fit, {options.epochs} epochs", "strop": ours})
-        for name in peers:
-            run = fit(name, data, 0, options.epochs)
-            ratio = run["seconds"] / best
+        report.rows.append({"case": f"fit, {epochs} epochs", "data": source, "strop": ours})
+        for name in report.settings.peers:
+            if name == "numpy":
+                continue
             label = name if name == "torch" else f"keras on {name}"
-            print(
-                f"  {label}: {run['seconds']:.2f} s ({ratio:.1f}x), test accuracy {run['accuracy']:.4f}",
-                flush=True,
-            )
+            run = fit(name, data, 0, epochs)
+            ratio = run["seconds"] / best
+            print(f"  {label:<24}{run['seconds']:>8.2f} s{ratio:>8.1f}x ", end="")
+            print(f"test accuracy {run['accuracy']:.4f}", flush=True)
             report.rows.append({"case": f"against {label}", "peer": run, "ratio": round(ratio, 2)})
-    report.write()
+    finish(report)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def compare(report: Report, rng, name: str, shape, transposes=(False, False), dt
         x, y = (x.T if transpose_a else x), (y.T if transpose_b else y)
         calls["torch"] = lambda: torch.mm(x, y, out=z)
     moved = float(a.nbytes + b.nbytes + out.nbytes)
-    report.compare(name, calls, flops=2.0 * m * n * k, moved=moved)
+    report.compare(name, calls, flops=2.0 * m * n * k, moved=moved, itemsize=out.itemsize)
 
 
 def public_shapes() -> list[tuple[tuple[int, int, int], tuple[bool, bool]]]:
@@ -66,9 +66,9 @@ def run(report: Report) -> None:
     from cases.matmul import BENCH, MODEL
 
     rng = np.random.default_rng(0)
-    for shape in [*BENCH, *MODEL]:
+    for shape in [*report.cases(BENCH, quick=2), *report.cases(MODEL)]:
         compare(report, rng, "x".join(map(str, shape)), shape)
-    for size in (64, 256, 1024):
+    for size in report.cases((64, 256, 1024)):
         compare(report, rng, f"float64 {size}^3", (size, size, size), dtype=np.float64)
     first = len(report.rows)
     for shape, transposes in public_shapes():

@@ -13,7 +13,7 @@ def run(report: Report) -> None:
 
     torch = peer("torch")
     rng = np.random.default_rng(0)
-    for size in BENCH_SIZES:
+    for size in report.cases(BENCH_SIZES):
         param, grad = (rng.normal(size=size).astype(np.float32) for _ in range(2))
         velocity = np.zeros_like(param)
         want, _ = reference.sgd_step(param, grad, velocity, learning_rate=1e-3, momentum=0.9)

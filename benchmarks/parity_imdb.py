@@ -12,8 +12,9 @@ import json
 import numpy as np
 
 import strop
-from common import RESULTS, ROOT, machine
+from common import RESULTS, ROOT
 from strop import reference
+from strop.bench import measure
 from strop.datasets import imdb
 from strop.layers import Dense, Embedding, GlobalAveragePooling1D
 from strop.preprocessing.sequence import pad_sequences
@@ -71,7 +72,9 @@ def main() -> None:
         )
     if options.steps is None:
         path = RESULTS / "parity_imdb.json"
-        path.write_text(json.dumps({"machine": machine(), "largest_difference": result}, indent=1) + "\n")
+        path.write_text(
+            json.dumps({"machine": measure().as_dict(), "largest_difference": result}, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -30,12 +30,16 @@ def check_wheel(path: Path) -> None:
     assert "strop/py.typed" in names
     sources = [name for name in names if name.endswith((".cpp", ".h", ".cu"))]
     assert not sources, f"sources in the wheel: {sources}"
+    assert "strop/benchmarks/bench_adam.py" in names
+    assert "strop/benchmarks/cases/adam.py" in names
+    assert not [name for name in names if "results" in name], "measured results are no part of the wheel"
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         python = str(Path(folder) / "bin" / "python")
         subprocess.run([python, "-m", "pip", "install", "--quiet", str(path)], check=True, cwd=folder)
         subprocess.run([python, "-c", SMOKE], check=True, cwd=folder)
         subprocess.run([python, "-m", "strop", "info"], check=True, cwd=folder)
+        subprocess.run([python, "-m", "strop", "bench", "adam", "matmul", "--quick"], check=True, cwd=folder)
 
 
 def check_sdist(path: Path) -> None:

@@ -64,7 +64,7 @@ INCLUDES = {
     "math": {"math"},
     "cpu": {"math", "cpu", "kernels.h"},
     "cuda": {"math", "cuda", "kernels.h"},
-    "bind": {"bind", "kernels.h", "math", "cpu/isa.h", "cpu/parallel.h"},
+    "bind": {"bind", "kernels.h", "math", "cpu/isa.h", "cpu/parallel.h", "cpu/peak.h"},
 }
 
 
@@ -93,7 +93,7 @@ LAYERS = [
     {"layers", "losses", "metrics", "optimizers", "callbacks"},
     {"training"},
     {"models"},
-    {"plot", "commands", "__main__"},
+    {"bench", "commands", "__main__"},
 ]
 
 

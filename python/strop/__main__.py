@@ -1,4 +1,4 @@
-"""The command line: `python -m strop info`, `train imdb`, `predict`."""
+"""The command line: `python -m strop info`, `bench`, `train imdb`, `predict`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from . import config
-from .commands import predict, train
+from .commands import bench, predict, train
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -14,6 +14,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="strop", description="Neural networks on NumPy arrays.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("info", help="version, instruction sets, threads, extras")
+    bench.add_arguments(
+        commands.add_parser("bench", help="measure kernels and models beside other libraries")
+    )
     train.add_arguments(commands.add_parser("train", help="train the review classifier"))
     predict.add_arguments(commands.add_parser("predict", help="classify sentences with a trained model"))
     options = parser.parse_args(arguments)
@@ -21,6 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(config.show())
         return 0
     try:
+        if options.command == "bench":
+            return 1 if bench.run(options) else 0
         (train if options.command == "train" else predict).run(options)
     except (OSError, ValueError) as error:
         print(f"strop: {error}", file=sys.stderr)
