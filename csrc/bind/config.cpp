@@ -36,8 +36,8 @@ void copy_loop(py::handle target_object, py::handle source_object, Index times,
 
 void bind_config(py::module_& m) {
   m.def("num_threads", &cpu::num_threads);
-  m.def("default_num_threads", &cpu::default_num_threads);
   m.def("set_num_threads", &cpu::set_num_threads, py::arg("count"));
+  m.def("threads_name", &cpu::threads_name);
   m.def("active_isa", &cpu::active_isa);
   m.def("set_isa", &cpu::set_isa, py::arg("name"));
   m.def("built_isas", [] {

@@ -2,40 +2,84 @@
 
 #include "kernels.h"
 
-// All threading policy. Kernels split their work with parallel_for and nothing
-// else; parallel.cpp holds the only OpenMP pragma.
+// All threading policy. Kernels share out their work with parallel_for or
+// for_parts and with nothing else. What runs the parts is chosen when the
+// library is built (STROP_THREADS) and lies behind run_parts: threads_pool.cpp,
+// threads_openmp.cpp or threads_std.cpp.
 
 namespace strop::cpu {
 
-// A sleeping worker costs 15-100 us to wake, so a kernel called alone goes
-// parallel from about 200 us of serial work: see csrc/README.md.
-inline constexpr Index kParallelBytes = Index{16} << 20;
-inline constexpr Index kParallelFlops = 20'000'000;
+// Calls body for runs of parts [first, last) that together cover each part of
+// [0, parts) exactly once. slot: who does it, in [0, helpful_threads()): two
+// calls with the same slot never run at once.
+using PartBody = void (*)(const void* context, Index first, Index last,
+                          int slot);
 
-using ChunkBody = void (*)(const void* context, Index begin, Index end);
+// `nanoseconds` is about what all parts take on one thread: too little work is
+// done by the caller alone, and so is what comes while another region runs.
+void run_parts(Index parts, Index nanoseconds, PartBody body,
+               const void* context);
 
-// Calls body(begin, end) for [0, chunk), [chunk, 2 chunk), ... up to n, each
-// exactly once, on up to num_threads() threads where `parallel` asks for it.
-void run_chunks(Index n, Index chunk, bool parallel, ChunkBody body,
-                const void* context);
+// How many threads are worth having for that much work, from 1 to
+// num_threads(): what a caller cuts its parts by. The bits of a result may not
+// depend on it.
+int helpful_threads(Index nanoseconds);
 
-// The same for a lambda. The bounds of a chunk depend on n and `chunk` only,
-// never on the number of threads: what a chunk computes has the same bits on
-// any of them. Always inlined, so that no instruction set leaves a weak symbol.
+// Calls body(part, slot) for each part. Always inlined, as parallel_for, so
+// that no instruction set leaves a weak symbol.
 template <typename Body>
-static inline __attribute__((always_inline)) void parallel_for(
-    Index n, Index chunk, bool parallel, const Body& body) {
-  run_chunks(
-      n, chunk, parallel,
-      [](const void* context, Index begin, Index end) {
-        (*static_cast<const Body*>(context))(begin, end);
+static inline __attribute__((always_inline)) void for_parts(Index parts,
+                                                            Index nanoseconds,
+                                                            const Body& body) {
+  run_parts(
+      parts, nanoseconds,
+      [](const void* context, Index first, Index last, int slot) {
+        const Body& each = *static_cast<const Body*>(context);
+        for (Index part = first; part < last; ++part) each(part, slot);
       },
       &body);
 }
 
+// Calls body(begin, end) for [0, chunk), [chunk, 2 chunk), ... up to n, each
+// exactly once. The bounds of a chunk depend on n and `chunk` only, never on
+// the number of threads: what a chunk computes has the same bits on any of
+// them. A thread takes several small chunks at a time.
+template <typename Body>
+static inline __attribute__((always_inline)) void parallel_for(
+    Index n, Index chunk, Index nanoseconds, const Body& body) {
+  struct Context {
+    Index n, chunk;
+    const Body* body;
+  };
+  const Context whole{n, chunk, &body};
+  run_parts((n + chunk - 1) / chunk, nanoseconds,
+            [](const void* context, Index first, Index last, int) {
+              const Context& c = *static_cast<const Context*>(context);
+              for (Index part = first; part < last; ++part) {
+                const Index end = (part + 1) * c.chunk;
+                (*c.body)(part* c.chunk, end < c.n ? end : c.n);
+              }
+            },
+            &whole);
+}
+
+// Sizes from which a kernel takes about 200 us on one thread.
+inline constexpr Index kParallelBytes = Index{16} << 20;
+inline constexpr Index kParallelFlops = 20'000'000;
+
+template <typename Body>
+static inline __attribute__((always_inline)) void parallel_for(
+    Index n, Index chunk, bool parallel, const Body& body) {
+  parallel_for(n, chunk, Index{parallel ? 200'000 : 0}, body);
+}
+
+inline constexpr int kMostThreads = 1024;
+
 int num_threads();
 void set_num_threads(int count);
-int default_num_threads();
-int openmp_version();  // yyyymm of the specification
+
+// What runs the parts: "pool", "openmp" or "std".
+const char* threads_name();
+int openmp_version();  // yyyymm of the specification; 0: not built with it
 
 }  // namespace strop::cpu

@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from ._threads import MOST, default_threads
+
 
 def _load_cpu() -> Any:
-    # libgomp lets a worker spin 15 ms for the next region (300,000 rounds of 50 ns) and burns a core
-    # between steps; 1,000 rounds are 50 us. It reads the variable once, when it is loaded, so the
-    # setting is ours alone and the user's environment is as it was afterwards.
+    # For a build with OpenMP: libgomp lets a worker spin 15 ms for the next region (300,000 rounds of
+    # 50 ns) and burns a core between steps; 1,000 rounds are 50 us. It reads the variable once, when
+    # `_cpu` loads it, so the setting is ours alone and the user's environment is as it was afterwards.
     ours = "GOMP_SPINCOUNT" not in os.environ and "OMP_WAIT_POLICY" not in os.environ
     if ours:
         os.environ["GOMP_SPINCOUNT"] = "1000"
@@ -50,9 +52,10 @@ def _choose_isa() -> None:
 def _choose_threads() -> None:
     text = os.environ.get("STROP_NUM_THREADS")
     if not text:
+        cpu.set_num_threads(default_threads())
         return
-    if not text.isdigit() or int(text) < 1:
-        raise ValueError(f"STROP_NUM_THREADS: value must be a whole number from 1; got {text!r}")
+    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+        raise ValueError(f"STROP_NUM_THREADS: value must be a whole number in [1, {MOST}]; got {text!r}")
     cpu.set_num_threads(int(text))
 
 

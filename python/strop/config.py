@@ -4,11 +4,19 @@ Environment variables, read once at import:
 
 | variable            | meaning                                                                   |
 |---------------------|---------------------------------------------------------------------------|
-| `STROP_NUM_THREADS` | threads for kernels; default: the affinity mask or `OMP_NUM_THREADS`, the less |
+| `STROP_NUM_THREADS` | threads for kernels, 1 to 1024; default: see below                         |
 | `STROP_ISA`         | instruction set: `baseline`, `avx2`, `avx512`, `neon`; default: the widest |
 | `STROP_DATA`        | a data file or folder that the loaders of `strop.datasets` try first       |
 | `STROP_CACHE`       | where downloads are kept; default: `$XDG_CACHE_HOME/strop` or `~/.cache/strop` |
 | `STROP_OFFLINE`     | `1` forbids every download                                                 |
+
+Unless told, kernels use as many threads as the affinity mask, `OMP_NUM_THREADS` and the processor
+quota of the control group (a container's limit, rounded up) allow, the least of them.
+
+**The same bits.** The result of every kernel, and so of every training run, is the same bit for bit
+for any number of threads and from run to run. Across instruction sets it is the same on all that have
+fused multiply-add (`avx2`, `avx512`, `neon`); optimizer steps, embedding bags and reductions are the
+same on `baseline` too. Products of matrices and exponentials round differently there.
 """
 
 from __future__ import annotations
@@ -21,6 +29,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from ._backend import cpu
+from ._threads import MOST, default_threads
 
 _floatx = "float32"
 
@@ -39,10 +48,11 @@ def set_num_threads(count: int) -> None:
     """Set how many threads a kernel may use. Results have the same bits for any number.
 
     Args:
-        count: 1 or more. The setting belongs to strop; NumPy's and OpenMP's own stay as they are.
+        count: from 1 to 1024. The setting belongs to strop and holds for every thread of the program;
+            NumPy's and OpenMP's own stay as they are.
 
     Raises:
-        ValueError: count is less than 1.
+        ValueError: count is less than 1 or more than 1024.
         TypeError: count is not a whole number.
 
     Example:
@@ -54,8 +64,8 @@ def set_num_threads(count: int) -> None:
     """
     if isinstance(count, bool) or not isinstance(count, int | np.integer):
         raise TypeError(f"set_num_threads: count must be an int; got {type(count).__name__}")
-    if not 1 <= count <= 1024:
-        raise ValueError(f"set_num_threads: count must lie in [1, 1024]; got {count}")
+    if not 1 <= count <= MOST:
+        raise ValueError(f"set_num_threads: count must lie in [1, {MOST}]; got {count}")
     cpu.set_num_threads(int(count))
 
 
@@ -118,7 +128,7 @@ def _extra(module: str, extra: str) -> str:
 
 
 def show() -> str:
-    """A page of text: version, instruction sets, threads, OpenMP, CUDA, extras.
+    """A page of text: version, instruction sets, threads, CUDA, extras.
 
     Example:
         >>> print(show())  # doctest: +ELLIPSIS
@@ -128,14 +138,19 @@ def show() -> str:
 
     built = cpu.built_isas()
     sets = ", ".join(name + ("" if here else " (not on this processor)") for name, here in built.items())
+    workers = {
+        "pool": "the package's own pool",
+        "openmp": f"OpenMP {cpu.openmp}",
+        "std": "std::thread",
+    }[cpu.threads_name()]
     rows = [
         ("strop", __version__),
         ("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         ("numpy", np.__version__),
         ("sets built", sets),
         ("set in use", isa()),
-        ("threads", f"{num_threads()} (default {cpu.default_num_threads()})"),
-        ("openmp", f"{cpu.openmp} (compiler {cpu.compiler})"),
+        ("threads", f"{num_threads()} (default {default_threads()}), run by {workers}"),
+        ("compiler", cpu.compiler),
         ("cuda", "not built: no CUDA kernels yet"),
         ("plot", _extra("matplotlib", "plot")),
     ]
