@@ -1,5 +1,5 @@
 // What sharing out work costs: regions of a given length on two threads, one
-// after another with pauses between. bench_threads.py builds and runs this with
+// after another with pauses between. threads.py builds and runs this with
 // each of the ways to run threads and prints the table.
 //
 //   bench_threads THREADS WORK_US CLAIM_US PAUSE_US REGIONS

@@ -2,7 +2,7 @@
 // has been there: where the scheduler has put two on one core, or a worker
 // sleeps, a region of 20 us lasts 100. Here a worker takes parts if it comes in
 // time and the caller does what nobody has taken, so that a late worker costs
-// nothing. benchmarks/bench_threads.py has the figures.
+// nothing. benchmarks/threads.py has the figures.
 
 #include <pthread.h>
 
