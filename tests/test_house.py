@@ -64,7 +64,8 @@ INCLUDES = {
     "math": {"math"},
     "cpu": {"math", "cpu", "kernels.h"},
     "cuda": {"math", "cuda", "kernels.h"},
-    "bind": {"bind", "kernels.h", "math", "cpu/isa.h", "cpu/parallel.h", "cpu/peak.h"},
+    "step": {"step", "kernels.h", "math"},
+    "bind": {"bind", "step", "kernels.h", "math", "cpu/isa.h", "cpu/parallel.h", "cpu/peak.h"},
 }
 
 

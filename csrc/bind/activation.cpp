@@ -1,3 +1,5 @@
+#include "bind/activation.h"
+
 #include "bind/array.h"
 #include "bind/backend.h"
 
@@ -27,6 +29,8 @@ constexpr Name kNames[] = {
     {"softsign", Activation::kSoftsign},
 };
 
+}  // namespace
+
 Activation which_of(const char* op, const std::string& name) {
   for (const Name& known : kNames) {
     if (name == known.text) return known.which;
@@ -37,6 +41,8 @@ Activation which_of(const char* op, const std::string& name) {
   }
   raise_value(op, "name must be one of " + all + "; got '" + name + "'");
 }
+
+namespace {
 
 std::vector<Index> extents(const Array& a) {
   return std::vector<Index>(a.shape, a.shape + a.ndim);

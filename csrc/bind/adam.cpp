@@ -17,7 +17,7 @@ void adam_step(py::handle param, py::handle grad, py::handle moment1,
                Index step, double beta1, double beta2, double eps,
                const std::string& eps_mode, py::handle weight_decay,
                bool bias_correction) {
-  const AdamRule rule =
+  const step::AdamRule rule =
       adam_rule(op, beta1, beta2, eps, eps_mode, bias_correction);
   check_step(step);
   TensorLists t{{borrow_many(op, "param", param), borrow_many(op, "grad", grad),
@@ -45,7 +45,7 @@ void adam_step(py::handle param, py::handle grad, py::handle moment1,
     }
     const AdamStep<T> args{
         tensors.data(), Index(count),
-        adam_coefficients<T>(rule, double(step), learning_rate, 0)};
+        step::coefficients_of<T>(rule, double(step), learning_rate, 0)};
     py::gil_scoped_release unlocked;
     backend::adam_step(args, Stream{});
   });
@@ -56,7 +56,7 @@ void adam_rows(py::handle param, py::handle grad, py::handle rows_object,
                double learning_rate, Index step, double beta1, double beta2,
                double eps, const std::string& eps_mode, double weight_decay,
                bool bias_correction) {
-  const AdamRule rule =
+  const step::AdamRule rule =
       adam_rule(op, beta1, beta2, eps, eps_mode, bias_correction);
   check_step(step);
   const std::vector<Array> table{
@@ -78,7 +78,8 @@ void adam_rows(py::handle param, py::handle grad, py::handle rows_object,
         ids_of(rows),
         width,
         width,
-        adam_coefficients<T>(rule, double(step), learning_rate, weight_decay)};
+        step::coefficients_of<T>(rule, double(step), learning_rate,
+                                 weight_decay)};
     py::gil_scoped_release unlocked;
     backend::adam_rows(args, Stream{});
   });

@@ -1,19 +1,13 @@
 #include <pybind11/stl.h>
 
-#include "bind/adam_clock.h"
 #include "bind/backend.h"
 #include "bind/optimizer.h"
+#include "step/table.h"
 
 namespace strop::bind {
 namespace {
 
-// In the torch form an early row whose roots are as small as eps is replayed:
-// there e_n still changes quickly and the expansion is off by up to 10 %.
-constexpr std::int32_t kReplayBefore = 300;
-
-// Half a core's share of L3. Prefetching costs 10-50 % while the table is in
-// cache and halves the time when it is not.
-constexpr Index kCached = Index{8} << 20;
+using step::AdamClock;
 
 struct Table {
   Array param, moment1, moment2, max_moment2, last, rows;
@@ -93,22 +87,16 @@ Table table_of(const char* op, const AdamClock& clock, py::handle param,
 template <typename T>
 DeferredAdamCatchUp<T> arguments(const AdamClock& clock, const Table& t,
                                  T* gathered, bool peek, bool replay) {
-  return {data<T>(t.param),
-          data<T>(t.moment1),
-          data<T>(t.moment2),
-          data<T>(t.max_moment2),
-          data<std::int32_t>(t.last),
-          t.rows.object ? ids_of(t.rows) : Ids{nullptr, t.listed, false},
-          gathered,
-          peek,
-          t.param.shape[1],
-          t.param.shape[1],
-          clock.last(),
-          t.rows.object && 3 * t.param.bytes() > kCached,
-          10 * clock.rule().eps,
-          clock.moving_eps() ? kReplayBefore : 0,
-          replay,
-          clock.history()};
+  DeferredAdamCatchUp<T> args = step::catch_up_args(
+      step::AdamTable<T>{data<T>(t.param), data<T>(t.moment1),
+                         data<T>(t.moment2), data<T>(t.max_moment2),
+                         data<std::int32_t>(t.last), t.param.shape[0],
+                         t.param.shape[1]},
+      t.rows.object ? ids_of(t.rows) : Ids{nullptr, t.listed, false}, clock);
+  args.gathered = gathered;
+  args.peek = peek;
+  args.replay_all = replay;
+  return args;
 }
 
 py::object catch_up(const AdamClock& clock, py::handle param,
@@ -152,12 +140,39 @@ void step(AdamClock& clock, py::handle param, py::handle grad, py::handle rows,
     using T = decltype(zero);
     const DeferredAdamStep<T> args{
         arguments<T>(clock, t, nullptr, false, replay), data<const T>(g),
-        adam_coefficients<T>(clock.rule(), clock.last() + 1, learning_rate,
-                             weight_decay)};
+        step::coefficients_of<T>(clock.rule(), clock.last() + 1, learning_rate,
+                                 weight_decay)};
     py::gil_scoped_release unlocked;
     backend::deferred_adam_step(args, Stream{});
   });
   clock.advance(learning_rate, weight_decay);
+}
+
+AdamClock new_clock(double beta1, double beta2, double eps, bool hat,
+                    bool bias_correction, bool amsgrad, int degree,
+                    int window) {
+  constexpr const char* op = "AdamClock";
+  const step::AdamRule rule =
+      adam_rule(op, beta1, beta2, eps, hat ? "hat" : "torch", bias_correction);
+  if (degree != 2 && degree != 3 && degree != 4 && degree != 6 && degree != 8) {
+    raise_value(
+        op, "degree must be 2, 3, 4, 6 or 8; got " + std::to_string(degree));
+  }
+  if (window < 1 || window >= AdamClock::kPowers) {
+    raise_value(op,
+                "window must lie in [1, 4096); got " + std::to_string(window));
+  }
+  return AdamClock(rule, amsgrad, degree, window);
+}
+
+std::vector<double> coefficients(const AdamClock& clock, std::int32_t s) {
+  if (s < clock.base() || s > clock.last()) {
+    raise_value("coefficients", "step must lie in [" +
+                                    std::to_string(clock.base()) + ", " +
+                                    std::to_string(clock.last()) + "]; got " +
+                                    std::to_string(s));
+  }
+  return clock.coefficients(s);
 }
 
 }  // namespace
@@ -165,15 +180,14 @@ void step(AdamClock& clock, py::handle param, py::handle grad, py::handle rows,
 void bind_deferred_adam(py::module_& m) {
   py::class_<AdamClock>(m, "AdamClock",
                         "The steps that rows without a gradient have missed.")
-      .def(py::init<double, double, double, bool, bool, bool, int, int>(),
-           py::arg("beta1"), py::arg("beta2"), py::arg("eps"), py::arg("hat"),
-           py::arg("bias_correction"), py::arg("amsgrad"), py::arg("degree"),
-           py::arg("window"))
+      .def(py::init(&new_clock), py::arg("beta1"), py::arg("beta2"),
+           py::arg("eps"), py::arg("hat"), py::arg("bias_correction"),
+           py::arg("amsgrad"), py::arg("degree"), py::arg("window"))
       .def("use_float32", &AdamClock::use_float32)
       .def("restart", &AdamClock::restart, py::arg("base"))
       .def("advance", &AdamClock::advance, py::arg("learning_rate"),
            py::arg("weight_decay"))
-      .def("coefficients", &AdamClock::coefficients, py::arg("step"))
+      .def("coefficients", &coefficients, py::arg("step"))
       .def_property_readonly("full", &AdamClock::full)
       .def_property_readonly("base", &AdamClock::base)
       .def_property_readonly("last", &AdamClock::last)

@@ -1,18 +1,10 @@
+#include "step/loss.h"
+
 #include "bind/array.h"
 #include "bind/backend.h"
 
 namespace strop::bind {
 namespace {
-
-// A pairwise sum, so that the error does not grow with the number of chunks.
-double add_pairwise(const double* x, std::size_t n) {
-  if (n <= 8) {
-    double sum = 0;
-    for (std::size_t i = 0; i < n; ++i) sum += x[i];
-    return sum;
-  }
-  return add_pairwise(x, n / 2) + add_pairwise(x + n / 2, n - n / 2);
-}
 
 // Rows and width of a loss: every axis but the last is a row.
 struct Extents {
@@ -76,7 +68,8 @@ py::tuple pointwise(const char* op, PointwiseLoss which, const char* pred_name,
     py::gil_scoped_release unlocked;
     backend::pointwise_loss(args, Stream{});
   });
-  const double total = add_pairwise(partials.data(), partials.size());
+  const double total =
+      step::add_pairwise(partials.data(), Index(partials.size()));
   return py::make_tuple(size == 0 ? 0.0 : total / double(size), result);
 }
 
@@ -182,7 +175,8 @@ py::tuple softmax_cross_entropy(py::handle logits_object,
     py::gil_scoped_release unlocked;
     backend::softmax_cross_entropy(args, Stream{});
   });
-  const double total = add_pairwise(partials.data(), partials.size());
+  const double total =
+      step::add_pairwise(partials.data(), Index(partials.size()));
   return py::make_tuple(total / count, result);
 }
 

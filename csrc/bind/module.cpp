@@ -17,6 +17,8 @@ void bind_reduction(py::module_&);
 void bind_sgd(py::module_&);
 void bind_softmax(py::module_&);
 
+void bind_step(py::module_&);
+
 PYBIND11_MODULE(STROP_MODULE, m) {
   bind_config(m);
   bind_activation(m);
@@ -29,6 +31,7 @@ PYBIND11_MODULE(STROP_MODULE, m) {
   bind_reduction(m);
   bind_sgd(m);
   bind_softmax(m);
+  bind_step(m);
 }
 
 }  // namespace strop::bind

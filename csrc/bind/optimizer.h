@@ -1,11 +1,11 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 #include <vector>
 
 #include "bind/array.h"
+#include "step/rules.h"
 
 // What the bindings of the optimizer steps share: lists of tensors and rows of
 // a table, checked whole before the first write, and Adam's numbers of a step.
@@ -136,31 +136,9 @@ inline Index row_width(const Array& table) {
 
 // ---- Adam ------------------------------------------------------------------
 
-struct AdamRule {
-  double beta1, beta2, eps;
-  bool hat, bias_correction;
-};
-
-template <typename T>
-AdamCoefficients<T> adam_coefficients(const AdamRule& r, double step,
-                                      double learning_rate,
-                                      double weight_decay) {
-  const double c1 = r.bias_correction ? 1 - std::pow(r.beta1, step) : 1;
-  const double c2 = r.bias_correction ? 1 - std::pow(r.beta2, step) : 1;
-  const double inv_root_c2 = 1 / std::sqrt(c2);
-  return {T(r.beta1),
-          T(1 - r.beta1),
-          T(r.beta2),
-          T(1 - r.beta2),
-          T(learning_rate / c1),
-          T(inv_root_c2),
-          T(r.hat ? r.eps * inv_root_c2 : r.eps),
-          T(learning_rate * weight_decay)};
-}
-
-inline AdamRule adam_rule(const char* op, double beta1, double beta2,
-                          double eps, const std::string& eps_mode,
-                          bool bias_correction) {
+inline step::AdamRule adam_rule(const char* op, double beta1, double beta2,
+                                double eps, const std::string& eps_mode,
+                                bool bias_correction) {
   if (eps_mode != "hat" && eps_mode != "torch") {
     raise_value(op,
                 "eps_mode must be 'hat' or 'torch'; got '" + eps_mode + "'");

@@ -6,27 +6,8 @@ namespace {
 
 constexpr const char* op = "sgd_step";
 
-struct Settings {
-  double learning_rate, momentum, dampening;
-  bool nesterov, keras, moving;
-};
-
-// The coefficients of math/sgd.h for a dialect; the decay is a tensor's own.
-template <typename T>
-SgdCoefficients<T> coefficients(const Settings& s, double weight_decay) {
-  const T decay = T(s.learning_rate * weight_decay);
-  if (!s.moving) return {0, 0, 0, T(-s.learning_rate), decay};
-  if (s.keras) {
-    return {T(s.momentum), T(-s.learning_rate), T(s.nesterov ? s.momentum : 1),
-            T(s.nesterov ? -s.learning_rate : 0), decay};
-  }
-  const double weight = -s.learning_rate * (s.nesterov ? s.momentum : 1);
-  return {T(s.momentum), T(1 - s.dampening), T(weight),
-          T(s.nesterov ? -s.learning_rate : 0), decay};
-}
-
-Settings settings(double learning_rate, double momentum, double dampening,
-                  bool nesterov, const std::string& dialect, bool moving) {
+step::SgdRule rule_of(double momentum, double dampening, bool nesterov,
+                      const std::string& dialect, bool moving) {
   if (dialect != "keras" && dialect != "torch") {
     raise_value(op,
                 "dialect must be 'keras' or 'torch'; got '" + dialect + "'");
@@ -37,8 +18,7 @@ Settings settings(double learning_rate, double momentum, double dampening,
   if (nesterov && momentum == 0) {
     raise_value(op, "nesterov must come with momentum; got momentum=0");
   }
-  return {learning_rate, momentum,           dampening,
-          nesterov,      dialect == "keras", moving};
+  return {momentum, dampening, nesterov, dialect == "keras", moving};
 }
 
 void sgd_step(py::handle param, py::handle grad, py::handle velocity,
@@ -46,8 +26,8 @@ void sgd_step(py::handle param, py::handle grad, py::handle velocity,
               bool nesterov, py::handle weight_decay,
               const std::string& dialect) {
   const bool moving = !velocity.is_none();
-  const Settings s =
-      settings(learning_rate, momentum, dampening, nesterov, dialect, moving);
+  const step::SgdRule rule =
+      rule_of(momentum, dampening, nesterov, dialect, moving);
   TensorLists t{
       {borrow_many(op, "param", param), borrow_many(op, "grad", grad)}, 1};
   if (moving) t.lists.push_back(borrow_many(op, "velocity", velocity));
@@ -65,7 +45,8 @@ void sgd_step(py::handle param, py::handle grad, py::handle velocity,
                          data<const T>(t.lists[1][i]), t.lists[0][i].size(),
                          T(learning_rate * decay[i])});
     }
-    const SgdStep<T> args{tensors.data(), Index(count), coefficients<T>(s, 0)};
+    const SgdStep<T> args{tensors.data(), Index(count),
+                          step::coefficients_of<T>(rule, learning_rate, 0)};
     py::gil_scoped_release unlocked;
     backend::sgd_step(args, Stream{});
   });
@@ -75,8 +56,8 @@ void sgd_rows(py::handle param, py::handle grad, py::handle rows_object,
               py::handle velocity, double learning_rate, double momentum,
               double dampening, bool nesterov, double weight_decay,
               const std::string& dialect) {
-  const Settings s = settings(learning_rate, momentum, dampening, nesterov,
-                              dialect, !velocity.is_none());
+  const step::SgdRule rule =
+      rule_of(momentum, dampening, nesterov, dialect, !velocity.is_none());
   const std::vector<Array> table{borrow(op, "param", param),
                                  borrow_optional(op, "velocity", velocity)};
   const Array g = borrow(op, "grad", grad);
@@ -85,13 +66,14 @@ void sgd_rows(py::handle param, py::handle grad, py::handle rows_object,
   const Index width = row_width(table[0]);
   visit_float(g, [&](auto zero) {
     using T = decltype(zero);
-    const SgdRows<T> args{data<T>(table[0]),
-                          data<T>(table[1]),
-                          data<const T>(g),
-                          ids_of(rows),
-                          width,
-                          width,
-                          coefficients<T>(s, weight_decay)};
+    const SgdRows<T> args{
+        data<T>(table[0]),
+        data<T>(table[1]),
+        data<const T>(g),
+        ids_of(rows),
+        width,
+        width,
+        step::coefficients_of<T>(rule, learning_rate, weight_decay)};
     py::gil_scoped_release unlocked;
     backend::sgd_rows(args, Stream{});
   });

@@ -134,7 +134,7 @@ class Trainer(Fitting):
             plan, averages = self._ready("train_on_batch", data)
             assert data.y is not None
             loss, output = plan.train_step(data.x, data.y, data.weight, self.optimizer)
-            averages.add(loss, output, data)
+            averages.add([loss], output, data.y, data.weight, len(data))
         finally:
             self._busy.release()
         return _values(averages.logs(), return_dict)
@@ -147,7 +147,7 @@ class Trainer(Fitting):
         data = self._data("test_on_batch", x, y, sample_weight)
         plan, averages = self._ready("test_on_batch", data)
         loss, output = plan.test_step(data.x, data.y, data.weight)
-        averages.add(loss + plan.penalty(), output, data)
+        averages.add([loss + plan.penalty()], output, data.y, data.weight, len(data))
         return _values(averages.logs(), return_dict)
 
 

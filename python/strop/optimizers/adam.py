@@ -81,6 +81,10 @@ class Adam(Optimizer):
             "bias_correction": self.bias_correction,
         }
 
+    def rule_numbers(self) -> dict[str, Any] | None:
+        """The rule's numbers for a step program."""
+        return {"adam": self._rule()} if type(self) in (Adam, AdamW) else None
+
     def update(
         self,
         params: list[Array],

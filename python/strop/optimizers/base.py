@@ -109,6 +109,17 @@ class Optimizer(OptimizerState):
         """One step of the rows that have a gradient; the others stand still."""
         raise NotImplementedError(f"{self.op}: a RowGrad must be dense for this rule; use sparse='dense'")
 
+    def plain_rule(self) -> dict[str, Any] | None:
+        """The rule's name and numbers for a step program, if a step is that rule and nothing around it."""
+        around = (self.clipnorm, self.clipvalue, self.global_clipnorm, self._pending)
+        if any(around) or self.use_ema or self._constrained:
+            return None
+        return self.rule_numbers()
+
+    def rule_numbers(self) -> dict[str, Any] | None:
+        """The rule's name and numbers, for rules that a step program has."""
+        return None
+
     # ---- the learning rate -------------------------------------------------
 
     @property
@@ -130,6 +141,12 @@ class Optimizer(OptimizerState):
             rate = float(rate)
             check_not_negative(self.op, learning_rate=rate)
         self._rate: Rate = rate
+
+    def rates(self, count: int) -> list[float]:
+        """The rates of the next `count` updates; of the next one alone where a function of the user's gives them."""
+        if isinstance(self._rate, LearningRateSchedule):
+            return [float(self._rate(self.iterations + i)) for i in range(count)]
+        return [self.learning_rate] * count if isinstance(self._rate, float) else [self.learning_rate]
 
     # ---- a step ------------------------------------------------------------
 

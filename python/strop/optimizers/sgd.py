@@ -59,6 +59,10 @@ class SGD(Optimizer):
         """Without momentum and decay a row without a gradient does not move."""
         return not self.momentum and not decay
 
+    def rule_numbers(self) -> dict[str, Any] | None:
+        """The rule's numbers for a step program."""
+        return {"sgd": {"momentum": self.momentum, "nesterov": self.nesterov}} if type(self) is SGD else None
+
     def update(
         self,
         params: list[Array],

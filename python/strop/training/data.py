@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ class Data:
     x: Array
     y: Array | None = None
     weight: Array | None = None
+    #: The samples as a step program reads them, by its class of samples; made when first asked for.
+    read_by_program: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -31,6 +33,11 @@ class Data:
             None if self.y is None else self.y[begin:end],
             None if self.weight is None else self.weight[begin:end],
         )
+
+    def targets(self, order: Array | None, begin: int, end: int) -> tuple[Array | None, Array | None]:
+        """Targets and weights of samples by their places in the order; without one, not copied."""
+        rows: Any = slice(begin, end) if order is None else order[begin:end]
+        return None if self.y is None else self.y[rows], None if self.weight is None else self.weight[rows]
 
     def take(self, rows: Array) -> Data:
         """The samples of these rows, copied."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .. import _random
 from .data import Data
 from .plan import Plan
+from .program import Stretch, reading_program, training_program
 
 Array = NDArray[Any]
 Logs = dict[str, Any]
@@ -34,23 +35,30 @@ class Averages:
         """Start an epoch."""
         self.total, self.count = 0.0, 0
         self._held: list[tuple[Array, Array, Array | None]] = []
+        self._batches = 0
         for _, metric, _ in self.metrics:
             metric.reset_state()
 
-    def add(self, loss: float, output: Array, batch: Data) -> None:
-        """Take in one batch."""
-        self.total += loss * len(batch)
-        self.count += len(batch)
-        if self.metrics and batch.y is not None:
-            self._held.append((batch.y, output, batch.weight))
-            if len(self._held) >= BLOCK:
+    def add(
+        self, losses: list[float], output: Array, y: Array | None, weight: Array | None, size: int
+    ) -> None:
+        """Take in some batches of `size` samples, the last of which may be short."""
+        left = len(output)
+        for loss in losses:
+            self.total += loss * min(size, left)
+            left -= size
+        self.count += len(output)
+        if self.metrics and y is not None:
+            self._held.append((y, output, weight))
+            self._batches += len(losses)
+            if self._batches >= BLOCK:
                 self._release()
 
     def _release(self) -> None:
         if not self._held:
             return
         targets, outputs, weights = zip(*self._held, strict=True)
-        self._held = []
+        self._held, self._batches = [], 0
         target = np.concatenate(targets)
         predicted = self.plan.head.forward(np.concatenate(outputs))
         weight = None if weights[0] is None else np.concatenate([w for w in weights if w is not None])
@@ -66,12 +74,38 @@ class Averages:
         return values
 
 
-def batches(data: Data, size: int, order: Array | None, steps: int | None = None) -> Any:
-    """The batches of an epoch; the last one may be short."""
-    count = math.ceil(len(data) / size)
-    for i in range(count if steps is None else min(steps, count)):
+def train_by_plan(
+    plan: Plan, optimizer: Any, data: Data, size: int, order: Array | None, count: int
+) -> Iterator[Stretch]:
+    """Train on the first `count` batches, one by one."""
+    for i in range(count):
         begin, end = i * size, min((i + 1) * size, len(data))
-        yield data.part(begin, end) if order is None else data.take(order[begin:end])
+        batch = data.part(begin, end) if order is None else data.take(order[begin:end])
+        loss, output = plan.train_step(batch.x, batch.y, batch.weight, optimizer)
+        yield [loss], output, batch.y, batch.weight
+
+
+def read_by_plan(plan: Plan, data: Data, size: int, count: int) -> Iterator[Stretch]:
+    """Losses, without penalties, and outputs of the first `count` batches."""
+    for i in range(count):
+        batch = data.part(i * size, min((i + 1) * size, len(data)))
+        if batch.y is None:
+            yield [], plan.forward(batch.x)[0], None, None
+        else:
+            loss, output = plan.test_step(batch.x, batch.y, batch.weight)
+            yield [loss], output, batch.y, batch.weight
+
+
+def read(plan: Plan, data: Data, size: int, count: int, most: int) -> Iterator[Stretch]:
+    """The same, by the plan's program where it has one."""
+    program = reading_program(plan)
+    return read_by_plan(plan, data, size, count) if program is None else program.read(data, size, count, most)
+
+
+def steps_of(data: Data, size: int, steps: int | None) -> int:
+    """How many batches an epoch has, at most `steps`."""
+    count = math.ceil(len(data) / size)
+    return count if steps is None else min(steps, count)
 
 
 def run_epoch(
@@ -91,16 +125,24 @@ def run_epoch(
     callbacks, progress = calls
     begins, ends = callbacks.wants("on_train_batch_begin"), callbacks.wants("on_train_batch_end")
     order = _random.streams.generator("shuffling").permutation(len(data)) if shuffle else None
+    count = steps_of(data, batch_size, steps)
+    program = training_program(plan, optimizer)
+    if program is None:
+        stretches = train_by_plan(plan, optimizer, data, batch_size, order, count)
+    else:
+        stretches = program.train(data, batch_size, order, count, 1 if begins or ends else BLOCK)
+    done = 0
     try:
-        for i, batch in enumerate(batches(data, batch_size, order, steps)):
+        while done < count:
             if begins:
-                callbacks.on_train_batch_begin(i)
-            loss, output = plan.train_step(batch.x, batch.y, batch.weight, optimizer)
-            averages.add(loss, output, batch)
+                callbacks.on_train_batch_begin(done)
+            losses, output, y, weight = next(stretches)
+            averages.add(losses, output, y, weight, batch_size)
+            done += len(losses)
             if progress is not None:
-                progress.update(i + 1, averages.logs)
+                progress.update(done, averages.logs)
             if ends:
-                callbacks.on_train_batch_end(i, averages.logs())
+                callbacks.on_train_batch_end(done - 1, averages.logs())
             if stopped():
                 break
     finally:
@@ -122,26 +164,39 @@ def run_evaluation(
     callbacks, progress = calls
     begins, ends = callbacks.wants("on_test_batch_begin"), callbacks.wants("on_test_batch_end")
     penalty = plan.penalty()
-    for i, batch in enumerate(batches(data, batch_size, None, steps)):
+    count = steps_of(data, batch_size, steps)
+    stretches = read(plan, data, batch_size, count, 1 if begins or ends else BLOCK)
+    done = 0
+    while done < count:
         if begins:
-            callbacks.on_test_batch_begin(i)
-        loss, output = plan.test_step(batch.x, batch.y, batch.weight)
-        averages.add(loss + penalty, output, batch)
+            callbacks.on_test_batch_begin(done)
+        losses, output, y, weight = next(stretches)
+        averages.add([loss + penalty for loss in losses], output, y, weight, batch_size)
+        done += len(losses)
         if progress is not None:
-            progress.update(i + 1, averages.logs)
+            progress.update(done, averages.logs)
         if ends:
-            callbacks.on_test_batch_end(i, averages.logs())
+            callbacks.on_test_batch_end(done - 1, averages.logs())
     return averages.logs()
 
 
 def run_prediction(plan: Plan, x: Array, *, batch_size: int, calls: Calls, empty: Array) -> Array:
     """The model's output for every sample, in a fresh array."""
     callbacks, progress = calls
-    outputs = []
-    for i, batch in enumerate(batches(Data(x), batch_size, None)):
-        callbacks.on_predict_batch_begin(i)
-        outputs.append(plan.predict(batch.x))
+    data = Data(x)
+    count = steps_of(data, batch_size, None)
+    hooked = callbacks.wants("on_predict_batch_begin") or callbacks.wants("on_predict_batch_end")
+    stretches = read(plan, data, batch_size, count, 1 if hooked else BLOCK)
+    outputs: list[Array] = []
+    done = 0
+    while done < count:
+        if hooked:
+            callbacks.on_predict_batch_begin(done)
+        output = next(stretches)[1]
+        outputs.append(plan.head.forward(output))
+        done += -(-len(output) // batch_size)
         if progress is not None:
-            progress.update(i + 1)
-        callbacks.on_predict_batch_end(i)
+            progress.update(done)
+        if hooked:
+            callbacks.on_predict_batch_end(done - 1)
     return np.concatenate(outputs) if outputs else empty

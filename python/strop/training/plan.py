@@ -174,6 +174,8 @@ class Plan:
 
     def __init__(self, layers: Sequence[Layer], loss: Any = None, *, fused: bool = True) -> None:
         self.loss = loss
+        dtypes = {layer.dtype for layer in layers}
+        self.mixed_dtypes, self.dtype = len(dtypes) > 1, next(iter(dtypes), np.dtype("float32"))
         head = getattr(loss, "logits_activation", None)
         self.steps, self.ends_in_logits = build_steps(layers, fused=fused, head=head)
         self.head = activations.get(head if self.ends_in_logits else None)
@@ -186,6 +188,16 @@ class Plan:
             for v in layer.variables
             if v.regularizer is not None and not any(v is w for w in self.variables)
         ]
+
+    @property
+    def penalized(self) -> bool:
+        """Whether a regularizer adds to the loss."""
+        return bool(self._penalized or self._frozen_penalties)
+
+    @property
+    def takes_logits(self) -> bool:
+        """Whether the loss is computed from logits: the model's last activation is its, or it was told so."""
+        return self.ends_in_logits or bool(getattr(self.loss, "from_logits", False))
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, list[Any], Array | None]:
         """Output (logits if `ends_in_logits`), what backward needs, the mask of the output."""
@@ -230,7 +242,7 @@ class Plan:
             assert upstream is not None
             upstream, own = self.steps[i].backward(upstream, tape[i], i > self._first)
             grads[:0] = own
-        if self._penalized or self._frozen_penalties:
+        if self.penalized:
             loss += self.penalty()
             for i, variable in self._penalized:
                 dense = grads[i].to_dense() if isinstance(grads[i], RowGrad) else grads[i]

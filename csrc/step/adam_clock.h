@@ -4,32 +4,18 @@
 #include <initializer_list>
 #include <vector>
 
-#include "bind/optimizer.h"
 #include "kernels.h"
 #include "math/deferred_adam.h"
+#include "step/rules.h"
 
-namespace strop::bind {
+namespace strop::step {
 
 // The steps since `base`, and what they did to a row without a gradient. Grows
 // by 88 bytes a step at degree 3; nothing is kept per row.
 class AdamClock {
  public:
-  AdamClock(double beta1, double beta2, double eps, bool hat,
-            bool bias_correction, bool amsgrad, int degree, int window)
-      : rule_{adam_rule("AdamClock", beta1, beta2, eps, hat ? "hat" : "torch",
-                        bias_correction)},
-        amsgrad_(amsgrad),
-        degree_(degree),
-        window_(window) {
-    if (degree != 2 && degree != 3 && degree != 4 && degree != 6 &&
-        degree != 8) {
-      raise_value("AdamClock", "degree must be 2, 3, 4, 6 or 8; got " +
-                                   std::to_string(degree));
-    }
-    if (window < 1 || window >= kPowers) {
-      raise_value("AdamClock", "window must lie in [1, 4096); got " +
-                                   std::to_string(window));
-    }
+  AdamClock(const AdamRule& rule, bool amsgrad, int degree, int window)
+      : rule_(rule), amsgrad_(amsgrad), degree_(degree), window_(window) {
     make_tables();
     restart(0);
   }
@@ -99,19 +85,15 @@ class AdamClock {
             decays_};
   }
 
-  // C_0 ... C_P of the gap from step s to now, for tests.
+  // C_0 ... C_P of the gap from step s, `base` to `last`, to now.
   std::vector<double> coefficients(std::int32_t s) const {
-    if (s < base_ || s > last()) {
-      raise_value("coefficients", "step must lie in [" + std::to_string(base_) +
-                                      ", " + std::to_string(last()) +
-                                      "]; got " + std::to_string(s));
-    }
     const auto first = coefficients_.begin() + (s - base_) * (degree_ + 1);
     return std::vector<double>(first, first + degree_ + 1);
   }
 
+  static constexpr std::int32_t kPowers = 4096;  // more than any window
+
  private:
-  static constexpr std::int32_t kPowers = 4096;
   static constexpr std::size_t kMostSteps = 1 << 16;
 
   double beta1() const {
@@ -167,4 +149,4 @@ class AdamClock {
   std::vector<double> power1_, power2_, shrink_, terms_;
 };
 
-}  // namespace strop::bind
+}  // namespace strop::step

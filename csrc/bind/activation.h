@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+#include "kernels.h"
+
+namespace strop::bind {
+
+// The activation of a name that ops.activation knows; ValueError that lists
+// them all.
+Activation which_of(const char* op, const std::string& name);
+
+}  // namespace strop::bind
