@@ -68,8 +68,12 @@ def shapes(kind: str) -> list[dict[str, Any]]:
 
     folder = _settings.shapes or (SHAPES if IN_CHECKOUT else None)
     path = folder / f"{kind}.json" if folder else None
-    found = json.loads(path.read_text())["shapes"] if path and path.exists() else BUILT_IN.get(kind, [])
-    return list(_settings.cases(found))
+    if path is None or not path.exists():
+        return list(_settings.cases(BUILT_IN.get(kind, [])))
+    content = json.loads(path.read_text())
+    if "shapes" not in content:
+        raise SystemExit(f"bench: {path} must be a list of shapes; got something else")
+    return list(_settings.cases(content["shapes"]))
 
 
 def options(parser: argparse.ArgumentParser, file: str) -> argparse.Namespace:

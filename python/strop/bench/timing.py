@@ -12,7 +12,8 @@ Call = Callable[[], Any]
 
 WINDOW = 0.0008  # seconds: shorter than a scheduler's slice, so that the best window is an undisturbed one
 
-LEAST_WINDOWS = 5
+ROUNDS = 3
+LEAST = 2
 
 
 def timed(call: Call, repeats: int) -> float:
@@ -28,16 +29,31 @@ def timed(call: Call, repeats: int) -> float:
     return (time.perf_counter() - start) / repeats
 
 
+def settle() -> None:
+    """Wait until no thread of this process works, at most half a second.
+
+    Threads of libgomp and OpenBLAS spin for 15 to 100 ms after their work; what is measured meanwhile has a core less.
+
+    Example:
+        >>> settle()
+    """
+    for _ in range(100):
+        begin = time.process_time()
+        time.sleep(0.005)
+        if time.process_time() - begin < 0.0005:
+            return
+
+
 def best_of_windows(calls: Mapping[str, Call], seconds: float) -> dict[str, list[float]]:
-    """Per call, the seconds of each of its windows; the calls take turns.
+    """Per call, the seconds of each of its windows; the calls take turns, a burst of windows each.
 
     Args:
         calls: what to time, by name.
-        seconds: how long to go on, for all calls together; five windows of each are taken in any case.
+        seconds: of windows, for all calls together; every call gets `ROUNDS` bursts of `LEAST` windows in any case.
 
     Example:
         >>> windows = best_of_windows({"a": lambda: None, "b": lambda: None}, 0.01)
-        >>> min(len(times) for times in windows.values()) >= 5
+        >>> min(len(times) for times in windows.values()) >= ROUNDS * LEAST
         True
     """
     repeats = {}
@@ -45,10 +61,15 @@ def best_of_windows(calls: Mapping[str, Call], seconds: float) -> dict[str, list
         call()
         repeats[name] = max(1, int(WINDOW / max(timed(call, 1), 1e-9)))
     windows: dict[str, list[float]] = {name: [] for name in calls}
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or min(map(len, windows.values())) < LEAST_WINDOWS:
+    burst = seconds / len(calls) / ROUNDS
+    for _ in range(ROUNDS):
         for name, call in calls.items():
-            windows[name].append(timed(call, repeats[name]))
+            settle()
+            end = time.perf_counter() + burst
+            count = 0
+            while count < LEAST or time.perf_counter() < end:
+                windows[name].append(timed(call, repeats[name]))
+                count += 1
     return windows
 
 
