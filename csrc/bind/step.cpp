@@ -48,11 +48,8 @@ class Program {
  public:
   using Steps = step::Program<T>;
 
-  Program(const std::string& loss, double smoothing, const step::Rule& rule,
-          Index steps)
-      : program_(loss_of(loss, smoothing), rule) {
-    program_.steps = steps;
-  }
+  Program(const std::string& loss, double smoothing, const step::Rule& rule)
+      : program_(loss_of(loss, smoothing), rule) {}
 
   void set_deferred_bag(step::AdamClock& clock, py::object clock_object,
                         const std::vector<py::object>& arrays, double decay,
@@ -151,6 +148,7 @@ class Program {
   }
 
   Index steps() const { return program_.steps; }
+  void set_steps(Index steps) { program_.steps = steps; }
 
  private:
   static Array table(const char* name, py::handle object) {
@@ -253,12 +251,12 @@ void bind_program(py::module_& m, const char* program, const char* samples) {
            py::arg("weight"));
   py::class_<Program<T>>(m, program, "A model's steps, without Python between.")
       .def(py::init([](const std::string& loss, double smoothing,
-                       const py::dict& adam, const py::dict& sgd, Index steps) {
+                       const py::dict& adam, const py::dict& sgd) {
              return std::make_unique<Program<T>>(loss, smoothing,
-                                                 rule_of(adam, sgd), steps);
+                                                 rule_of(adam, sgd));
            }),
            py::arg("loss"), py::arg("smoothing"), py::arg("adam"),
-           py::arg("sgd"), py::arg("steps"))
+           py::arg("sgd"))
       .def("set_deferred_bag",
            [](Program<T>& p, py::object clock,
               const std::vector<py::object>& arrays, double decay,
@@ -272,7 +270,7 @@ void bind_program(py::module_& m, const char* program, const char* samples) {
       .def("add_dense", &Program<T>::add_dense)
       .def("train", &Program<T>::train)
       .def("evaluate", &Program<T>::evaluate)
-      .def_property_readonly("steps", &Program<T>::steps);
+      .def_property("steps", &Program<T>::steps, &Program<T>::set_steps);
 }
 
 }  // namespace

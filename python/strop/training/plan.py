@@ -174,6 +174,8 @@ class Plan:
 
     def __init__(self, layers: Sequence[Layer], loss: Any = None, *, fused: bool = True) -> None:
         self.loss = loss
+        #: The step program that trains it, once there is one.
+        self.program: Any = None
         dtypes = {layer.dtype for layer in layers}
         self.mixed_dtypes, self.dtype = len(dtypes) > 1, next(iter(dtypes), np.dtype("float32"))
         head = getattr(loss, "logits_activation", None)

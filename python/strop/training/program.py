@@ -45,8 +45,16 @@ Stretch = tuple[list[float], Array, Array | None, Array | None]
 class Program:
     """A plan that runs in C++; made by `training_program` or `reading_program`."""
 
-    def __init__(self, compiled: Any, samples_class: Any, optimizer: Any = None) -> None:
-        self._compiled, self._samples_class, self._optimizer = compiled, samples_class, optimizer
+    def __init__(self, compiled: Any, samples_class: Any, optimizer: Any = None, rule: Any = None) -> None:
+        self._compiled, self._samples_class = compiled, samples_class
+        self._optimizer, self._rule = optimizer, rule
+        self._arrays = _arrays_of(optimizer)
+
+    def serves(self, optimizer: Any, rule: dict[str, Any]) -> bool:
+        """Whether it was made for this optimizer as it stands."""
+        arrays = _arrays_of(optimizer)
+        same = self._optimizer is optimizer and self._rule == rule and len(arrays) == len(self._arrays)
+        return same and all(a is b for a, b in zip(arrays, self._arrays, strict=True))
 
     def _samples(self, data: Data) -> Any:
         if self._samples_class not in data.read_by_program:
@@ -64,6 +72,7 @@ class Program:
             stop = min(at + most * size, end)
             rates = optimizer.rates(-(-(stop - at) // size))
             stop = min(stop, at + len(rates) * size)
+            self._compiled.steps = optimizer.iterations
             try:
                 values, output = self._compiled.train(samples, order, at, stop, size, rates, LIMIT)
             finally:
@@ -84,28 +93,41 @@ class Program:
             at = stop
 
 
+def _arrays_of(optimizer: Any) -> list[Array]:
+    """The arrays that a program of this optimizer writes."""
+    return (
+        []
+        if optimizer is None
+        else [a for arrays in (optimizer._arrays, *optimizer._slots.values()) for a in arrays]
+    )
+
+
 def training_program(plan: Plan, optimizer: Any) -> Program | None:
-    """The program that trains a plan, or None where the plan must do it."""
+    """The program that trains a plan, or None where the plan must do it. The plan keeps it for the next epoch."""
     rule = optimizer.plain_rule()
     loss = _loss(plan)
     if rule is None or loss is None or plan.penalized or not plan.variables:
         return None
     if not all(a is array_of(v) for a, v in zip(optimizer._arrays, plan.variables, strict=True)):
         adopt(optimizer, plan.variables)
-    compiled, samples_class = _new(plan, loss, optimizer.iterations, **rule)
-    return Program(compiled, samples_class, optimizer) if _build(compiled, plan, optimizer) else None
+    if plan.program is None or not plan.program.serves(optimizer, rule):
+        compiled, samples_class = _new(plan, loss, **rule)
+        built = _build(compiled, plan, optimizer)
+        plan.program = Program(compiled, samples_class, optimizer, rule) if built else None
+    kept: Program | None = plan.program
+    return kept
 
 
 def reading_program(plan: Plan) -> Program | None:
     """The program that evaluates a plan and predicts, or None where the plan must do it."""
-    compiled, samples_class = _new(plan, _loss(plan) or ("mean_squared_error", 0.0), 0)
+    compiled, samples_class = _new(plan, _loss(plan) or ("mean_squared_error", 0.0))
     return Program(compiled, samples_class) if _build(compiled, plan, None) else None
 
 
-def _new(plan: Plan, loss: tuple[str, float], steps: int, **rule: Any) -> tuple[Any, Any]:
+def _new(plan: Plan, loss: tuple[str, float], **rule: Any) -> tuple[Any, Any]:
     wide = plan.dtype == np.float64
     made = (cpu.StepProgram64 if wide else cpu.StepProgram32)(
-        loss=loss[0], smoothing=loss[1], adam=rule.get("adam", {}), sgd=rule.get("sgd", {}), steps=steps
+        loss=loss[0], smoothing=loss[1], adam=rule.get("adam", {}), sgd=rule.get("sgd", {})
     )
     return made, cpu.StepSamples64 if wide else cpu.StepSamples32
 
