@@ -112,9 +112,12 @@ void* worker(void* slot_pointer) {
   const int slot = int(reinterpret_cast<std::intptr_t>(slot_pointer));
   Worker& self = workers[slot];
   self.thread = thread_id();
+  ask_for_short_slices();
   for (;;) {
-    if (self.barred.exchange(false)) {
+    if (self.barred) {
+      // In this order: nobody takes the cores of a barred thread for its own.
       sched_setaffinity(0, sizeof self.home, &self.home);
+      self.barred = false;
     }
     work(slot);
     self.asleep = 1;
