@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import subprocess
 import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cases.public import SHAPES
@@ -237,6 +239,81 @@ def test_a_quick_run_prints_a_table_and_writes_results(tmp_path):
     assert list(found) == ["adam", "reduction"]
     assert found["reduction"]["quick"]
     assert {"strop", "numpy"} == set(found["reduction"]["rows"][0]["us"])
+
+
+def load_file(name, monkeypatch):
+    """A file of benchmarks/ as a module."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module(name)
+
+
+def run_file(name, tmp_path, *words):
+    command = [
+        sys.executable,
+        str(ROOT / "benchmarks" / f"{name}.py"),
+        "--quick",
+        "--output",
+        str(tmp_path),
+        *words,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_scaling_gives_four_curves_with_slopes(tmp_path):
+    text = run_file("bench_scale", tmp_path)
+    *curves, base = json.loads((tmp_path / "scale.json").read_text())["rows"]
+    assert [row["case"] for row in curves] == ["samples", "batch", "width", "vocabulary"]
+    for row in curves:
+        assert len(row["values"]) == len(row["epoch_s"]) == 2
+        assert min(row["epoch_s"]) > 0
+        assert f"{row['case']}: slope {row['slope']:.2f}" in text
+        assert row["case"] in base
+
+
+def test_a_slope_is_that_of_the_logarithms(monkeypatch):
+    scale = load_file("bench_scale", monkeypatch)
+    assert scale.slope([1, 10, 100], [2.0, 20.0, 200.0]) == pytest.approx(1)
+    assert scale.slope([1, 10, 100], [3.0, 3.0, 3.0]) == pytest.approx(0)
+    assert [scale.short(v) for v in (16, 2500, 88_585, 10_000_000)] == ["16", "2.5k", "88.6k", "10M"]
+
+
+def test_a_busy_machine_is_measured_with_one_thread_and_with_all(tmp_path):
+    run_file("bench_busy", tmp_path)
+    rows = json.loads((tmp_path / "busy.json").read_text())["rows"]
+    assert [row["case"] for row in rows] == ["reviews, strop", "wide, strop"]
+    for row in rows:
+        times = row["epoch_s"]
+        assert set(times) == {f"{state}, {n}" for state in ("quiet", "busy") for n in (1, row["threads"])}
+        assert row["busy_price"] == pytest.approx(
+            times[f"busy, {row['threads']}"] / times["busy, 1"], rel=0.01
+        )
+
+
+def test_the_profile_of_a_step_adds_up(tmp_path):
+    run_file("profile_step", tmp_path)
+    program, plan = json.loads((tmp_path / "profile_step.json").read_text())["rows"]
+    for row in (program, plan):
+        assert sum(row["us"].values()) + row["python_us"] == pytest.approx(row["step_us"], rel=0.01)
+        assert row["python_us"] > 0
+    assert "StepProgram32.train" in program["us"]
+    assert {"matmul", "compact_ids", "adam_step", "embedding_bag"} <= set(plan["us"])
+
+
+def test_invented_reviews_look_like_reviews(monkeypatch):
+    reviews = load_file("reviews", monkeypatch)
+    ids, labels = reviews.invented(2000, vocabulary=5000)
+    assert ids.shape == (2000, 500)
+    assert ids.min() == 0
+    assert ids.max() < 5000
+    lengths = (ids != 0).sum(axis=1)
+    assert 150 < lengths.mean() < 280
+    assert (ids[np.arange(500) >= 500 - lengths[:, None]] != 0).all(), "padding stands in front"
+    assert 0.4 < labels.mean() < 0.6
+    again = reviews.invented(2000, vocabulary=5000)
+    assert (again[0] == ids).all()
+    assert (again[1] == labels).all()
 
 
 def test_a_benchmark_that_fails_is_named_and_the_others_go_on(tmp_path, monkeypatch, capfd, given):
