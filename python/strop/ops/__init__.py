@@ -17,12 +17,14 @@ from .matmul import matmul, matmul_backward
 from .reduction import argmax, max, mean, norm, sum
 from .sgd import sgd_step
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
+from .words import WordTable, count_words, find_words
 
 __all__ = [
     "ACTIVATIONS",
     "FUSED_ACTIVATIONS",
     "AdamClock",
     "CompactScratch",
+    "WordTable",
     "activation",
     "activation_backward",
     "adam_step",
@@ -30,6 +32,7 @@ __all__ = [
     "binary_cross_entropy",
     "choose_gap",
     "compact_ids",
+    "count_words",
     "deferred_adam_catch_up",
     "deferred_adam_step",
     "embedding_bag",
@@ -37,6 +40,7 @@ __all__ = [
     "embedding_bag_scatter",
     "embedding_lookup",
     "embedding_lookup_backward",
+    "find_words",
     "log_softmax",
     "log_softmax_backward",
     "matmul",

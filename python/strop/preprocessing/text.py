@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -12,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._json import read_json
-from .words import FILTERS, filter_table, hashing_trick, one_hot, text_to_word_sequence
+from ..ops import WordTable
+from ._numbers import Numbers, add_counts, batches
+from .words import FILTERS, hashing_trick, one_hot, text_to_word_sequence
 
 __all__ = [
     "Tokenizer",
@@ -80,23 +81,21 @@ class Tokenizer:
 
     # ---- words -------------------------------------------------------------
 
-    def _words(self, op: str, texts: Iterable[Any]) -> Iterator[Sequence[str]]:
-        """The words of each text; texts are read once."""
-        if isinstance(texts, str):
-            raise TypeError(f"{op}: texts must be a list of strings; got one str; write [text]")
-        table, split, lower = filter_table(self.filters, self.split), self.split, self.lower
-        for place, text in enumerate(texts):
-            if isinstance(text, list):
-                yield [word.lower() for word in text] if lower else text
-            elif not isinstance(text, str):
-                raise TypeError(f"{op}: texts must hold strings; got {type(text).__name__} at {place}")
-            elif self.char_level:
-                yield text.lower() if lower else text
-            elif self.analyzer is not None:
-                yield list(self.analyzer(text))
-            else:
-                words = (text.lower() if lower else text).translate(table).split(split)
-                yield [word for word in words if word]
+    def _words_of(self, text: Any) -> Sequence[str]:
+        if isinstance(text, list):
+            return [word.lower() for word in text] if self.lower else text
+        if self.char_level:
+            return str.lower(text) if self.lower else text
+        if self.analyzer is not None:
+            return list(self.analyzer(text))
+        return text_to_word_sequence(text, self.filters, self.lower, self.split)
+
+    def _delimiters(self) -> str | None:
+        """The characters that end a word, if that is all there is to it: then the kernel can cut the texts."""
+        plain = not self.char_level and self.analyzer is None
+        if plain and type(self.filters) is type(self.split) is str and len(self.split) == 1:
+            return self.filters + self.split
+        return None
 
     def fit_on_texts(self, texts: Iterable[Any]) -> None:
         """Count the words of texts; counts add up over calls, so ids may move.
@@ -107,15 +106,37 @@ class Tokenizer:
         Raises:
             TypeError: texts is one string, or something inside is no string; what came before it has been counted.
         """
-        for words in self._words("fit_on_texts", texts):
-            self.document_count += 1
-            self.word_counts.update(words)
-            self.word_docs.update(set(words))
+        delimiters = self._delimiters()
+        table: Any = None
+        try:
+            for part, size in batches("fit_on_texts", texts, delimiters is not None):
+                if size >= 0:
+                    table = table or WordTable(delimiters, bool(self.lower))
+                    table.count(part)
+                    self.document_count += len(part)
+                    continue
+                self._add(table)  # words are kept in the order of their first appearance
+                table = None
+                self.document_count += 1
+                words = self._words_of(part)
+                add_counts(self.word_counts, Counter(words))
+                add_counts(self.word_docs, dict.fromkeys(words, 1))
+        finally:
+            self._add(table)
+        self._number()
+
+    def _add(self, table: Any) -> None:
+        if table:
+            words, counts, documents = table.counts()
+            add_counts(self.word_counts, dict(zip(words, counts, strict=True)))
+            add_counts(self.word_docs, dict(zip(words, documents, strict=True)))
+
+    def _number(self) -> None:
         words = sorted(self.word_counts, key=self.word_counts.__getitem__, reverse=True)
         if self.oov_token is not None:
             words.insert(0, self.oov_token)
         # A token that is also a word keeps the word's own, later id.
-        self.word_index = {word: i for i, word in enumerate(words, 1)}
+        self.word_index = dict(zip(words, range(1, len(words) + 1), strict=True))
         self.index_word = {i: word for word, i in self.word_index.items()}
         for word, count in self.word_docs.items():
             self.index_docs[self.word_index[word]] = count
@@ -124,7 +145,7 @@ class Tokenizer:
         """Count the ids of sequences, for `sequences_to_matrix(mode="tfidf")` without texts."""
         self.document_count += len(sequences)
         for sequence in sequences:
-            self.index_docs.update(set(sequence))
+            add_counts(self.index_docs, dict.fromkeys(sequence, 1))
 
     # ---- ids ---------------------------------------------------------------
 
@@ -137,19 +158,24 @@ class Tokenizer:
         Returns:
             A list of ids per text; unknown and rare words are left out, or become the id of oov_token.
         """
-        return list(self.texts_to_sequences_generator(texts))
+        delimiters = self._delimiters()
+        numbers = Numbers(self.word_index, self.num_words, self.oov_token)
+        rows: list[list[int]] = []
+        for part, size in batches("texts_to_sequences", texts, delimiters is not None):
+            if size < 0:
+                rows.append(numbers.of(self._words_of(part)))
+            elif delimiters is not None and numbers.worth_a_table(size):
+                rows += numbers.of_texts(part, delimiters, bool(self.lower))
+            else:
+                rows += [numbers.of(self._words_of(text)) for text in part]
+        return rows
 
     def texts_to_sequences_generator(self, texts: Iterable[Any]) -> Iterator[list[int]]:
         """The same, one text at a time."""
-        unknown = None if self.oov_token is None else self.word_index.get(self.oov_token)
-        limit = self.num_words or math.inf
-        known = {word: i for word, i in self.word_index.items() if i < limit}
-        find = known.get
-        for words in self._words("texts_to_sequences", texts):
-            if self.oov_token is None:
-                yield [i for i in map(find, words) if i is not None]
-            else:
-                yield [find(word, unknown) for word in words]  # type: ignore[misc]
+        numbers = Numbers(self.word_index, self.num_words, self.oov_token)
+        for text, _ in batches("texts_to_sequences", texts, False):
+            numbers.index = self.word_index
+            yield numbers.of(self._words_of(text))
 
     def sequences_to_texts(self, sequences: Iterable[Iterable[int]]) -> list[str]:
         """The words of each sequence of ids, joined by blanks."""
@@ -157,13 +183,17 @@ class Tokenizer:
 
     def sequences_to_texts_generator(self, sequences: Iterable[Iterable[int]]) -> Iterator[str]:
         """The same, one sequence at a time."""
-        limit = self.num_words or math.inf
-        unknown = self.word_index.get(self.oov_token) if self.oov_token is not None else None
-        stand_in = None if unknown is None else self.index_word[unknown]
-        known = {i: word for i, word in self.index_word.items() if i < limit}
+        limit, words = self.num_words, self.index_word
+        token = self.word_index.get(self.oov_token)  # type: ignore[arg-type]
         for sequence in sequences:
-            words = [known.get(i, stand_in) for i in sequence]
-            yield " ".join(word for word in words if word is not None)
+            row = []
+            for i in sequence:
+                word = words.get(i)
+                if word is not None and not (limit and i >= limit):
+                    row.append(word)
+                elif token is not None and (word is not None or self.oov_token is not None):
+                    row.append(words[token])
+            yield " ".join(row)
 
     # ---- matrices ----------------------------------------------------------
 
@@ -195,18 +225,22 @@ class Tokenizer:
         width = self.num_words or len(self.word_index) + 1
         matrix = np.zeros((len(sequences), width))
         for row, sequence in zip(matrix, sequences, strict=True):
-            for i, count in Counter(i for i in sequence if i < width).items():
-                row[i] = self._cell(mode, i, count, len(sequence))
+            found = Counter(i for i in sequence if i < width)
+            if found:
+                row[list(found)] = self._cells(mode, found, len(sequence))
         return matrix
 
-    def _cell(self, mode: str, i: int, count: int, length: int) -> float:
-        if mode == "count":
-            return count
-        if mode == "freq":
-            return count / length
+    def _cells(self, mode: str, found: Counter[int], length: int) -> Array | float:
+        counts = np.array(list(found.values()), np.float64)
         if mode == "binary":
             return 1
-        return (1 + math.log(count)) * math.log(1 + self.document_count / (1 + self.index_docs.get(i, 0)))
+        if mode == "count":
+            return counts
+        if mode == "freq":
+            return counts / length
+        documents = np.array([self.index_docs.get(i, 0) for i in found])
+        weights: Array = (1 + np.log(counts)) * np.log(1 + self.document_count / (1 + documents))
+        return weights
 
     # ---- files -------------------------------------------------------------
 

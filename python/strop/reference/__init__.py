@@ -13,6 +13,7 @@ from .matmul import matmul, matmul_backward
 from .reduction import argmax, max, mean, norm, sum
 from .sgd import sgd_step
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
+from .words import count_words, find_words
 
 __all__ = [
     "activation",
@@ -21,11 +22,13 @@ __all__ = [
     "argmax",
     "binary_cross_entropy",
     "compact_ids",
+    "count_words",
     "deferred_adam_catch_up",
     "embedding_bag",
     "embedding_bag_scatter",
     "embedding_lookup",
     "embedding_lookup_backward",
+    "find_words",
     "gap_coefficients",
     "log_softmax",
     "log_softmax_backward",
