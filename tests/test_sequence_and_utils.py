@@ -4,6 +4,8 @@ import random
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import strop
 from strop import utils
@@ -35,10 +37,76 @@ def test_padding_of_nothing_of_arrays_and_of_floats():
     assert pad_sequences(iter([[1], [2, 3]])).tolist() == [[0, 1], [2, 3]]
 
 
+NUMBERS = st.integers(-(2**31), 2**31 - 1)
+ROWS = st.lists(NUMBERS, max_size=9)
+MAKE = st.sampled_from(
+    [
+        list,
+        tuple,
+        lambda row: np.array(row, np.int32),
+        lambda row: np.array(row, np.int64),
+        lambda row: np.array(row, np.float64),
+        lambda row: np.repeat(np.array(row, np.int32), 2)[::2],
+        lambda row: np.array(row, ">i4"),
+        lambda row: [np.int64(i) for i in row],
+        lambda row: [i / 2**31 for i in row],
+        lambda row: [i > 0 for i in row],
+        lambda row: np.array(row, object),
+    ]
+)
+
+
+def padded(rows, maxlen, kind, padding, truncating, value):
+    maxlen = maxlen or max(map(len, rows), default=0)
+    out = np.full((len(rows), maxlen), value, kind)
+    for i, row in enumerate(rows):
+        kept = row[-maxlen:] if truncating == "pre" else row[:maxlen]
+        if len(kept):
+            out[i, slice(-len(kept), None) if padding == "pre" else slice(len(kept))] = np.asarray(kept, kind)
+    return out
+
+
+@given(
+    rows=st.lists(st.builds(lambda make, row: make(row), MAKE, ROWS), max_size=8),
+    maxlen=st.none() | st.integers(1, 7),
+    kind=st.sampled_from(["int32", "int64", "float32", "float64"]),
+    padding=st.sampled_from(["pre", "post"]),
+    truncating=st.sampled_from(["pre", "post"]),
+    value=st.sampled_from([0, -1, 7, True, 2.5]),
+)
+def test_padding_of_rows_of_any_kind(rows, maxlen, kind, padding, truncating, value):
+    got = pad_sequences(rows, maxlen, kind, padding, truncating, value)
+    want = padded(rows, maxlen, kind, padding, truncating, value)
+    assert got.dtype == want.dtype
+    np.testing.assert_array_equal(got, want)
+
+
+def test_padding_of_other_dtypes_and_fillers():
+    assert pad_sequences([[1], [2, 3]], dtype="int8", value=-1).tolist() == [[-1, 1], [2, 3]]
+    assert pad_sequences([["a"], []], dtype=object, value="x").tolist() == [["a"], ["x"]]
+    assert pad_sequences([[True], []], dtype=bool).tolist() == [[True], [False]]
+    assert pad_sequences([[1], []], maxlen=2, value=[5, 6]).tolist() == [[5, 1], [5, 6]]
+
+
+@pytest.mark.parametrize("kind", ["int32", "int64"])
+def test_padding_at_the_limits_of_a_dtype(kind):
+    limits = np.iinfo(kind)
+    for rows in ([[int(limits.max), int(limits.min)]], [np.array([limits.max, limits.min])]):
+        assert pad_sequences(rows, dtype=kind).tolist() == [[limits.max, limits.min]]
+    for number in (int(limits.max) + 1, int(limits.min) - 1, 10**30):
+        with pytest.raises(OverflowError):
+            pad_sequences([[1], [number]], dtype=kind)
+
+
 @pytest.mark.parametrize(
     ("call", "kind", "text"),
     [
         (lambda: pad_sequences([[2**40]]), OverflowError, None),
+        (
+            lambda: pad_sequences([[1], np.array(2)]),
+            ValueError,
+            "pad_sequences: sequences must hold sequences; got ndarray at 1",
+        ),
         (lambda: pad_sequences([np.array([2**40])]), OverflowError, None),
         (
             lambda: pad_sequences([[1]], maxlen=0),

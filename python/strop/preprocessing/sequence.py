@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._backend import cpu
+
 Array = NDArray[Any]
+
+#: Of these the kernel copies rows that are lists of ints, or arrays of the same dtype.
+COPIED = {np.dtype(name) for name in ("int32", "int64", "float32", "float64")}
 
 
 def pad_sequences(
@@ -48,7 +53,7 @@ def pad_sequences(
             raise ValueError(f"{op}: {name} must be 'pre' or 'post'; got {side!r}")
     if isinstance(sequences, str | bytes) or not hasattr(sequences, "__iter__"):
         raise ValueError(f"{op}: sequences must be a list of sequences; got {type(sequences).__name__}")
-    rows: Any = sequences if isinstance(sequences, list | tuple | np.ndarray) else list(sequences)
+    rows = list(sequences)
     lengths = _lengths(op, rows)
     if maxlen is None:
         maxlen = max(lengths, default=0)
@@ -57,34 +62,44 @@ def pad_sequences(
     kind = np.dtype(dtype)
     if isinstance(value, str) and kind.kind not in "OUS":
         raise ValueError(f"{op}: value must be a number for dtype {kind}; got {value!r}")
-    inner = next((np.shape(row)[1:] for row in rows if len(row)), ())
-    out = np.full((len(rows), maxlen, *inner), value, kind)
-    cut_front, fill_front = truncating == "pre", padding == "pre"
-    for i, row in enumerate(rows):
-        length = lengths[i]
-        if not length:
-            continue
-        if length > maxlen:
-            row = row[length - maxlen :] if cut_front else row[:maxlen]
-            length = maxlen
-        array = _row(op, i, row, kind, inner)
-        if fill_front:
-            out[i, maxlen - length :] = array
-        else:
-            out[i, :length] = array
+    inner = next((np.shape(row)[1:] for row, length in zip(rows, lengths, strict=True) if length), ())
+    cut_front, pad_front = truncating == "pre", padding == "pre"
+    if kind not in COPIED or inner or np.ndim(value):
+        out = np.full((len(rows), maxlen, *inner), value, kind)
+        for i in range(len(rows)):
+            _fill(op, out, i, rows[i], pad_front, cut_front)
+        return out
+    out = np.empty((len(rows), maxlen), kind)
+    filler = np.full(1, value, kind)
+    i = cpu.fill_rows(rows, out, filler, pad_front, cut_front, 0)
+    while i < len(rows):
+        out[i] = filler
+        _fill(op, out, i, rows[i], pad_front, cut_front)
+        i = cpu.fill_rows(rows, out, filler, pad_front, cut_front, i + 1)
     return out
 
 
-def _lengths(op: str, rows: Sequence[Any]) -> list[int]:
-    lengths = []
-    for i, row in enumerate(rows):
-        try:
-            lengths.append(len(row))
-        except TypeError:
-            raise ValueError(
-                f"{op}: sequences must hold sequences; got {type(row).__name__} at {i}"
-            ) from None
+def _lengths(op: str, rows: list[Any]) -> list[int]:
+    lengths: list[int] = []
+    try:
+        lengths.extend(map(len, rows))
+    except TypeError:
+        i = len(lengths)
+        raise ValueError(
+            f"{op}: sequences must hold sequences; got {type(rows[i]).__name__} at {i}"
+        ) from None
     return lengths
+
+
+def _fill(op: str, out: Array, place: int, row: Any, pad_front: bool, cut_front: bool) -> None:
+    """Copy a row of whatever kind into `out`, which holds the filler."""
+    length, maxlen = len(row), out.shape[1]
+    if length > maxlen:
+        row = row[length - maxlen :] if cut_front else row[:maxlen]
+        length = maxlen
+    if length:
+        first = maxlen - length if pad_front else 0
+        out[place, first : first + length] = _row(op, place, row, out.dtype, out.shape[2:])
 
 
 def _row(op: str, place: int, row: Any, kind: np.dtype[Any], inner: tuple[int, ...]) -> Array:
