@@ -61,15 +61,17 @@ def load_data(
     print(f"{op}: reviews from {where}")
     content = read_npz(found, op)
     generator = np.random.RandomState(seed)
-    splits = [_shuffled(*_split(op, found, content, name), generator) for name in ("train", "test")]
-    shifted = [_shift(*split, start_char, index_from) for split in splits]
-    if maxlen is not None:
-        shifted = [_drop_long(*split, maxlen) for split in shifted]
-        if not all(len(y) for _, _, y in shifted):
-            raise ValueError(f"{op}: maxlen must leave reviews in both splits; got {maxlen}")
+    splits = []
+    for name in ("train", "test"):
+        flat, offsets, y = _split(op, found, content, name)
+        order = np.arange(len(y))
+        generator.shuffle(order)
+        splits.append(_chosen(flat, offsets, y, order, start_char, index_from, maxlen))
+    if maxlen is not None and not all(len(y) for _, _, y in splits):
+        raise ValueError(f"{op}: maxlen must leave reviews in both splits; got {maxlen}")
     if not num_words:  # the largest id itself becomes oov_char, as in Keras
-        num_words = max(int(flat.max(initial=0)) for flat, _, _ in shifted)
-    limited = [_limit(*split, skip_top, num_words, oov_char) for split in shifted]
+        num_words = max(int(flat.max(initial=0)) for flat, _, _ in splits)
+    limited = [_limit(*split, skip_top, num_words, oov_char) for split in splits]
     train, test = (_views(flat, offsets, y) for flat, offsets, y in limited)
     return train, test
 
@@ -116,53 +118,44 @@ def _split(op: str, path: Path, content: dict[str, Any], name: str) -> tuple[Arr
     good = good and offsets[0] == 0 and offsets[-1] == len(flat) and bool((np.diff(offsets) >= 0).all())
     if not good or (flat.size and (flat.min() < 0 or flat.max() > 2**30)):
         raise ValueError(f"{op}: {path} must hold the reviews; got arrays of {name} that do not fit")
-    return flat.astype(np.int32), offsets, y
+    return flat.astype(np.int32, copy=False), offsets, y
 
 
-def _rows(flat: Array, offsets: Array, order: Array, gap: int) -> tuple[Array, Array, Array]:
-    """Flat ids in another order of the rows, with `gap` free places before each row, and which places are filled."""
-    lengths = np.diff(offsets)[order]
-    new_offsets = np.concatenate([[0], np.cumsum(lengths + gap)])
-    source = np.repeat(offsets[:-1][order] - (new_offsets[:-1] + gap), lengths + gap)
-    source += np.arange(new_offsets[-1])
-    taken = flat[np.maximum(source, 0)] if flat.size else np.zeros(len(source), flat.dtype)
-    return taken, new_offsets, source
-
-
-def _shuffled(
-    flat: Array, offsets: Array, y: Array, generator: np.random.RandomState
+def _chosen(
+    flat: Array,
+    offsets: Array,
+    y: Array,
+    order: Array,
+    start_char: int | None,
+    index_from: int,
+    maxlen: int | None,
 ) -> tuple[Array, Array, Array]:
-    order = np.arange(len(y))
-    generator.shuffle(order)
-    taken, new_offsets, _ = _rows(flat, offsets, order, 0)
-    return taken, new_offsets, y[order]
-
-
-def _shift(
-    flat: Array, offsets: Array, y: Array, start_char: int | None, index_from: int
-) -> tuple[Array, Array, Array]:
-    if start_char is None:
-        return flat + np.int32(index_from), offsets, y
-    taken, new_offsets, _ = _rows(flat, offsets, np.arange(len(y)), 1)
-    taken += np.int32(index_from)
-    taken[new_offsets[:-1]] = start_char
-    return taken, new_offsets, y
-
-
-def _drop_long(flat: Array, offsets: Array, y: Array, maxlen: int) -> tuple[Array, Array, Array]:
-    kept = np.flatnonzero(np.diff(offsets) < maxlen)
-    taken, new_offsets, _ = _rows(flat, offsets, kept, 0)
-    return taken, new_offsets, y[kept]
+    """The reviews in their new order, shifted, each after its start mark, without those that are too long."""
+    gap = 0 if start_char is None else 1
+    lengths = np.diff(offsets) + gap
+    if maxlen is not None:
+        order = order[lengths[order] < maxlen]
+    bounds = np.concatenate([[0], np.cumsum(lengths[order])])
+    out = np.empty(bounds[-1], np.int32)
+    # Copying row by row takes half the time of one index for all.
+    begins, ends = offsets[:-1][order].tolist(), offsets[1:][order].tolist()
+    for begin, end, to in zip(begins, ends, (bounds[:-1] + gap).tolist(), strict=True):
+        out[to : to + end - begin] = flat[begin:end]
+    out += np.int32(index_from)
+    if start_char is not None:
+        out[bounds[:-1]] = start_char
+    return out, bounds, y[order]
 
 
 def _limit(
     flat: Array, offsets: Array, y: Array, skip_top: int, num_words: int, oov_char: int | None
 ) -> tuple[Array, Array, Array]:
-    kept = (flat >= skip_top) & (flat < num_words)
+    dropped = (flat < skip_top) | (flat >= num_words)
     if oov_char is not None:
-        return np.where(kept, flat, np.int32(oov_char)), offsets, y
-    counts = np.concatenate([[0], np.cumsum(kept)])
-    return flat[kept], counts[offsets], y
+        np.putmask(flat, dropped, np.int32(oov_char))
+        return flat, offsets, y
+    before = np.searchsorted(np.flatnonzero(dropped), offsets)  # dropped ids before each review
+    return flat[~dropped], offsets - before, y
 
 
 def _views(flat: Array, offsets: Array, y: Array) -> Split:
