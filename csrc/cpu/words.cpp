@@ -7,7 +7,7 @@
 #include <memory>
 #include <new>
 
-#include "cpu/pool.h"
+#include "cpu/parallel.h"
 #include "cpu/word_table.h"
 
 namespace strop::cpu {
