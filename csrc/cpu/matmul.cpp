@@ -135,7 +135,7 @@ void by_shared_columns(const Product<T>& p, Plan plan, Index threads) {
                                b_memory + from * panel_stride<T>(kW) * length);
                 });
       for_parts((p.m + plan.rows - 1) / plan.rows,
-                2 * p.m * width * length * Index{sizeof(T)} / 400,
+                2 * p.m * width * length * Index{sizeof(T)} / 400, threads,
                 [=](Index index, int slot) {
                   const Index from = index * plan.rows;
                   row_block(p, plan, {from, least(from + plan.rows, p.m)},
@@ -168,7 +168,7 @@ void by_tiles(const Product<T>& p) {
   const Range all_rows{0, p.m};
   const Range all_columns{0, p.n};
   if (parts == 1) return blocks(p, plan, all_rows, all_columns, memory);
-  for_parts(parts, time, [=](Index index, int slot) {
+  for_parts(parts, time, threads, [=](Index index, int slot) {
     const Range share = part(longer, unit, parts, index);
     blocks(p, plan, cut_rows ? share : all_rows, cut_rows ? all_columns : share,
            memory + slot * each);

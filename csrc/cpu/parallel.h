@@ -9,15 +9,18 @@
 
 namespace strop::cpu {
 
+inline constexpr Index kMostThreads = 1024;
+
 // Calls body for runs of parts [first, last) that together cover each part of
-// [0, parts) exactly once. slot: who does it, in [0, helpful_threads()): two
-// calls with the same slot never run at once.
+// [0, parts) exactly once. slot: who does it, in [0, threads): two calls with
+// the same slot never run at once.
 using PartBody = void (*)(const void* context, Index first, Index last,
                           int slot);
 
 // `nanoseconds` is about what all parts take on one thread: too little work is
 // done by the caller alone, and so is what comes while another region runs.
-void run_parts(Index parts, Index nanoseconds, PartBody body,
+// `threads` is the most that may take part; the setting is the bound otherwise.
+void run_parts(Index parts, Index nanoseconds, Index threads, PartBody body,
                const void* context);
 
 // How many threads are worth having for that much work, from 1 to
@@ -25,19 +28,28 @@ void run_parts(Index parts, Index nanoseconds, PartBody body,
 // depend on it.
 int helpful_threads(Index nanoseconds);
 
-// Calls body(part, slot) for each part. Always inlined, as parallel_for, so
-// that no instruction set leaves a weak symbol.
+// Calls body(part, slot) for each part, with slots below `threads`, which came
+// from helpful_threads(): the setting may have changed since. Always inlined,
+// as parallel_for, so that no instruction set leaves a weak symbol.
 template <typename Body>
 static inline __attribute__((always_inline)) void for_parts(Index parts,
                                                             Index nanoseconds,
+                                                            Index threads,
                                                             const Body& body) {
   run_parts(
-      parts, nanoseconds,
+      parts, nanoseconds, threads,
       [](const void* context, Index first, Index last, int slot) {
         const Body& each = *static_cast<const Body*>(context);
         for (Index part = first; part < last; ++part) each(part, slot);
       },
       &body);
+}
+
+template <typename Body>
+static inline __attribute__((always_inline)) void for_parts(Index parts,
+                                                            Index nanoseconds,
+                                                            const Body& body) {
+  for_parts(parts, nanoseconds, kMostThreads, body);
 }
 
 // Calls body(begin, end) for [0, chunk), [chunk, 2 chunk), ... up to n, each
@@ -52,7 +64,7 @@ static inline __attribute__((always_inline)) void parallel_for(
     const Body* body;
   };
   const Context whole{n, chunk, &body};
-  run_parts((n + chunk - 1) / chunk, nanoseconds,
+  run_parts((n + chunk - 1) / chunk, nanoseconds, kMostThreads,
             [](const void* context, Index first, Index last, int) {
               const Context& c = *static_cast<const Context*>(context);
               for (Index part = first; part < last; ++part) {
@@ -72,8 +84,6 @@ static inline __attribute__((always_inline)) void parallel_for(
     Index n, Index chunk, bool parallel, const Body& body) {
   parallel_for(n, chunk, Index{parallel ? 200'000 : 0}, body);
 }
-
-inline constexpr int kMostThreads = 1024;
 
 int num_threads();
 void set_num_threads(int count);

@@ -48,9 +48,10 @@ int helpful_threads(Index nanoseconds) {
   return nanoseconds < kWorthSharing ? 1 : num_threads();
 }
 
-void run_parts(Index parts, Index nanoseconds, PartBody body,
+void run_parts(Index parts, Index nanoseconds, Index threads, PartBody body,
                const void* context) {
-  const int team = int(std::min<Index>(helpful_threads(nanoseconds), parts));
+  const int team =
+      int(std::min({Index{helpful_threads(nanoseconds)}, threads, parts}));
   if (team <= 1 || serial_for_good) return body(context, 0, parts, 0);
   if (in_flight.fetch_add(1) != 0) {
     body(context, 0, parts, 0);

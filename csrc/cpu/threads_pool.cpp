@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "cpu/account.h"
 #include "cpu/linux_calls.h"
 #include "cpu/parallel.h"
 
@@ -49,6 +50,7 @@ struct Job {
   alignas(64) std::atomic<bool> taken{false};  // by a caller
   std::atomic<Index> last_end{0};
   std::atomic<int> workers{0};
+  Account account;
 };
 
 Job job;
@@ -64,22 +66,26 @@ struct alignas(64) Worker {
 
 Worker workers[kMostWorkers + 1];
 
-// Takes and does a few units; false if there is none for this slot.
-bool work_once(int slot) {
-  std::uint64_t state = job.state.load();
-  const int left = int(std::uint32_t(state));
-  if (left == 0) return false;
-  const PartBody body = job.body.load(std::memory_order_relaxed);
-  const void* context = job.context.load(std::memory_order_relaxed);
-  const Index parts = job.parts.load(std::memory_order_relaxed);
-  const Index unit = job.unit.load(std::memory_order_relaxed);
-  const int units = job.units.load(std::memory_order_relaxed);
-  const int most = job.most.load(std::memory_order_relaxed);
-  const int threads = job.threads.load(std::memory_order_relaxed);
-  if (slot >= threads) return false;
-  // Less and less towards the end, so that all end together.
-  const int some = std::clamp(left / (4 * threads), 1, most);
-  if (job.state.compare_exchange_strong(state, state - std::uint64_t(some))) {
+// Takes and does a few units; how many, 0 if there is none for this slot.
+int work_once(int slot) {
+  for (;;) {
+    std::uint64_t state = job.state.load();
+    const int left = int(std::uint32_t(state));
+    if (left == 0) return 0;
+    const PartBody body = job.body.load(std::memory_order_relaxed);
+    const void* context = job.context.load(std::memory_order_relaxed);
+    const Index parts = job.parts.load(std::memory_order_relaxed);
+    const Index unit = job.unit.load(std::memory_order_relaxed);
+    const int units = job.units.load(std::memory_order_relaxed);
+    const int most = job.most.load(std::memory_order_relaxed);
+    const int threads = job.threads.load(std::memory_order_relaxed);
+    if (slot >= threads) return 0;
+    // Less and less towards the end, so that all end together.
+    const int some = std::clamp(left / (4 * threads), 1, most);
+    if (!job.state.compare_exchange_strong(state,
+                                           state - std::uint64_t(some))) {
+      continue;
+    }
     workers[slot].epoch.store(std::uint32_t(state >> 32),
                               std::memory_order_relaxed);
     const Index first = units - left;
@@ -87,8 +93,8 @@ bool work_once(int slot) {
     if (job.unfinished.fetch_sub(some) == some && job.waiting.load()) {
       futex_wake(&job.unfinished);
     }
+    return some;
   }
-  return true;
 }
 
 // Until the worker has found nothing for kSpin, or finds itself on the core of
@@ -96,8 +102,8 @@ bool work_once(int slot) {
 void work(int slot) {
   Index idle_since = now();
   while (now() - idle_since < kSpin) {
-    if (work_once(slot)) {
-      while (work_once(slot)) {
+    if (work_once(slot) > 0) {
+      while (work_once(slot) > 0) {
       }
       idle_since = now();
     }
@@ -209,8 +215,14 @@ bool all_asleep(int team) {
 }
 
 // The caller's own share, and the wait for units that others have begun.
-void finish(int team) {
-  while (work_once(0)) look_for_missing(team, now());
+void finish(int team, Index start) {
+  int own = 0;
+  Index own_end = start;
+  while (const int some = work_once(0)) {
+    own += some;
+    own_end = now();
+    look_for_missing(team, own_end);
+  }
   for (int i = 0; job.unfinished.load() != 0; ++i) {
     if (i < 400) {
       pause();
@@ -221,6 +233,11 @@ void finish(int team) {
       job.waiting = false;
     }
   }
+  const Index end = now();
+  const int others = job.units - own;
+  const Index saved = own > 0 ? (own_end - start) * others / own : end - start;
+  job.account.enter(saved, end - own_end, end);
+  job.last_end.store(end, std::memory_order_relaxed);
 }
 
 void publish(Index parts, Index nanoseconds, int team, PartBody body,
@@ -252,33 +269,35 @@ const char* threads_name() { return "pool"; }
 int openmp_version() { return 0; }
 
 int helpful_threads(Index nanoseconds) {
-  const Index most = std::min(num_threads(), kMostWorkers + 1);
   if (nanoseconds < kWorthSharing) return 1;
-  return int(std::min<Index>(most, 1 + nanoseconds / kWorthSharing));
+  static const Index kMost = std::min(Index{kMostWorkers} + 1,
+                                      4 * Index{sysconf(_SC_NPROCESSORS_ONLN)});
+  const Index most = std::min<Index>(num_threads(), kMost);
+  return int(std::min(most, 1 + nanoseconds / kWorthSharing));
 }
 
-void run_parts(Index parts, Index nanoseconds, PartBody body,
+void run_parts(Index parts, Index nanoseconds, Index threads, PartBody body,
                const void* context) {
-  const int threads = int(std::min<Index>(helpful_threads(nanoseconds), parts));
+  threads = std::min({Index{helpful_threads(nanoseconds)}, threads, parts});
   if (threads <= 1 || job.taken.exchange(true)) {
     return body(context, 0, parts, 0);
   }
-  if (job.workers < threads - 1) start_workers(threads - 1);
-  const int team = std::min(threads, job.workers + 1);
-  const bool hot = now() - job.last_end.load() < kHotGap;
+  if (job.workers < threads - 1) start_workers(int(threads) - 1);
+  const int team = std::min(int(threads), job.workers + 1);
+  const Index start = now();
+  const bool hot = start - job.last_end.load() < kHotGap;
   const bool worth_waking = nanoseconds >= kWorthWaking || hot;
-  if (all_asleep(team) && !worth_waking) {
+  if (job.account.closed(start) || (all_asleep(team) && !worth_waking)) {
     body(context, 0, parts, 0);
+    job.last_end.store(now(), std::memory_order_relaxed);
   } else {
     publish(parts, nanoseconds, team, body, context);
     if (worth_waking) wake(team);
     if (!hot) {
-      const Index time = now();
-      for (int slot = 1; slot < team; ++slot) workers[slot].last_seen = time;
+      for (int slot = 1; slot < team; ++slot) workers[slot].last_seen = start;
     }
-    finish(team);
+    finish(team, start);
   }
-  job.last_end.store(now(), std::memory_order_relaxed);
   job.taken = false;
 }
 

@@ -26,9 +26,9 @@ int helpful_threads(Index nanoseconds) {
   return nanoseconds < kWorthSharing ? 1 : num_threads();
 }
 
-void run_parts(Index parts, Index nanoseconds, PartBody body,
+void run_parts(Index parts, Index nanoseconds, Index threads, PartBody body,
                const void* context) {
-  const Index threads = std::min<Index>(helpful_threads(nanoseconds), parts);
+  threads = std::min({Index{helpful_threads(nanoseconds)}, threads, parts});
   if (threads <= 1 || taken.exchange(true)) {
     return body(context, 0, parts, 0);
   }
