@@ -9,7 +9,6 @@
 #include "cpu/matmul_blocks.h"
 #include "cpu/matmul_thin.h"
 #include "cpu/parallel.h"
-#include "cpu/pool.h"
 #include "cpu/scratch.h"
 
 namespace strop::cpu::STROP_ISA {

@@ -9,9 +9,9 @@
 #include <algorithm>
 #include <atomic>
 
-#include "cpu/account.h"
 #include "cpu/linux_calls.h"
 #include "cpu/parallel.h"
+#include "cpu/pool_job.h"
 
 namespace strop::cpu {
 namespace {
@@ -26,84 +26,20 @@ constexpr Index kWorthWaking = 100'000;
 constexpr Index kHotGap = 40'000;
 // A worker that has missed this much work is probably queued behind its caller.
 constexpr Index kMissed = 300'000;
-// What a thread takes at a time lies between these: long beside the tenth of a
-// microsecond that taking costs, short beside the slice of a scheduler.
-constexpr Index kShortest = 2'000;
-constexpr Index kLongest = 50'000;
 constexpr int kMostWorkers = 255;
 
-// One job at a time. `state` is (epoch << 32) + units that nobody has taken: a
-// thread takes some by a compare-and-swap, which fails if the job has changed
-// since it read the fields. A unit is a few parts.
-struct Job {
-  std::atomic<std::uint64_t> state{0};
-  std::atomic<PartBody> body{nullptr};
-  std::atomic<const void*> context{nullptr};
-  std::atomic<Index> parts{0};
-  std::atomic<Index> unit{1};  // parts of one
-  std::atomic<int> units{0};
-  std::atomic<int> most{1};                    // units taken at once
-  std::atomic<int> threads{0};                 // slots that may take part
-  std::atomic<int> cpu{-1};                    // the caller's
-  alignas(64) std::atomic<int> unfinished{0};  // futex of the caller
-  std::atomic<bool> waiting{false};            // it sleeps until none is left
-  alignas(64) std::atomic<bool> taken{false};  // by a caller
-  std::atomic<Index> last_end{0};
-  std::atomic<int> workers{0};
-  Account account;
-};
-
 Job job;
-
-struct alignas(64) Worker {
-  std::atomic<int> asleep{0};  // futex of the worker
-  std::atomic<int> thread{0};
-  std::atomic<std::uint32_t> epoch{0};  // of the last job it took part in
-  std::atomic<bool> barred{false};      // from a core, until it runs
-  cpu_set_t home;                       // the cores it may use then
-  Index last_seen = 0;                  // the caller's: when it last took part
-};
-
 Worker workers[kMostWorkers + 1];
 
-// Takes and does a few units; how many, 0 if there is none for this slot.
-int work_once(int slot) {
-  for (;;) {
-    std::uint64_t state = job.state.load();
-    const int left = int(std::uint32_t(state));
-    if (left == 0) return 0;
-    const PartBody body = job.body.load(std::memory_order_relaxed);
-    const void* context = job.context.load(std::memory_order_relaxed);
-    const Index parts = job.parts.load(std::memory_order_relaxed);
-    const Index unit = job.unit.load(std::memory_order_relaxed);
-    const int units = job.units.load(std::memory_order_relaxed);
-    const int most = job.most.load(std::memory_order_relaxed);
-    const int threads = job.threads.load(std::memory_order_relaxed);
-    if (slot >= threads) return 0;
-    // Less and less towards the end, so that all end together.
-    const int some = std::clamp(left / (4 * threads), 1, most);
-    if (!job.state.compare_exchange_strong(state,
-                                           state - std::uint64_t(some))) {
-      continue;
-    }
-    workers[slot].epoch.store(std::uint32_t(state >> 32),
-                              std::memory_order_relaxed);
-    const Index first = units - left;
-    body(context, first * unit, std::min((first + some) * unit, parts), slot);
-    if (job.unfinished.fetch_sub(some) == some && job.waiting.load()) {
-      futex_wake(&job.unfinished);
-    }
-    return some;
-  }
-}
+int take_part(int slot) { return job.take_part(slot, &workers[slot].epoch); }
 
 // Until the worker has found nothing for kSpin, or finds itself on the core of
 // its caller, whose time it would take.
 void work(int slot) {
   Index idle_since = now();
   while (now() - idle_since < kSpin) {
-    if (work_once(slot) > 0) {
-      while (work_once(slot) > 0) {
+    if (take_part(slot) > 0) {
+      while (take_part(slot) > 0) {
       }
       idle_since = now();
     }
@@ -218,7 +154,7 @@ bool all_asleep(int team) {
 void finish(int team, Index start) {
   int own = 0;
   Index own_end = start;
-  while (const int some = work_once(0)) {
+  while (const int some = take_part(0)) {
     own += some;
     own_end = now();
     look_for_missing(team, own_end);
@@ -238,28 +174,6 @@ void finish(int team, Index start) {
   const Index saved = own > 0 ? (own_end - start) * others / own : end - start;
   job.account.enter(saved, end - own_end, end);
   job.last_end.store(end, std::memory_order_relaxed);
-}
-
-void publish(Index parts, Index nanoseconds, int team, PartBody body,
-             const void* context) {
-  // As many parts as make kShortest, but some units for each thread.
-  const Index unit = std::clamp<Index>(parts * kShortest / nanoseconds, 1,
-                                       std::max<Index>(1, parts / (4 * team))) +
-                     (parts >> 30);
-  const Index units = (parts + unit - 1) / unit;
-  const Index most =
-      std::clamp<Index>(units * kLongest / nanoseconds, 1, units);
-  job.body.store(body, std::memory_order_relaxed);
-  job.context.store(context, std::memory_order_relaxed);
-  job.parts.store(parts, std::memory_order_relaxed);
-  job.unit.store(unit, std::memory_order_relaxed);
-  job.units.store(int(units), std::memory_order_relaxed);
-  job.most.store(int(most), std::memory_order_relaxed);
-  job.threads.store(team, std::memory_order_relaxed);
-  job.cpu.store(sched_getcpu(), std::memory_order_relaxed);
-  job.unfinished.store(int(units));
-  const std::uint64_t epoch = (job.state.load() >> 32) + 1;
-  job.state.store((epoch << 32) + std::uint64_t(units));
 }
 
 }  // namespace
@@ -291,7 +205,7 @@ void run_parts(Index parts, Index nanoseconds, Index threads, PartBody body,
     body(context, 0, parts, 0);
     job.last_end.store(now(), std::memory_order_relaxed);
   } else {
-    publish(parts, nanoseconds, team, body, context);
+    job.publish(parts, nanoseconds, team, body, context);
     if (worth_waking) wake(team);
     if (!hot) {
       for (int slot = 1; slot < team; ++slot) workers[slot].last_seen = start;

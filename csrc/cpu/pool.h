@@ -1,3 +1,0 @@
-#pragma once
-
-#include "cpu/parallel.h"
