@@ -127,7 +127,7 @@ def run(report: Report) -> None:
     titles = [f"{state}, {count}" for state in ("quiet", "busy") for count in (1, threads)]
     print(f"\n  {'seconds of an epoch; threads':<34}" + "".join(f"{t:>12}" for t in titles), end="")
     print(f"{f'busy, {threads} by 1':>16}")
-    for model in ("reviews", "wide"):
+    for model in report.cases(("reviews", "wide")):
         for library in libraries:
             times = {}
             print(f"  {f'{model}, {library}':<34}", end="", flush=True)

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from common import Report, finish, options
+
 ROOT = Path(__file__).parents[1]
 WAYS = ("serial", "pool", "openmp", "std")
 WORK = (0, 20, 50, 200)  # us on one thread
@@ -61,20 +63,26 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS)
     parser.add_argument("--busy", choices=("no", "yes", "both"), default="both")
     parser.add_argument("--build-only", action="store_true")
-    options = parser.parse_args()
-    paths = {way: program("pool" if way == "serial" else way) for way in options.ways}
-    if options.build_only:
+    given = options(parser, __file__)
+    paths = {way: program("pool" if way == "serial" else way) for way in given.ways}
+    if given.build_only:
         return
+    report = Report("threads")
     print("us of a region: best / median / 99th percentile / mean")
-    for busy in {"no": [False], "yes": [True], "both": [False, True]}[options.busy]:
+    for busy in {"no": [False], "yes": [True], "both": [False, True]}[given.busy]:
         with hogs(busy):
             for work in WORK:
                 for pause in PAUSES:
-                    print(f"{'busy ' if busy else 'quiet'} work {work:>3} us, pause {pause:>4} us", end="")
+                    case = f"{'busy' if busy else 'quiet'}, work {work} us, pause {pause} us"
+                    row = {"case": case, "work": work, "best_us": {}, "median_us": {}, "mean_us": {}}
+                    print(f"{case:<34}", end="")
                     for way, path in paths.items():
                         best, median, _, late, mean = measure(path, way, work, pause)
+                        row["best_us"][way], row["median_us"][way], row["mean_us"][way] = best, median, mean
                         print(f"  {way} {best:.1f}/{median:.1f}/{late:.0f}/{mean:.1f}", end="", flush=True)
                     print()
+                    report.rows.append(row)
+    finish(report)
 
 
 if __name__ == "__main__":

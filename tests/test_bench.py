@@ -36,12 +36,17 @@ MACHINE = Machine(
 )
 
 
+def known_machine(folder):
+    path = folder / "machine.json"
+    path.write_text(json.dumps(MACHINE.as_dict()))
+    return path
+
+
 @pytest.fixture
 def given(tmp_path):
     """Settings whose machine is known, so that shares can be checked."""
-    path = tmp_path / "machine.json"
-    path.write_text(json.dumps(MACHINE.as_dict()))
-    return settings.Settings(quick=True, seconds=0.001, peers=["numpy"], output=tmp_path, machine=path)
+    machine = known_machine(tmp_path)
+    return settings.Settings(quick=True, seconds=0.001, peers=["numpy"], output=tmp_path, machine=machine)
 
 
 def spin(count):
@@ -261,9 +266,25 @@ def run_file(name, tmp_path, *words):
     return done.stdout
 
 
-def test_scaling_gives_four_curves_with_slopes(tmp_path):
-    text = run_file("bench_scale", tmp_path)
-    *curves, base = json.loads((tmp_path / "scale.json").read_text())["rows"]
+@pytest.fixture(scope="module")
+def scaled(tmp_path_factory):
+    """What a quick run of bench_scale prints and writes."""
+    folder = tmp_path_factory.mktemp("scale")
+    text = run_file("bench_scale", folder, "--machine", str(known_machine(folder)))
+    return text, json.loads((folder / "scale.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def profiled(tmp_path_factory):
+    """What a quick run of profile_step writes."""
+    folder = tmp_path_factory.mktemp("profile")
+    run_file("profile_step", folder, "--machine", str(known_machine(folder)))
+    return json.loads((folder / "profile_step.json").read_text())
+
+
+def test_scaling_gives_four_curves_with_slopes(scaled):
+    text, content = scaled
+    *curves, base = content["rows"]
     assert [row["case"] for row in curves] == ["samples", "batch", "width", "vocabulary"]
     for row in curves:
         assert len(row["values"]) == len(row["epoch_s"]) == 2
@@ -280,9 +301,9 @@ def test_a_slope_is_that_of_the_logarithms(monkeypatch):
 
 
 def test_a_busy_machine_is_measured_with_one_thread_and_with_all(tmp_path):
-    run_file("bench_busy", tmp_path)
+    run_file("bench_busy", tmp_path, "--machine", str(known_machine(tmp_path)))
     rows = json.loads((tmp_path / "busy.json").read_text())["rows"]
-    assert [row["case"] for row in rows] == ["reviews, strop", "wide, strop"]
+    assert [row["case"] for row in rows] == ["reviews, strop"]
     for row in rows:
         times = row["epoch_s"]
         assert set(times) == {f"{state}, {n}" for state in ("quiet", "busy") for n in (1, row["threads"])}
@@ -291,9 +312,8 @@ def test_a_busy_machine_is_measured_with_one_thread_and_with_all(tmp_path):
         )
 
 
-def test_the_profile_of_a_step_adds_up(tmp_path):
-    run_file("profile_step", tmp_path)
-    program, plan = json.loads((tmp_path / "profile_step.json").read_text())["rows"]
+def test_the_profile_of_a_step_adds_up(profiled):
+    program, plan = profiled["rows"]
     for row in (program, plan):
         assert sum(row["us"].values()) + row["python_us"] == pytest.approx(row["step_us"], rel=0.01)
         assert row["python_us"] > 0
@@ -314,6 +334,51 @@ def test_invented_reviews_look_like_reviews(monkeypatch):
     again = reviews.invented(2000, vocabulary=5000)
     assert (again[0] == ids).all()
     assert (again[1] == labels).all()
+
+
+def test_the_page_of_figures_says_what_the_results_say(monkeypatch):
+    figures = load_file("figures", monkeypatch)
+    text = figures.PAGE.read_text()
+    named = [match[2] for match in figures.BLOCK.finditer(text)]
+    assert sorted(named) == sorted(figures.BLOCKS), "every block stands on the page once"
+    assert figures.filled(text, figures.load()) == text, "run python benchmarks/figures.py"
+
+
+def test_figures_are_written_between_their_marks(monkeypatch):
+    figures = load_file("figures", monkeypatch)
+    rows = [{"case": "a", "us": {}, "ratio": r, "share": 0.5, "bound": "fma"} for r in (1.0, 4.0)]
+    rows.append({"case": "b", "us": {}, "ratio": 0.5})
+    results = {"adam": {"rows": rows, "machine": MACHINE.as_dict()}}
+    page = "before\n<!-- figures: kernels -->\nold\n<!-- end -->\nafter <!-- figures: fit -->\n<!-- end -->"
+    assert figures.filled(page, results) == (
+        "before\n<!-- figures: kernels -->\n"
+        "| kernel | cases | times as fast, mean | least | won | best share of the peak |\n"
+        "| -- | --: | --: | --: | --: | --: |\n"
+        "| adam | 3 | 1.26 | 0.50 | 2 of 3 | 50% of fma |\n"
+        f"<!-- end -->\nafter <!-- figures: fit -->\n{figures.NONE}\n<!-- end -->"
+    )
+    assert "100 GFLOP/s on one thread, 200 on 2" in figures.machine(results)
+
+
+def test_every_block_can_be_written_from_what_the_benchmarks_write(scaled, profiled, monkeypatch):
+    figures = load_file("figures", monkeypatch)
+    results = {"scale": scaled[1], "profile_step": profiled}
+    assert "| reviews | 200 to 400 |" in figures.scale(results)
+    assert "| in Python |" in figures.profile(results)
+    fit = {"case": "fit, 2 epochs", "data": "IMDB", "strop": [{"seconds": 1.5, "accuracy": 0.875}]}
+    torch = {"case": "against torch", "peer": {"seconds": 15.0, "accuracy": 0.88}, "ratio": 10.0}
+    assert "| torch | 15.0 | 10.0 | 0.8800 |" in figures.fit({"imdb": {"rows": [fit, torch]}})
+    times = {"quiet, 1": 1.0, "quiet, 2": 0.5, "busy, 1": 2.0, "busy, 2": 2.0}
+    busy = {"case": "wide, strop", "threads": 2, "epoch_s": times, "busy_price": 1.0}
+    assert "| wide, strop | 1.0000 | 0.5000 | 2.0000 | 2.0000 | 1.00 |" in figures.busy(
+        {"busy": {"rows": [busy]}}
+    )
+    region = {
+        "case": "busy, work 50 us",
+        "work": 50,
+        "mean_us": {"serial": 50.2, "openmp": 433.0, "pool": 68.0},
+    }
+    assert "| busy, work 50 us | 50 | 433 | 68 |" in figures.sharing({"threads": {"rows": [region]}})
 
 
 def test_a_benchmark_that_fails_is_named_and_the_others_go_on(tmp_path, monkeypatch, capfd, given):

@@ -76,8 +76,10 @@ def _arithmetic(axes: Any, machine: Machine, rows: dict[str, Any], styles: dict[
             label=f"{rate:.0f} GB/s within {size_text(size)}",
         )
     axes.axhline(machine.fma_gflop_s["1"], color="black", linewidth=0.6, alpha=0.5)
-    axes.text(0.06, machine.fma_gflop_s["1"] * 1.05, f"1 thread: {machine.fma_gflop_s['1']:.0f}", fontsize=8)
-    axes.text(0.06, peak * 1.05, f"{machine.threads} threads: {peak:.0f}", fontsize=8)
+    for count in dict.fromkeys([1, machine.threads]):
+        rate = machine.fma_gflop_s[str(count)]
+        words = f"{rate:.0f} GFLOP/s, {count} thread{'s' if count > 1 else ''}"
+        axes.text(intensity[0], rate * 1.06, words, fontsize=8)
     for name, found in rows.items():
         points = [
             (row["flops"] / row["bytes"], row["gflop_s"]) for row in found if row["flops"] and row["bytes"]
@@ -86,6 +88,7 @@ def _arithmetic(axes: Any, machine: Machine, rows: dict[str, Any], styles: dict[
             x, y = zip(*points, strict=True)
             axes.plot(x, y, linestyle="none", markersize=4, alpha=0.7, **styles[name])
     axes.set_ylim(bottom=0.3, top=peak * 2)
+    axes.set_title("bound by arithmetic", fontsize=10)
     axes.set_xlabel("floating-point operations per byte")
     axes.set_ylabel("GFLOP/s")
 
@@ -102,6 +105,7 @@ def _traffic(axes: Any, machine: Machine, rows: dict[str, Any], styles: dict[str
         if points:
             x, y = zip(*points, strict=True)
             axes.plot(x, y, linestyle="none", markersize=5, alpha=0.8, **styles[name])
+    axes.set_title("bound by memory", fontsize=10)
     axes.set_xlabel("bytes read and written by one call")
     axes.set_ylabel("GB/s")
 
@@ -119,6 +123,8 @@ def ratios(results: Results, path: Path) -> bool:
     if not found:
         return False
     figure = new_figure(9, 0.45 * len(found) + 1.3)
+    from matplotlib.ticker import LogLocator
+
     axes = figure.subplots()
     spread = np.random.default_rng(0)
     for i, values in enumerate(found.values()):
@@ -134,6 +140,9 @@ def ratios(results: Results, path: Path) -> bool:
     axes.set_ylim(-0.6, len(found) - 0.2)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    axes.xaxis.set_minor_formatter("{x:g}")
+    axes.tick_params(axis="x", which="minor", labelsize=8)
     axes.axvline(1, color="black", linewidth=0.8)
     axes.grid(alpha=0.25, axis="x")
     axes.set_xlabel("times as fast as the best peer (a dot is a case, the bar their geometric mean)")
