@@ -102,14 +102,16 @@ struct AdamRows {
 
 // What the steps since `base` did to a row that had no gradient: one entry per
 // step s = base, base + 1, ..., for rows that stand at s. math/deferred_adam.h
-// has the formula.
+// has the formula. Lists of T are rounded once, when the clock goes on, so that
+// a row only loads its numbers.
+template <typename T>
 struct AdamHistory {
-  const double* steps;  // (steps, 4): step_size, inv_root_c2, eps, decay of s
-  const double* coefficients;  // (steps, degree + 1): C_i of the gap from s
-  const double* centre;        // (steps): e*, the centre of the expansion
-  const double* kept;    // (steps): product of 1 - decay over the steps up to s
-  const double* power1;  // (powers): beta1^k
-  const double* power2;  // (powers): beta2^k
+  const double* steps;    // (steps, 4): step_size, inv_root_c2, eps, decay of s
+  const T* coefficients;  // (steps, degree + 1): C_i of the gap from s
+  const T* centre;        // (steps): e*, the centre of the expansion
+  const double* kept;  // (steps): product of 1 - decay over the steps up to s
+  const T* power1;     // (powers): beta1^k
+  const T* power2;     // (powers): beta2^k
   double beta1, beta2;
   std::int32_t base;
   std::int32_t window;  // K: steps after which a moment moves nothing
@@ -137,13 +139,16 @@ struct DeferredAdamCatchUp {
   double replay_below;  // replay a row while one of its roots is below this
   std::int32_t replay_before;  // and it stands at an earlier step than this
   bool replay_all;             // every row, every step: the dense kernel's bits
-  AdamHistory history;
+  AdamHistory<T> history;
 };
 
-// The same, and then the next step with the gradient of the rows.
+// The same, and then the next step with the gradient of the rows. A `peek` at
+// these very rows has their parameters already: given as `caught_up` they are
+// not worked out again, and the bits are the same.
 template <typename T>
 struct DeferredAdamStep {
   DeferredAdamCatchUp<T> table;  // nothing is gathered
+  const T* caught_up;            // (R, D): the parameters at `step`, or null
   const T* grad;                 // (R, D)
   AdamCoefficients<T> coefficients;
 };
@@ -155,6 +160,7 @@ struct DeferredAdamStep {
 // Adds step n to the coefficients of the steps in its window.
 struct DeferredAdamAdvance {
   double* coefficients;  // (place, degree + 1)
+  float* narrow;         // the same in float32
   const double* centre;  // (place)
   const double* power1;  // (window + 1): beta1^j
   const double* shrink;  // (window + 1): 1 - beta2^(j/2), 0 for AMSGrad
@@ -181,20 +187,20 @@ struct EmbeddingLookup {
 
 #define STROP_EMBEDDING_KERNELS(X) X(embedding_lookup, EmbeddingLookup)
 
-// Where a row stands in the compact list of the call with this stamp.
-struct CompactRecord {
-  std::uint32_t stamp;
-  std::int32_t slot;
-};
+// Where a row stands in the compact list of a call: the call's stamp in the
+// upper half, the complement of the place in the lower. In a call the records
+// of known rows are above what the next new row would get, and all others are
+// below it, so that one maximum tells what an id's record shall be.
+using CompactRecord = std::uint64_t;
 
 // The unique ids in order of first appearance, and for each id its place among
 // them. A record whose stamp is not this call's is out of date, so that nothing
-// is cleared between calls.
+// is cleared between calls; stamps rise from 1.
 struct CompactIds {
   Ids ids;
-  CompactRecord* records;  // (V)
+  CompactRecord* records;  // (V), 0 before the first call
   std::uint32_t stamp;
-  std::int64_t* unique;  // room for min(ids.size, V)
+  std::int64_t* unique;  // room for min(ids.size, V) + 1
   std::int32_t* slots;   // (ids.size)
 };
 

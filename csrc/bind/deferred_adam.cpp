@@ -122,14 +122,22 @@ py::object catch_up(const AdamClock& clock, py::handle param,
 
 void step(AdamClock& clock, py::handle param, py::handle grad, py::handle rows,
           py::handle moment1, py::handle moment2, py::handle max_moment2,
-          py::handle last, double learning_rate, double weight_decay,
-          bool replay) {
+          py::handle last, py::handle caught_up, double learning_rate,
+          double weight_decay, bool replay) {
   constexpr const char* op = "deferred_adam_step";
   borrow(op, "rows", rows);  // here None is not all of them
   const Table t =
       table_of(op, clock, param, moment1, moment2, max_moment2, last, rows);
   const Array g = borrow(op, "grad", grad);
   check_rows(op, {t.param, t.moment1, t.moment2, t.max_moment2}, g, t.rows);
+  const Array known = borrow_optional(op, "caught_up", caught_up);
+  if (known.object) {
+    require_dtype_like(op, known, t.param);
+    require_same_shape(op, known, g);
+    for (const Array* a : {&t.param, &t.moment1, &t.moment2, &t.max_moment2}) {
+      require_disjoint(op, known, *a);
+    }
+  }
   if (!(learning_rate >= 0) || !(learning_rate * weight_decay < 1)) {
     raise_value(op,
                 "learning_rate must be 0 or more, and below 1 over "
@@ -139,7 +147,8 @@ void step(AdamClock& clock, py::handle param, py::handle grad, py::handle rows,
   visit_float(t.param, [&](auto zero) {
     using T = decltype(zero);
     const DeferredAdamStep<T> args{
-        arguments<T>(clock, t, nullptr, false, replay), data<const T>(g),
+        arguments<T>(clock, t, nullptr, false, replay), data<const T>(known),
+        data<const T>(g),
         step::coefficients_of<T>(clock.rule(), clock.last() + 1, learning_rate,
                                  weight_decay)};
     py::gil_scoped_release unlocked;
@@ -204,8 +213,8 @@ void bind_deferred_adam(py::module_& m) {
         py::arg("clock"), py::kw_only(), py::arg("param"), py::arg("grad"),
         py::arg("rows"), py::arg("moment1"), py::arg("moment2"),
         py::arg("max_moment2") = py::none(), py::arg("last"),
-        py::arg("learning_rate"), py::arg("weight_decay") = 0.0,
-        py::arg("replay") = false);
+        py::arg("caught_up") = py::none(), py::arg("learning_rate"),
+        py::arg("weight_decay") = 0.0, py::arg("replay") = false);
 }
 
 }  // namespace strop::bind

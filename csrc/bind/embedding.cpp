@@ -56,11 +56,11 @@ class CompactScratch {
 
   py::tuple compact(const Array& ids) {
     if (++stamp_ == 0) {  // all records are older than the new count
-      std::fill_n(records_.get(), num_rows_, CompactRecord{0, 0});
+      std::fill_n(records_.get(), num_rows_, CompactRecord{0});
       stamp_ = 1;
     }
     const Index size = ids.size();
-    unique_.resize(std::min(size, num_rows_));
+    unique_.resize(std::min(size, num_rows_) + 1);
     py::object slots = new_array(
         std::vector<Index>(ids.shape, ids.shape + ids.ndim), DType::kInt32);
     const Array slots_array = borrow("compact_ids", "slots", slots);

@@ -1,33 +1,58 @@
 // Unique ids in one pass, without a sort: an 8-byte record per table row, read
-// at random (9-11 ns each for words of reviews), prefetched 12 ahead. No
+// at random. Four of ten words of reviews are new to their batch, so a branch
+// on that costs 2 ns a token in mispredictions; a maximum and unconditional
+// stores do not: 2 ns a token in all while the records are in L2. No
 // instruction set helps, so this is compiled once.
 
-#include "cpu/runs.h"
 #include "kernels.h"
 
 namespace strop::cpu {
 namespace {
 
-constexpr Index kAhead = 12;
+// Ids looked at together: padding is a run of hundreds, one record for 32 of
+// them. A record is asked for 40 ids before its turn, since about 36 lines can
+// be on their way from memory at once.
+constexpr Index kBlock = 32;
+constexpr Index kAhead = 40;
 
 template <typename Id>
-Index compact(const CompactIds& a) {
+bool all_equal(const Id* ids) {
+  Id differs = 0;
+  for (Index k = 1; k < kBlock; ++k) differs |= ids[k] ^ ids[0];
+  return differs == 0;
+}
+
+template <typename Id>
+Index compact(const CompactIds& args) {
+  const CompactIds a = args;
   const Id* ids = static_cast<const Id*>(a.ids.data);
   const Index size = a.ids.size;
+  std::uint64_t next = (std::uint64_t{a.stamp} << 32) | 0xffffffffu;
   Index found = 0;
-  for (Index i = 0; i < size;) {
-    if (i + kAhead < size) __builtin_prefetch(a.records + ids[i + kAhead], 1);
-    CompactRecord& record = a.records[ids[i]];
-    if (record.stamp != a.stamp) {
-      record = {a.stamp, static_cast<std::int32_t>(found)};
-      a.unique[found++] = ids[i];
+  const auto place = [&](Index i) {
+    const Id id = ids[i];
+    const std::uint64_t before = a.records[id];
+    const std::uint64_t record = before > next ? before : next;
+    a.unique[found] = id;  // overwritten unless it is new
+    a.records[id] = record;
+    a.slots[i] = static_cast<std::int32_t>(~record);
+    const bool fresh = before < next;
+    found += fresh;
+    next -= fresh;
+  };
+  Index i = 0;
+  for (; i + kBlock + kAhead <= size; i += kBlock) {
+    if (all_equal(ids + i)) {
+      place(i);
+      for (Index k = 1; k < kBlock; ++k) a.slots[i + k] = a.slots[i];
+      continue;
     }
-    const std::int32_t slot = record.slot;
-    // Padding comes in runs: one record for all of it.
-    const bool run = i + 1 < size && ids[i + 1] == ids[i];
-    const Index end = run ? run_end(ids, i, size) : i + 1;
-    for (; i < end; ++i) a.slots[i] = slot;
+    for (Index k = i; k < i + kBlock; ++k) {
+      __builtin_prefetch(a.records + ids[k + kAhead], 1);
+      place(k);
+    }
   }
+  for (; i < size; ++i) place(i);
   return found;
 }
 

@@ -1,10 +1,9 @@
 // Rows of a table brought up to date under Adam: math/deferred_adam.h has the
-// formula. Bound by the random reads of a row and its moments, three cache
-// lines at 16 features.
+// formula. At 16 features a row and its moments are three cache lines, read at
+// random, and a row has 7 ns of instructions for its gap and 7 for its step: so
+// the loops hold next to nothing but the formula, and what is rare is apart.
 
-#include "math/deferred_adam.h"
-
-#include "cpu/adam_update.h"
+#include "cpu/deferred_row.h"
 #include "cpu/denormals.h"
 #include "cpu/parallel.h"
 #include "cpu/tensors.h"
@@ -13,151 +12,43 @@
 namespace strop::cpu::STROP_ISA {
 namespace {
 
-// A row is asked for this many rows before its turn: two gaps of 20 ns each
-// hide an L3 read, more would only crowd the line buffers.
-constexpr Index kAhead = 8;
+// Rows between asking for a row and reading it: at 16 features four lines each,
+// of which about 40 can be on their way. They are asked into L2, which has
+// twice the requests in flight that L1 has: 7 ns a line from memory, not 9.
+constexpr Index kAhead = 10;
 
+// The lines of the row that comes kAhead after the i-th.
 template <typename T>
-struct Row {
-  T* param;
-  T* moment1;
-  T* moment2;
-  T* max_moment2;  // or null
-  const T* root;   // what the square root is taken of
-};
-
-template <typename T>
-STROP_HD Row<T> row_of(const DeferredAdamCatchUp<T>& a, Index id) {
+STROP_HD void ask_ahead(const DeferredAdamCatchUp<T>& a, Index i) {
+  constexpr Index kLine = 64 / sizeof(T);
+  if (!a.scattered || i + kAhead >= a.rows.size) return;
+  const Index id = id_of(a.rows, i + kAhead);
   const Index at = id * a.stride;
-  T* top = a.max_moment2 ? a.max_moment2 + at : nullptr;
-  return {a.param + at, a.moment1 + at, a.moment2 + at, top,
-          top ? top : a.moment2 + at};
+  __builtin_prefetch(a.last + id, 0, 2);
+  for (Index d = 0; d < a.width; d += kLine) {
+    __builtin_prefetch(a.param + at + d, 0, 2);
+    __builtin_prefetch(a.moment1 + at + d, 0, 2);
+    __builtin_prefetch(a.moment2 + at + d, 0, 2);
+  }
+}
+
+// Whether a row that is k steps behind is one for the short loops: it has its
+// powers listed and is not replayed. A gap of 0 steps is not told apart, its
+// coefficients are 0; but without an epsilon 0 times 1/0 would be no number.
+template <typename T>
+STROP_HD bool plain(const DeferredAdamCatchUp<T>& a, Index last, Index k) {
+  return k < a.history.powers && last >= a.replay_before;
 }
 
 template <typename T>
-STROP_HD T power(const double* list, double base, std::int32_t powers,
-                 Index k) {
-  return T(k < powers ? list[k] : __builtin_pow(base, double(k)));
+STROP_HD bool all_special(const DeferredAdamCatchUp<T>& a) {
+  return a.replay_all || !(a.history.centre[0] > T(0));
 }
 
-// Decay over `steps` steps from entry `place`. A share near 1 is kept as what
-// it is, one near 0 as what is lost: float32 has 7 digits of either.
-template <typename T>
-STROP_HD void set_decay(AdamGap<T>& gap, const AdamHistory& h, Index place,
-                        Index steps) {
-  gap.whole = T(1);
-  gap.lost = T(0);
-  if (!h.decays) return;
-  const double kept = h.kept[place + steps] / h.kept[place];
-  const bool little = kept > 0.5;
-  gap.whole = T(little ? 1 : 0);
-  gap.lost = T(little ? 1 - kept : -kept);
-}
-
-// The gap from the step of entry `place` over k steps.
+// The rare rows, in place.
 template <int P, typename T>
-STROP_HD AdamGap<T> gap_of(const AdamHistory& h, Index place, Index k) {
-  AdamGap<T> gap;
-  const double* c = h.coefficients + place * (P + 1);
-  double later = 1;  // decay after the window, which the coefficients lack
-  set_decay(gap, h, place, k);
-  if (h.decays && k > h.window)
-    later = h.kept[place + k] / h.kept[place + h.window];
-  for (int i = 0; i <= P; ++i) gap.coefficients[i] = T(c[i] * later);
-  gap.centre = T(h.centre[place]);
-  gap.power1 = power<T>(h.power1, h.beta1, h.powers, k);
-  gap.power2 = power<T>(h.power2, h.beta2, h.powers, k);
-  return gap;
-}
-
-template <int P, typename T>
-STROP_HD void cross_run(T* __restrict param, T* __restrict moment1,
-                        T* __restrict moment2, const T* root, Index n,
-                        const AdamGap<T>& gap) {
-#pragma GCC ivdep
-  for (Index d = 0; d < n; ++d) {
-    param[d] = adam_gap_param<P>(param[d], moment1[d], root[d], gap);
-    moment1[d] *= gap.power1;
-    moment2[d] *= gap.power2;
-  }
-}
-
-template <int P, typename T>
-STROP_HD void cross(const Row<T>& row, Index width, const AdamGap<T>& gap) {
-  Index d = 0;
-  for (; d + kRowBlock <= width; d += kRowBlock) {
-    cross_run<P>(row.param + d, row.moment1 + d, row.moment2 + d, row.root + d,
-                 kRowBlock, gap);
-  }
-  if (d < width) {
-    cross_run<P>(row.param + d, row.moment1 + d, row.moment2 + d, row.root + d,
-                 width - d, gap);
-  }
-}
-
-// Step by step, the very operations of the dense kernel with a gradient of 0.
-template <typename T>
-void replay(const Row<T>& row, Index width, const AdamHistory& h, Index place,
-            Index steps) {
-  for (Index j = 1; j <= steps; ++j) {
-    const double* s = h.steps + 4 * (place + j);
-    const AdamCoefficients<T> c{T(h.beta1), T(0),    T(h.beta2), T(0),
-                                T(s[0]),    T(s[1]), T(s[2]),    T(s[3])};
-    for (Index d = 0; d < width; ++d) {
-      row.moment1[d] *= c.beta1;
-      row.moment2[d] *= c.beta2;
-      row.param[d] =
-          adam_param(row.param[d], row.moment1[d],
-                     row.max_moment2 ? row.root[d] : row.moment2[d], c);
-    }
-  }
-}
-
-// Beyond the window a moment moves nothing: only decay is left.
-template <typename T>
-void fade(const Row<T>& row, Index width, const AdamHistory& h, Index place,
-          Index steps) {
-  AdamGap<T> gap{};
-  set_decay(gap, h, place, steps);
-  const T power1 = power<T>(h.power1, h.beta1, h.powers, steps);
-  const T power2 = power<T>(h.power2, h.beta2, h.powers, steps);
-  for (Index d = 0; d < width; ++d) {
-    row.param[d] = gap.whole * row.param[d] - gap.lost * row.param[d];
-    row.moment1[d] *= power1;
-    row.moment2[d] *= power2;
-  }
-}
-
-// Whether the row moves and one of its roots is small. A row that has never had
-// a gradient does not move.
-template <typename T>
-bool moves_on_small_roots(const Row<T>& row, Index width, T limit) {
-  bool small = false;
-  for (Index d = 0; d < width; ++d) {
-    small |= row.root[d] <= limit && row.moment1[d] != T(0);
-  }
-  return small;
-}
-
-template <typename T>
-STROP_HD bool needs_replay(const DeferredAdamCatchUp<T>& a, const Row<T>& row,
-                           std::int32_t last) {
-  if (a.replay_all) return true;
-  return last < a.replay_before &&
-         moves_on_small_roots(row, a.width, T(a.replay_below * a.replay_below));
-}
-
-template <typename T>
-void replay_gap(const DeferredAdamCatchUp<T>& a, const Row<T>& row, Index width,
-                Index place, Index k) {
-  const AdamHistory& h = a.history;
-  const Index near = a.replay_all || k < h.window ? k : h.window;
-  replay(row, width, h, place, near);
-  if (k > near) fade(row, width, h, place + near, k - near);
-}
-
-template <int P, typename T>
-STROP_HD void catch_up_row(const DeferredAdamCatchUp<T>& a, Index id) {
+__attribute__((noinline)) void catch_up_special(const DeferredAdamCatchUp<T>& a,
+                                                Index id) {
   const Index k = a.step - a.last[id];
   if (k == 0) return;
   const Index place = a.last[id] - a.history.base;
@@ -165,44 +56,100 @@ STROP_HD void catch_up_row(const DeferredAdamCatchUp<T>& a, Index id) {
   if (needs_replay(a, row, a.last[id])) {
     return replay_gap(a, row, a.width, place, k);
   }
-  cross<P>(row, a.width, gap_of<P, T>(a.history, place, k));
+  cross<P, true>(row.param, row.param, row.moment1, row.moment2, row.root,
+                 a.width, gap_of<P>(a.history, place, k));
 }
 
 // The same on copies, block by block: the elements of a row do not know of each
 // other, so the bits are the same.
 template <int P, typename T>
-void peek_row(const DeferredAdamCatchUp<T>& a, Index id, T* out) {
+__attribute__((noinline)) void peek_special(const DeferredAdamCatchUp<T>& a,
+                                            Index id, T* out) {
   const Index k = a.step - a.last[id];
   const Index place = a.last[id] - a.history.base;
   const Row<T> row = row_of(a, id);
   __builtin_memcpy(out, row.param, a.width * sizeof(T));
   if (k == 0) return;
-  const bool slow = needs_replay(a, row, a.last[id]);
-  const AdamGap<T> gap =
-      slow ? AdamGap<T>{} : gap_of<P, T>(a.history, place, k);
+  if (!needs_replay(a, row, a.last[id])) {
+    return cross<P, false>(out, row.param, row.moment1, row.moment2, row.root,
+                           a.width, gap_of<P>(a.history, place, k));
+  }
   for (Index d = 0; d < a.width; d += kRowBlock) {
     const Index n = a.width - d < kRowBlock ? a.width - d : kRowBlock;
-    T moments[3][kRowBlock];
-    __builtin_memcpy(moments[0], row.moment1 + d, n * sizeof(T));
-    __builtin_memcpy(moments[1], row.moment2 + d, n * sizeof(T));
-    __builtin_memcpy(moments[2], row.root + d, n * sizeof(T));
-    T* top = row.max_moment2 ? moments[2] : nullptr;
-    const Row<T> copy{out + d, moments[0], moments[1], top,
-                      top ? top : moments[1]};
-    if (slow) {
-      replay_gap(a, copy, n, place, k);
+    T copies[3][kRowBlock];
+    __builtin_memcpy(copies[0], row.moment1 + d, n * sizeof(T));
+    __builtin_memcpy(copies[1], row.moment2 + d, n * sizeof(T));
+    __builtin_memcpy(copies[2], row.root + d, n * sizeof(T));
+    T* top = row.max_moment2 ? copies[2] : nullptr;
+    const Row<T> copy{out + d, copies[0], copies[1], top,
+                      top ? top : copies[1]};
+    replay_gap(a, copy, n, place, k);
+  }
+}
+
+template <int P, typename T>
+__attribute__((noinline)) void step_special(const DeferredAdamStep<T>& a,
+                                            Index i, Index id) {
+  catch_up_special<P>(a.table, id);
+  const Row<T> row = row_of(a.table, id);
+  adam_update_row(row.param, row.moment1, row.moment2, row.max_moment2,
+                  a.grad + i * a.table.width, a.table.width, a.coefficients);
+}
+
+// Rows [begin, end) of the list. The arguments are copied into the function:
+// behind a pointer they might be what the stores of floats change, and would be
+// loaded again for every row. The rare rows get the pointer.
+template <int P, bool kPeek, typename T>
+STROP_HD void catch_up_rows(const DeferredAdamCatchUp<T>& args, Index begin,
+                            Index end) {
+  const DeferredAdamCatchUp<T> a = args;
+  const T* roots = a.max_moment2 ? a.max_moment2 : a.moment2;
+  const bool special = all_special(a);
+  const bool listed = a.rows.data != nullptr;
+  for (Index i = begin; i < end; ++i) {
+    const Index id = listed ? id_of(a.rows, i) : i;
+    ask_ahead(a, i);
+    const Index last = a.last[id], k = a.step - last;
+    const Index at = id * a.stride;
+    T* out = kPeek ? a.gathered + i * a.width : a.param + at;
+    if (!special && plain(a, last, k)) {
+      cross<P, !kPeek>(out, a.param + at, a.moment1 + at, a.moment2 + at,
+                       roots + at, a.width,
+                       gap_of<P>(a.history, last - a.history.base, k));
+    } else if (kPeek) {
+      peek_special<P>(args, id, out);
     } else {
-      cross<P>(copy, n, gap);
+      catch_up_special<P>(args, id);
+    }
+    if (kPeek) continue;
+    a.last[id] = a.step;
+    if (a.gathered) {
+      __builtin_memcpy(a.gathered + i * a.width, out, a.width * sizeof(T));
     }
   }
 }
 
-template <typename T>
-STROP_HD void prefetch_row(const DeferredAdamCatchUp<T>& a, Index id) {
-  __builtin_prefetch(a.last + id, 1);
-  __builtin_prefetch(a.param + id * a.stride, 1);
-  __builtin_prefetch(a.moment1 + id * a.stride, 1);
-  __builtin_prefetch(a.moment2 + id * a.stride, 1);
+template <int P, bool kTop, typename T>
+STROP_HD void step_rows(const DeferredAdamStep<T>& args, Index begin,
+                        Index end) {
+  const DeferredAdamStep<T> s = args;
+  const DeferredAdamCatchUp<T> a = s.table;
+  const bool special = !s.caught_up || all_special(a);
+  for (Index i = begin; i < end; ++i) {
+    const Index id = id_of(a.rows, i);
+    ask_ahead(a, i);
+    const Index last = a.last[id], k = a.step - last;
+    const Index at = id * a.stride;
+    if (!special && plain(a, last, k)) {
+      step_from<kTop>(a.param + at, a.moment1 + at, a.moment2 + at,
+                      a.max_moment2 + (kTop ? at : 0),
+                      s.caught_up + i * a.width, s.grad + i * a.width, a.width,
+                      a.history.power1[k], a.history.power2[k], s.coefficients);
+    } else {
+      step_special<P>(args, i, id);
+    }
+    a.last[id] = a.step + 1;
+  }
 }
 
 template <typename T>
@@ -214,29 +161,16 @@ template <int P>
 struct CatchUp {
   template <typename T>
   static void run(const DeferredAdamCatchUp<T>& args) {
-    const DeferredAdamCatchUp<T> a = args;
-    parallel_for(
-        a.rows.size, 256, worth_sharing(a), [=](Index begin, Index end) {
-          const FloatMode mode = flush_denormals();
-          const bool listed = a.rows.data != nullptr;
-          for (Index i = begin; i < end; ++i) {
-            const Index id = listed ? id_of(a.rows, i) : i;
-            if (a.scattered && i + kAhead < end) {
-              prefetch_row(a, id_of(a.rows, i + kAhead));
-            }
-            if (a.peek) {
-              peek_row<P>(a, id, a.gathered + i * a.width);
-              continue;
-            }
-            catch_up_row<P>(a, id);
-            a.last[id] = a.step;
-            if (a.gathered) {
-              __builtin_memcpy(a.gathered + i * a.width,
-                               a.param + id * a.stride, a.width * sizeof(T));
-            }
-          }
-          restore_denormals(mode);
-        });
+    parallel_for(args.rows.size, 256, worth_sharing(args),
+                 [&args](Index begin, Index end) {
+                   const FloatMode mode = flush_denormals();
+                   if (args.peek) {
+                     catch_up_rows<P, true>(args, begin, end);
+                   } else {
+                     catch_up_rows<P, false>(args, begin, end);
+                   }
+                   restore_denormals(mode);
+                 });
   }
 };
 
@@ -244,22 +178,16 @@ template <int P>
 struct Step {
   template <typename T>
   static void run(const DeferredAdamStep<T>& args) {
-    const DeferredAdamCatchUp<T> a = args.table;
-    const AdamCoefficients<T> c = args.coefficients;
-    const T* grad = args.grad;
-    parallel_for(
-        a.rows.size, 256, worth_sharing(a), [=](Index begin, Index end) {
-          const FloatMode mode = flush_denormals();
-          for (Index i = begin; i < end; ++i) {
-            const Index id = id_of(a.rows, i);
-            catch_up_row<P>(a, id);
-            const Row<T> row = row_of(a, id);
-            adam_update_row(row.param, row.moment1, row.moment2,
-                            row.max_moment2, grad + i * a.width, a.width, c);
-            a.last[id] = a.step + 1;
-          }
-          restore_denormals(mode);
-        });
+    parallel_for(args.table.rows.size, 256, worth_sharing(args.table),
+                 [&args](Index begin, Index end) {
+                   const FloatMode mode = flush_denormals();
+                   if (args.table.max_moment2) {
+                     step_rows<P, true>(args, begin, end);
+                   } else {
+                     step_rows<P, false>(args, begin, end);
+                   }
+                   restore_denormals(mode);
+                 });
   }
 };
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <initializer_list>
+#include <type_traits>
 #include <vector>
 
 #include "kernels.h"
@@ -11,7 +12,7 @@
 namespace strop::step {
 
 // The steps since `base`, and what they did to a row without a gradient. Grows
-// by 88 bytes a step at degree 3; nothing is kept per row.
+// by 108 bytes a step at degree 3; nothing is kept per row.
 class AdamClock {
  public:
   AdamClock(const AdamRule& rule, bool amsgrad, int degree, int window)
@@ -35,6 +36,8 @@ class AdamClock {
     steps_.clear();
     coefficients_.clear();
     centre_.clear();
+    narrow_coefficients_.clear();
+    narrow_centre_.clear();
     kept_.clear();
     decays_ = false;
     append({0, 1, 0, 0});
@@ -51,8 +54,9 @@ class AdamClock {
     append({learning_rate / c1, 1 / root,
             rule_.hat ? rule_.eps / root : rule_.eps, decay});
     cpu::deferred_adam_advance(
-        {coefficients_.data(), centre_.data(), power1_.data(), shrink_.data(),
-         terms_.data(), learning_rate * root / c1, decay,
+        {coefficients_.data(), narrow_coefficients_.data(), centre_.data(),
+         power1_.data(), shrink_.data(), terms_.data(),
+         learning_rate * root / c1, decay,
          rule_.hat ? rule_.eps : rule_.eps * root, Index(centre_.size()) - 1,
          window_, degree_, moving_eps()});
   }
@@ -75,13 +79,28 @@ class AdamClock {
     return !rule_.hat && rule_.bias_correction && rule_.eps > 0;
   }
 
-  AdamHistory history() const {
-    return {steps_.data(),  coefficients_.data(),
-            centre_.data(), kept_.data(),
-            power1_.data(), power2_.data(),
-            beta1(),        beta2(),
-            base_,          window_,
-            kPowers,        degree_,
+  template <typename T>
+  AdamHistory<T> history() const {
+    const auto list = [](const std::vector<double>& wide,
+                         const std::vector<float>& narrow) {
+      if constexpr (std::is_same_v<T, float>) {
+        return narrow.data();
+      } else {
+        return wide.data();
+      }
+    };
+    return {steps_.data(),
+            list(coefficients_, narrow_coefficients_),
+            list(centre_, narrow_centre_),
+            kept_.data(),
+            list(power1_, narrow_power1_),
+            list(power2_, narrow_power2_),
+            beta1(),
+            beta2(),
+            base_,
+            window_,
+            kPowers,
+            degree_,
             decays_};
   }
 
@@ -115,6 +134,8 @@ class AdamClock {
       power1_[j] = std::pow(beta1(), j);
       power2_[j] = std::pow(beta2(), j);
     }
+    narrow_power1_.assign(power1_.begin(), power1_.end());
+    narrow_power2_.assign(power2_.begin(), power2_.end());
     // For AMSGrad the greatest second moment stands still.
     for (int j = 0; j <= window_; ++j) {
       shrink_[j] = amsgrad_ ? 0 : 1 - std::pow(beta2(), 0.5 * j);
@@ -134,6 +155,8 @@ class AdamClock {
     // The expansion is best about the e_n of the steps that weigh most.
     const double h = std::round(1 / (1 - rule_.beta1));
     centre_.push_back(moving_eps() ? rule_.eps * correction(s + h) : rule_.eps);
+    narrow_coefficients_.resize(coefficients_.size());
+    narrow_centre_.push_back(float(centre_.back()));
     kept_.push_back((kept_.empty() ? 1 : kept_.back()) *
                     (1 - *(step.end() - 1)));
   }
@@ -147,6 +170,8 @@ class AdamClock {
   std::int32_t base_ = 0;
   std::vector<double> steps_, coefficients_, centre_, kept_;
   std::vector<double> power1_, power2_, shrink_, terms_;
+  std::vector<float> narrow_coefficients_, narrow_centre_;
+  std::vector<float> narrow_power1_, narrow_power2_;
 };
 
 }  // namespace strop::step

@@ -57,13 +57,15 @@ class Bag {
     // Padding has no gradient: the last row takes its place in the list.
     --trained_;
     unique_.data()[pad_slot_] = unique_.data()[trained_];
-    std::copy_n(values_.data() + trained_ * width(), width(),
-                values_.data() + pad_slot_ * width());
+    for (T* rows : {values_.data(), compact_.data()}) {
+      std::copy_n(rows + trained_ * width(), width(),
+                  rows + pad_slot_ * width());
+    }
   }
 
   void step(double learning_rate) {
-    table_->step({unique_.data(), trained_, true}, values_.data(),
-                 learning_rate);
+    table_->step({unique_.data(), trained_, true}, compact_.data(),
+                 values_.data(), learning_rate);
   }
 
  private:
@@ -101,10 +103,10 @@ class Bag {
       throw first_bad(ids, width, rows, table_->rows);
     }
     if (++stamp_ == 0) {
-      std::fill_n(records_.get(), table_->rows, CompactRecord{0, 0});
+      std::fill_n(records_.get(), table_->rows, CompactRecord{0});
       stamp_ = 1;
     }
-    unique_.at_least(std::min(n, table_->rows));
+    unique_.at_least(std::min(n, table_->rows) + 1);
     std::int32_t* places = places_.at_least(n);
     found_ = cpu::compact_ids({{list, n, sizeof(Id) == 8},
                                records_.get(),

@@ -16,11 +16,13 @@ class Table {
       : param(param), rows(rows), width(width) {}
   virtual ~Table() = default;
 
-  // Copies of rows, up to date, to `compact` (R, D).
+  // Copies of rows, up to date, to `compact` (R, D). The table is only read.
   virtual void gather(const Ids& rows, T* compact) = 0;
 
-  // Takes one step with the gradient of these rows, (R, D).
-  virtual void step(const Ids& rows, const T* grad, double learning_rate) = 0;
+  // Takes one step with the gradient of these rows, (R, D), of which `compact`
+  // holds what gather gave.
+  virtual void step(const Ids& rows, const T* compact, const T* grad,
+                    double learning_rate) = 0;
 
   T* const param;  // (V, D)
   const Index rows, width;
@@ -38,7 +40,8 @@ class SgdTable : public Table<T> {
         Stream{});
   }
 
-  void step(const Ids& rows, const T* grad, double learning_rate) override {
+  void step(const Ids& rows, const T*, const T* grad,
+            double learning_rate) override {
     const SgdRule plain{0, 0, false, true, false};
     cpu::sgd_rows(
         SgdRows<T>{this->param, nullptr, grad, rows, this->width, this->width,
@@ -86,10 +89,11 @@ DeferredAdamCatchUp<T> catch_up_args(const AdamTable<T>& t, const Ids& rows,
           10 * clock.rule().eps,
           clock.moving_eps() ? kReplayBefore : 0,
           false,
-          clock.history()};
+          clock.history<T>()};
 }
 
-// Rows without a gradient are behind, and are caught up when they are read.
+// Rows without a gradient are behind. What reads them gets caught-up copies;
+// they are brought up to date themselves when they have a gradient.
 template <typename T>
 class DeferredAdamTable : public Table<T> {
  public:
@@ -103,10 +107,12 @@ class DeferredAdamTable : public Table<T> {
   void gather(const Ids& rows, T* compact) override {
     DeferredAdamCatchUp<T> args = catch_up_args(table_, rows, clock_);
     args.gathered = compact;
+    args.peek = true;
     cpu::deferred_adam_catch_up(args, Stream{});
   }
 
-  void step(const Ids& rows, const T* grad, double learning_rate) override {
+  void step(const Ids& rows, const T* compact, const T* grad,
+            double learning_rate) override {
     // Where most rows are touched, or where the missed step would have no
     // closed form, all rows move now.
     const bool many = double(rows.size) > kDenseShare * double(this->rows);
@@ -114,7 +120,7 @@ class DeferredAdamTable : public Table<T> {
     if (many || !closed) return dense_step(rows, grad, learning_rate);
     if (clock_.full()) flush();
     cpu::deferred_adam_step(
-        DeferredAdamStep<T>{catch_up_args(table_, rows, clock_), grad,
+        DeferredAdamStep<T>{catch_up_args(table_, rows, clock_), compact, grad,
                             adam_coefficients(learning_rate)},
         Stream{});
     clock_.advance(learning_rate, weight_decay_);

@@ -149,6 +149,7 @@ def deferred_adam_step(
     moment2: Array,
     max_moment2: Array | None = None,
     last: Array,
+    caught_up: Array | None = None,
     learning_rate: float,
     weight_decay: float = 0.0,
     replay: bool = False,
@@ -163,6 +164,8 @@ def deferred_adam_step(
         moment2: like param; updated.
         max_moment2: like param, for AMSGrad; updated.
         last: int32, (V,): the step that each row holds; updated.
+        caught_up: like the values of grad: its rows as `deferred_adam_catch_up(..., write=False)` has just given them,
+            so that they are not worked out again; None works them out. The bits are the same.
         learning_rate: step length, 0 or more; it may change at every step.
         weight_decay: decoupled decay; `learning_rate * weight_decay` must stay below 1.
         replay: True catches up step by step.
@@ -183,6 +186,8 @@ def deferred_adam_step(
         (array([1. , 0.9]), array([0, 1], dtype=int32))
     """
     once = grad.coalesce()
+    if once is not grad:
+        caught_up = None  # other rows, or in another order
     kernels("deferred_adam_step", param).deferred_adam_step(
         clock,
         param=param,
@@ -192,6 +197,7 @@ def deferred_adam_step(
         moment2=moment2,
         max_moment2=max_moment2,
         last=last,
+        caught_up=caught_up,
         learning_rate=learning_rate,
         weight_decay=weight_decay,
         replay=replay,

@@ -19,9 +19,9 @@ DENSE_SHARE = 0.6
 class DeferredTable:
     """The live arrays of a table whose untouched rows are behind, and what they have missed.
 
-    A row is caught up before it is read (`gather`) and stepped when it has a gradient (`step`). Whoever wants to
-    look at the whole table takes `read()` or `caught_up()`, copies, so that looking changes no bit of the run;
-    `flush()` brings the live arrays up to date in place.
+    A forward pass reads caught-up copies of rows (`gather`); a row is brought up to date itself when it has a
+    gradient (`step`). Whoever wants to look at the whole table takes `read()` or `caught_up()`, copies too, so that
+    looking changes no bit of the run; `flush()` brings the live arrays up to date in place.
 
     Args:
         param: float32 or float64, (V, D); kept by reference.
@@ -60,6 +60,7 @@ class DeferredTable:
         if param.dtype == np.float32:
             self.clock.use_float32()
         self.clock.restart(done)
+        self._gathered: tuple[Array, Array] | None = None
 
     @property
     def outstanding(self) -> bool:
@@ -73,20 +74,25 @@ class DeferredTable:
         )
 
     def gather(self, rows: Array) -> Array:
-        """Copies of rows, caught up in place first: what a forward pass reads.
+        """Copies of rows as they are at this step: what a forward pass reads. Nothing in the table changes.
+
+        The next `step` of these very rows takes the copies over instead of working them out again.
 
         Args:
             rows: int32 or int64, (R,), each once.
 
         Returns:
-            (R, D).
+            (R, D), read-only.
         """
-        result = self._catch_up(rows, gather=True)
+        result = self._catch_up(rows, write=False)
         assert result is not None
+        result.flags.writeable = False
+        self._gathered = (rows, result)
         return result
 
     def catch_up(self, rows: Array) -> None:
         """Bring rows up to date in place; rows as for `gather`."""
+        self._gathered = None
         self._catch_up(rows)
 
     def step(self, grad: RowGrad, learning_rate: float, weight_decay: float) -> None:
@@ -100,12 +106,15 @@ class DeferredTable:
             return self._dense_step(grad, learning_rate, weight_decay)
         if self.clock.full:
             self.flush()
+        gathered, self._gathered = self._gathered, None
+        known = gathered[1] if gathered is not None and gathered[0] is grad.rows else None
         ops.deferred_adam_step(
             self.clock,
             param=self.param,
             grad=grad,
             **self.state,
             last=self.last,
+            caught_up=known,
             learning_rate=learning_rate,
             weight_decay=weight_decay,
         )
@@ -128,11 +137,13 @@ class DeferredTable:
     def flush(self) -> None:
         """Bring every row up to date in place, and forget the steps."""
         if self.outstanding:
+            self._gathered = None
             self._catch_up()
             self.clock.restart(self.clock.last)
 
     def restart(self, done: int) -> None:
         """Say that the arrays hold the result of step `done`: after a dense step, or after loading."""
+        self._gathered = None
         self.last[:] = done
         self.clock.restart(done)
 
