@@ -265,6 +265,26 @@ def test_reading_gives_the_bits_of_the_flush_and_writes_nothing(device, rng, dty
     np.testing.assert_array_equal(some, table.param[rows])
 
 
+@pytest.mark.parametrize("amsgrad", [False, True])
+@pytest.mark.parametrize("name", ["keras", "torch decay"])
+@pytest.mark.parametrize("width", [1, 16, 33])
+def test_a_step_takes_over_rows_that_were_read_without_a_change_of_bits(
+    device, rng, dtype, name, width, amsgrad
+):
+    settings = cases.SETTINGS[name]
+    start = rng.normal(size=(30, width)).astype(dtype)
+    plain, quick = Table(start, settings, amsgrad), Table(start, settings, amsgrad)
+    for step in range(330):
+        rows = rng.choice(25, 3, replace=False)
+        grad = (rng.normal(size=(3, width)) * 10.0 ** -(step % 10)).astype(dtype)
+        plain.take(rows, grad, 1e-3)
+        quick.take(rows, grad, 1e-3, caught_up=quick.catch_up(rows, write=False))
+    for name, want in plain.arrays().items():
+        if want is not None:
+            np.testing.assert_array_equal(quick.arrays()[name], want, err_msg=name)
+    np.testing.assert_array_equal(quick.last, plain.last)
+
+
 def test_deferred_steps_have_the_same_bits_on_any_set_and_number_of_threads(rng):
     # 40,000 rows of 16 go parallel: 7 arrays of 2.6 MB.
     shape = (45_000, 16)
@@ -377,6 +397,11 @@ def test_catch_up_refuses(changes, text):
         (
             {"last": np.full(10, -1, np.int32)},
             "last must lie in [0, 0], the steps of the clock; got -1 at (4,)",
+        ),
+        ({"caught_up": np.ones((2, 3))}, "caught_up must have the shape of grad (1, 3); got (2, 3)"),
+        (
+            {"caught_up": np.ones((1, 3), np.float32)},
+            "caught_up must be float64 like param; got a float32 array of shape (1, 3)",
         ),
         ({"learning_rate": -1.0}, "learning_rate must be 0 or more, and below 1 over weight_decay; got -1.0"),
         ({"weight_decay": 20.0}, "learning_rate must be 0 or more, and below 1 over weight_decay; got 0.1"),
