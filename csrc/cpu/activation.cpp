@@ -17,9 +17,10 @@ void forward_as(const ActivationForward<T>& args) {
   const ActivationSettings<T> s = args.settings;
   parallel_for(args.size, kChunk, args.size >= kParallelSize,
                [=](Index begin, Index end) {
+                 const ActivationSettings<T> own = s;
 #pragma GCC ivdep
                  for (Index i = begin; i < end; ++i) {
-                   out[i] = activate<A>(x[i], s);
+                   out[i] = activate<A>(x[i], own);
                  }
                });
 }
@@ -33,9 +34,10 @@ void backward_as(const ActivationBackward<T>& args) {
   const ActivationSettings<T> s = args.settings;
   parallel_for(args.size, kChunk, args.size >= kParallelSize,
                [=](Index begin, Index end) {
+                 const ActivationSettings<T> own = s;
 #pragma GCC ivdep
                  for (Index i = begin; i < end; ++i) {
-                   grad_x[i] = grad[i] * slope<A>(x[i], out[i], s);
+                   grad_x[i] = grad[i] * slope<A>(x[i], out[i], own);
                  }
                });
 }

@@ -4,7 +4,7 @@
 
 #include "math/loss.h"
 
-#include "cpu/lanes.h"
+#include "cpu/rows.h"
 #include "cpu/parallel.h"
 #include "kernels.h"
 

@@ -1,169 +1,115 @@
-// Softmax and its cross-entropy, a row at a time while it is in L1: the
-// greatest logit, the exponentials stored where the gradient will stand, their
-// sum, and the gradient in place. Probabilities are never formed apart.
+// Softmax, its logarithm and their gradients, a row at a time while it is in
+// L1: the greatest logit, the exponentials, their sum. Bound by the exponential
+// (20 instructions for 16 logits); short rows use the lanes that they have.
 
-#include "cpu/lanes.h"
-#include "cpu/parallel.h"
+#include "cpu/softmax_rows.h"
 #include "kernels.h"
 
 namespace strop::cpu::STROP_ISA {
 namespace {
 
-constexpr Index kParallelSize = 1 << 17;
-
 Index rows_per_chunk(Index classes) { return 1 + 4096 / (classes + 1); }
 
-// out = e^(x - greatest); returns the sum. `out` may be `x`.
 template <typename T>
-double exponentials(const T* x, T* out, Index n, T greatest_logit) {
-#pragma GCC ivdep
-  for (Index i = 0; i < n; ++i) out[i] = exponential(x[i] - greatest_logit);
-  return lane_sum<false>(out, n);
+STROP_HD void forward_rows(const SoftmaxForward<T>& a, Index begin, Index end) {
+  for (Index row = begin; row < end; ++row) {
+    const T* x = a.x + row * a.classes;
+    T* out = a.out + row * a.classes;
+    const T top = greatest_number(x, a.classes);
+    const double sum = exponentials<true>(x, out, a.classes, top);
+    const Lanes<T> factor = spread(T(1.0 / sum));
+    for_lanes(a.classes, [=](Index i, Index n) __attribute__((always_inline)) {
+      store_lanes(out + i, load_lanes(out + i, n, T(0)) * factor, n);
+    });
+  }
+}
+
+template <typename T>
+STROP_HD void log_forward_rows(const SoftmaxForward<T>& a, Index begin,
+                               Index end) {
+  RowSums<T> sums;
+  for (Index first = begin; first < end; first += kRowBlock) {
+    const Index count = end - first < kRowBlock ? end - first : kRowBlock;
+    const T* block = a.x + first * a.classes;
+    // The exponentials are needed for their sum only.
+    sums.template take<false>(block, static_cast<T*>(nullptr), count, a.classes);
+    for (Index k = 0; k < count; ++k) {
+      const T* x = block + k * a.classes;
+      T* out = a.out + (first + k) * a.classes;
+      const Lanes<T> top = spread(sums.top[k]);
+      const Lanes<T> shift = spread(T(sums.log_sum[k]));
+      for_lanes(a.classes, [=](Index i, Index n)
+                               __attribute__((always_inline)) {
+        store_lanes(out + i, (load_lanes(x + i, n, T(0)) - top) - shift, n);
+      });
+    }
+  }
 }
 
 template <typename T>
 void forward(const SoftmaxForward<T>& args) {
   const SoftmaxForward<T> a = args;
   if (a.classes == 0) return;
-  const bool parallel = a.rows * a.classes >= kParallelSize;
-  parallel_for(
-      a.rows, rows_per_chunk(a.classes), parallel, [=](Index begin, Index end) {
-        for (Index row = begin; row < end; ++row) {
-          const T* x = a.x + row * a.classes;
-          T* out = a.out + row * a.classes;
-          const T top = greatest(x, a.classes);
-          if (a.log) {
-            // The exponentials are needed for their sum only; x may be `out`.
-            double sum = 0;
-            T block[256];
-            for (Index i = 0; i < a.classes; i += 256) {
-              const Index n = a.classes - i < 256 ? a.classes - i : 256;
-              sum += exponentials(x + i, block, n, top);
-            }
-            const T shift = T(__builtin_log(sum));
-#pragma GCC ivdep
-            for (Index i = 0; i < a.classes; ++i) out[i] = (x[i] - top) - shift;
-          } else {
-            const T factor = T(1.0 / exponentials(x, out, a.classes, top));
-            for (Index i = 0; i < a.classes; ++i) out[i] *= factor;
-          }
-        }
+  if (a.classes == 1) {  // 1 and 0, NaN where x is not finite
+    const T sum = a.log ? T(0) : T(1);
+    for (Index i = 0; i < a.rows; ++i) a.out[i] = sum + (a.x[i] - a.x[i]);
+    return;
+  }
+  parallel_for(a.rows, rows_per_chunk(a.classes),
+               softmax_nanoseconds(a.rows, a.classes),
+               [=](Index begin, Index end) {
+                 if (a.log) {
+                   log_forward_rows(a, begin, end);
+                 } else {
+                   forward_rows(a, begin, end);
+                 }
+               });
+}
+
+// softmax: y (g - <g, y>); log_softmax: g - e^y sum(g).
+template <bool kLog, typename T>
+STROP_HD void backward_row(const T* grad, const T* y, T* grad_x, Index n) {
+  const double sum = sum_terms<T>(
+      n, [=](Index i, Index left) __attribute__((always_inline)) {
+        const Lanes<T> g = load_lanes(grad + i, left, T(0));
+        return kLog ? g : g * load_lanes(y + i, left, T(0));
       });
+  const Lanes<T> total = spread(T(sum));
+  for_lanes(n, [=](Index i, Index left) __attribute__((always_inline)) {
+    const Lanes<T> g = load_lanes(grad + i, left, T(0));
+    const Lanes<T> v = load_lanes(y + i, left, T(0));
+    store_lanes(grad_x + i,
+                kLog ? g - exponential(v) * total : v * (g - total), left);
+  });
 }
 
 template <typename T>
 void backward(const SoftmaxBackward<T>& args) {
   const SoftmaxBackward<T> a = args;
-  const bool parallel = a.rows * a.classes >= kParallelSize;
-  parallel_for(
-      a.rows, rows_per_chunk(a.classes), parallel, [=](Index begin, Index end) {
-        for (Index row = begin; row < end; ++row) {
-          const T* grad = a.grad + row * a.classes;
-          const T* out = a.out + row * a.classes;
-          T* grad_x = a.grad_x + row * a.classes;
-          // softmax: y (g - <g, y>); log_softmax: g - e^out sum(g).
-          double sum = 0;
-          T block[256];
-          for (Index i = 0; i < a.classes; i += 256) {
-            const Index n = a.classes - i < 256 ? a.classes - i : 256;
-            for (Index k = 0; k < n; ++k) {
-              block[k] = a.log ? grad[i + k] : grad[i + k] * out[i + k];
-            }
-            sum += lane_sum<false>(block, n);
-          }
-          const T total = T(sum);
-          if (a.log) {
-#pragma GCC ivdep
-            for (Index i = 0; i < a.classes; ++i) {
-              grad_x[i] = grad[i] - exponential(out[i]) * total;
-            }
-          } else {
-#pragma GCC ivdep
-            for (Index i = 0; i < a.classes; ++i) {
-              grad_x[i] = out[i] * (grad[i] - total);
-            }
-          }
-        }
-      });
-}
-
-Index label_at(const Ids& labels, Index row) {
-  return labels.wide ? static_cast<const std::int64_t*>(labels.data)[row]
-                     : static_cast<const std::int32_t*>(labels.data)[row];
-}
-
-// <q, z>. An impossible class may have a logit of -inf, and 0 * inf is NaN.
-template <typename T>
-double dot_product(const T* q, const T* z, Index n) {
-  double sum = 0;
-  T block[256];
-  for (Index i = 0; i < n; i += 256) {
-    const Index width = n - i < 256 ? n - i : 256;
-    for (Index k = 0; k < width; ++k) {
-      block[k] = q[i + k] == T(0) ? T(0) : q[i + k] * z[i + k];
-    }
-    sum += lane_sum<false>(block, width);
-  }
-  return sum;
-}
-
-// The loss of one row; writes its gradient.
-template <typename T>
-double cross_entropy_row(const SoftmaxCrossEntropy<T>& a, Index row) {
-  const Index classes = a.classes;
-  const T* z = a.logits + row * classes;
-  T* grad = a.grad + row * classes;
-  T* probabilities =
-      a.probabilities == nullptr ? nullptr : a.probabilities + row * classes;
-  const Index label = a.target == nullptr ? label_at(a.labels, row) : -1;
-  const bool ignored =
-      a.target == nullptr && a.has_ignore && label == a.ignore_class;
-  const double weight = a.weight == nullptr ? 1.0 : double(a.weight[row]);
-
-  const T top = greatest(z, classes);
-  const double sum = exponentials(z, grad, classes, top);
-  const T inverse = T(1.0 / sum);
-  if (probabilities != nullptr) {
-    for (Index i = 0; i < classes; ++i) probabilities[i] = grad[i] * inverse;
-  }
-  if (ignored) {
-    for (Index i = 0; i < classes; ++i) grad[i] = T(0);
-    return 0;
-  }
-  const double log_sum = double(top) + __builtin_log(sum);
-  const T scale = T(weight * a.scale);
-  const double keep = 1 - a.smoothing;
-  const double share = a.smoothing / double(classes);
-  double target_sum = 1;
-  double dot = share == 0 ? 0 : share * lane_sum<false>(z, classes);
-  if (a.target != nullptr) {
-    const T* q = a.target + row * classes;
-    target_sum = keep * lane_sum<false>(q, classes) + a.smoothing;
-    dot += keep * dot_product(q, z, classes);
-    const T factor = T(target_sum) * inverse;
-    for (Index i = 0; i < classes; ++i) {
-      const T smoothed = T(keep) * q[i] + T(share);
-      grad[i] = (grad[i] * factor - smoothed) * scale;
-    }
-  } else {
-    dot += keep * double(z[label]);
-    for (Index i = 0; i < classes; ++i) {
-      grad[i] = (grad[i] * inverse - T(share)) * scale;
-    }
-    grad[label] -= T(keep) * scale;
-  }
-  return weight * (target_sum * log_sum - dot);
+  parallel_for(a.rows, rows_per_chunk(a.classes),
+               softmax_nanoseconds(a.rows, a.classes),
+               [=](Index begin, Index end) {
+                 for (Index row = begin; row < end; ++row) {
+                   const Index at = row * a.classes;
+                   if (a.log) {
+                     backward_row<true>(a.grad + at, a.out + at, a.grad_x + at,
+                                        a.classes);
+                   } else {
+                     backward_row<false>(a.grad + at, a.out + at, a.grad_x + at,
+                                         a.classes);
+                   }
+                 }
+               });
 }
 
 template <typename T>
 void cross_entropy(const SoftmaxCrossEntropy<T>& args) {
   const SoftmaxCrossEntropy<T> a = args;
-  const bool parallel = a.rows * a.classes >= kParallelSize;
-  parallel_for(a.rows, kSoftmaxChunk, parallel, [=](Index begin, Index end) {
-    double sum = 0;
-    for (Index row = begin; row < end; ++row) sum += cross_entropy_row(a, row);
-    a.partials[begin / kSoftmaxChunk] = sum;
-  });
+  parallel_for(a.rows, kSoftmaxChunk, softmax_nanoseconds(a.rows, a.classes),
+               [=](Index begin, Index end) {
+                 a.partials[begin / kSoftmaxChunk] =
+                     cross_entropy_rows(a, begin, end);
+               });
 }
 
 }  // namespace

@@ -35,7 +35,6 @@ enum class Activation {
 inline constexpr double kSeluAlpha = 1.6732632423543772848170429916717;
 inline constexpr double kSeluScale = 1.0507009873554804934193349852946;
 inline constexpr double kRootTwoOverPi = 0.79788456080286535587989211986876;
-inline constexpr double kRootHalf = 0.70710678118654752440084436210485;
 
 // A NaN must come out as NaN: every comparison is written so that it is false
 // for NaN and then lets it pass.
@@ -59,8 +58,10 @@ STROP_HD T activate(T x, const ActivationSettings<T>& s) {
       return x > T(0) ? x : s.first * (exponential(x) - T(1));
     case Activation::kExponential:
       return exponential(x);
-    case Activation::kGelu:
-      return T(0.5) * x * (T(1) + error_function(x * T(kRootHalf)));
+    case Activation::kGelu: {
+      T density;
+      return x * normal_distribution(x, density);
+    }
     case Activation::kGeluTanh: {
       const T inner = T(kRootTwoOverPi) * (x + T(0.044715) * x * x * x);
       return T(0.5) * x * (T(1) + hyperbolic_tangent(inner));
@@ -104,9 +105,9 @@ STROP_HD T slope(T x, T y, const ActivationSettings<T>& s) {
     case Activation::kExponential:
       return y;
     case Activation::kGelu: {
-      const T cdf = T(0.5) * (T(1) + error_function(x * T(kRootHalf)));
-      const T pdf = T(0.5 * kRootTwoOverPi) * exponential(T(-0.5) * x * x);
-      return cdf + x * pdf;
+      T density;
+      const T below = normal_distribution(x, density);
+      return below + x * density;
     }
     case Activation::kGeluTanh: {
       const T inner = T(kRootTwoOverPi) * (x + T(0.044715) * x * x * x);

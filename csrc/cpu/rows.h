@@ -1,0 +1,91 @@
+#pragma once
+
+#include "cpu/lanes.h"
+
+// Sums and maxima of a run of elements, in 16 lanes.
+
+namespace strop::cpu {
+
+// The sum of term(i, n) over the lanes of `size` elements; lanes past n must be
+// 0. Lanes i go to accumulator (i / 16) mod 4: four chains, since one would
+// wait for its own addition.
+template <typename T, typename F>
+STROP_HD double sum_terms(Index size, const F& term) {
+  if (size <= kLanes) return add_lanes(term(Index{0}, size));
+  Lanes<T> sums[4] = {};
+  Index i = 0;
+  for (; i + 4 * kLanes <= size; i += 4 * kLanes) {
+    sums[0] = sums[0] + term(i, kLanes);
+    sums[1] = sums[1] + term(i + kLanes, kLanes);
+    sums[2] = sums[2] + term(i + 2 * kLanes, kLanes);
+    sums[3] = sums[3] + term(i + 3 * kLanes, kLanes);
+  }
+#pragma GCC unroll 4
+  for (int k = 0; k < 4; ++k) {
+    const Index at = i + k * kLanes;
+    if (at >= size) break;
+    const Index left = size - at;
+    sums[k] = sums[k] + term(at, left < kLanes ? left : kLanes);
+  }
+  return add_lanes((sums[0] + sums[2]) + (sums[1] + sums[3]));
+}
+
+template <bool kSquares, typename T>
+STROP_HD double lane_sum(const T* x, Index n) {
+  return sum_terms<T>(
+      n, [=](Index i, Index left) __attribute__((always_inline)) {
+        const Lanes<T> v = load_lanes(x + i, left, T(0));
+        return kSquares ? v * v : v;
+      });
+}
+
+// The greatest of n >= 1 elements where none is NaN; else any.
+template <typename T>
+STROP_HD T greatest_number(const T* x, Index n) {
+  const T lowest = -__builtin_inf();
+  Lanes<T> best = spread(lowest);
+  for_lanes(n, [&](Index i, Index left) __attribute__((always_inline)) {
+    best = greater(load_lanes(x + i, left, lowest), best);
+  });
+  return greatest_lane(best);
+}
+
+// The greatest of n >= 1 elements; the first NaN if there is one.
+template <typename T>
+STROP_HD T greatest(const T* x, Index n) {
+  const T lowest = -__builtin_inf();
+  Lanes<T> best = spread(lowest);
+  Lanes<T> odd = {};  // a NaN where one was seen, else 0
+  for_lanes(n, [&](Index i, Index left) __attribute__((always_inline)) {
+    const Lanes<T> v = load_lanes(x + i, left, lowest);
+    best = greater(v, best);
+    for (int k = 0; k < Lanes<T>::kRegisters; ++k) {
+      odd.r[k] = v.r[k] == v.r[k] ? odd.r[k] : v.r[k];
+    }
+  });
+  const double seen = add_lanes(odd);
+  if (seen == seen) return greatest_lane(best);
+  Index i = 0;
+  while (x[i] == x[i]) ++i;
+  return x[i];
+}
+
+// The place of the first element that equals `value`, which must be there; of
+// the first NaN if `value` is one.
+template <typename T>
+STROP_HD Index place_of(const T* x, Index n, T value) {
+  constexpr Index kBlock = 64;
+  Index i = 0;
+  for (; i + kBlock <= n; i += kBlock) {
+    unsigned found = 0;
+    for (Index k = 0; k < kBlock; ++k) {
+      found |= unsigned(x[i + k] == value) |
+               unsigned((x[i + k] != x[i + k]) & (value != value));
+    }
+    if (found != 0) break;
+  }
+  while (x[i] != value && (x[i] == x[i] || value == value)) ++i;
+  return i;
+}
+
+}  // namespace strop::cpu

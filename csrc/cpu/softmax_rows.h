@@ -1,0 +1,154 @@
+#pragma once
+
+#include "cpu/parallel.h"
+#include "cpu/rows.h"
+
+// The rows of softmax.cpp: exponentials with their sum, and the cross-entropy
+// with its gradient. Logarithms are taken for a block of rows at once.
+
+namespace strop::cpu::STROP_ISA {
+namespace {
+
+inline constexpr Index kRowBlock = 64;
+
+// About 0.5 ns per logit, and 10 ns per row.
+STROP_HD Index softmax_nanoseconds(Index rows, Index classes) {
+  return rows * (10 + classes / 2);
+}
+
+// out = e^(x - top) where kStore asks for it; returns the sum. `out` may be
+// `x`. A NaN among the logits makes the sum one.
+template <bool kStore, typename T>
+STROP_HD double exponentials(const T* x, T* out, Index n, T top) {
+  const T lowest = -__builtin_inf();
+  const Lanes<T> shift = spread(top);
+  return sum_terms<T>(
+      n, [=](Index i, Index left) __attribute__((always_inline)) {
+        const Lanes<T> e =
+            exponential(load_lanes(x + i, left, lowest) - shift);
+        if (kStore) store_lanes(out + i, e, left);
+        return e;
+      });
+}
+
+// Of each row of a block: its greatest logit, the sum of e^(x - top) and the
+// logarithm of that.
+template <typename T>
+struct RowSums {
+  T top[kRowBlock];
+  double sum[kRowBlock];
+  double log_sum[kRowBlock];
+
+  template <bool kStore>
+  __attribute__((always_inline)) void take(const T* x, T* out, Index rows,
+                                           Index classes) {
+    for (Index k = 0; k < rows; ++k) {
+      const T* row = x + k * classes;
+      top[k] = greatest_number(row, classes);
+      sum[k] = exponentials<kStore>(row, kStore ? out + k * classes : nullptr,
+                                    classes, top[k]);
+    }
+    for (Index k = 0; k < rows; ++k) log_sum[k] = logarithm(sum[k]);
+  }
+};
+
+STROP_HD Index label_at(const Ids& labels, Index row) {
+  return labels.wide ? static_cast<const std::int64_t*>(labels.data)[row]
+                     : static_cast<const std::int32_t*>(labels.data)[row];
+}
+
+// <q, z>. An impossible class may have a logit of -inf, and 0 * inf is NaN.
+template <typename T>
+STROP_HD double dot_product(const T* q, const T* z, Index n) {
+  return sum_terms<T>(
+      n, [=](Index i, Index left) __attribute__((always_inline)) {
+        const Lanes<T> share = load_lanes(q + i, left, T(0));
+        Lanes<T> v = load_lanes(z + i, left, T(0));
+        for (int k = 0; k < Lanes<T>::kRegisters; ++k) {
+          v.r[k] = share.r[k] == T(0) ? share.r[k] : share.r[k] * v.r[k];
+        }
+        return v;
+      });
+}
+
+// What the rows of a call share.
+template <typename T>
+struct CrossEntropyRow {
+  const SoftmaxCrossEntropy<T>& a;
+  double keep;   // of the target
+  double share;  // of every class
+
+  // The loss of a row whose `grad` holds its exponentials; writes its gradient.
+  __attribute__((always_inline)) double finish(Index row, double sum,
+                                               double log_sum) const {
+    const Index classes = a.classes;
+    const T* z = a.logits + row * classes;
+    T* grad = a.grad + row * classes;
+    const T inverse = T(1.0 / sum);
+    const Lanes<T> inverses = spread(inverse);
+    if (a.probabilities != nullptr) {
+      T* probabilities = a.probabilities + row * classes;
+      for_lanes(classes, [=](Index i, Index n) __attribute__((always_inline)) {
+        store_lanes(probabilities + i,
+                    load_lanes(grad + i, n, T(0)) * inverses, n);
+      });
+    }
+    const Index label = a.target == nullptr ? label_at(a.labels, row) : -1;
+    if (a.target == nullptr && a.has_ignore && label == a.ignore_class) {
+      for (Index i = 0; i < classes; ++i) grad[i] = T(0);
+      return 0;
+    }
+    const double weight = a.weight == nullptr ? 1.0 : double(a.weight[row]);
+    const T scale = T(weight * a.scale);
+    const Lanes<T> scales = spread(scale);
+    const Lanes<T> shares = spread(T(share));
+    double dot = share == 0 ? 0 : share * lane_sum<false>(z, classes);
+    if (a.target == nullptr) {
+      const T at_label =
+          (grad[label] * inverse - (T(keep) + T(share))) * scale;
+      for_lanes(classes, [=](Index i, Index n) __attribute__((always_inline)) {
+        const Lanes<T> e = load_lanes(grad + i, n, T(0));
+        store_lanes(grad + i, (e * inverses - shares) * scales, n);
+      });
+      grad[label] = at_label;
+      return weight * (log_sum - (dot + keep * double(z[label])));
+    }
+    const T* q = a.target + row * classes;
+    const double total = keep * lane_sum<false>(q, classes) + a.smoothing;
+    dot += keep * dot_product(q, z, classes);
+    const Lanes<T> factor = spread(T(total) * inverse);
+    const Lanes<T> kept = spread(T(keep));
+    for_lanes(classes, [=](Index i, Index n) __attribute__((always_inline)) {
+      const Lanes<T> smoothed = kept * load_lanes(q + i, n, T(0)) + shares;
+      const Lanes<T> e = load_lanes(grad + i, n, T(0));
+      store_lanes(grad + i, (e * factor - smoothed) * scales, n);
+    });
+    return weight * (total * log_sum - dot);
+  }
+};
+
+// The losses of rows [begin, end), added up in their order.
+template <typename T>
+STROP_HD double cross_entropy_rows(const SoftmaxCrossEntropy<T>& a, Index begin,
+                                   Index end) {
+  const CrossEntropyRow<T> each{a, 1 - a.smoothing,
+                                a.smoothing / double(a.classes)};
+  // As many rows at once as leave logits and gradient in L1.
+  const Index fitting = 1 + 2048 / (a.classes + 1);
+  const Index rows = fitting < kRowBlock ? fitting : kRowBlock;
+  RowSums<T> sums;
+  double loss = 0;
+  for (Index first = begin; first < end; first += rows) {
+    const Index count = end - first < rows ? end - first : rows;
+    const Index at = first * a.classes;
+    sums.template take<true>(a.logits + at, a.grad + at, count, a.classes);
+    for (Index k = 0; k < count; ++k) {
+      loss += each.finish(first + k, sums.sum[k],
+                          double(sums.top[k]) + sums.log_sum[k]);
+    }
+  }
+  return loss;
+}
+
+}  // namespace
+}  // namespace strop::cpu::STROP_ISA

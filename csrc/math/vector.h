@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+
+#include "math/macros.h"
+
+#if defined(__x86_64__) && !defined(__CUDACC__)
+#include <immintrin.h>
+#endif
+
+// The widest vector of floats of the instruction set, for kernels that keep
+// several values of one formula in registers. A formula that is a template on F
+// takes it as it takes a float: + - * /, comparisons and ?: are the compiler's
+// own on vectors; what they are not stands here.
+
+namespace strop {
+
+#if defined(__AVX512F__)
+constexpr int kVectorBytes = 64;
+#elif defined(__AVX2__)
+constexpr int kVectorBytes = 32;
+#else
+constexpr int kVectorBytes = 16;
+#endif
+
+// The whole numbers that have the size of an F.
+template <typename F>
+struct BitsOf;
+template <>
+struct BitsOf<float> {
+  using Type = std::uint32_t;
+};
+
+#if !defined(__CUDACC__)
+typedef float FloatVector __attribute__((vector_size(kVectorBytes)));
+typedef double DoubleVector __attribute__((vector_size(kVectorBytes)));
+typedef std::uint32_t WordVector __attribute__((vector_size(kVectorBytes)));
+
+template <>
+struct BitsOf<FloatVector> {
+  using Type = WordVector;
+};
+
+STROP_HD FloatVector multiply_add(FloatVector a, FloatVector b, FloatVector c) {
+#if defined(__AVX512F__)
+  return _mm512_fmadd_ps(a, b, c);
+#elif defined(__FMA__)
+  return _mm256_fmadd_ps(a, b, c);
+#elif defined(__aarch64__)
+  FloatVector sum;
+  for (int i = 0; i < 4; ++i) sum[i] = __builtin_fmaf(a[i], b[i], c[i]);
+  return sum;
+#else
+  return a * b + c;
+#endif
+}
+#endif
+
+template <typename F>
+STROP_HD F constant(float x) {
+  return F{} + x;
+}
+
+template <typename To, typename From>
+STROP_HD To bits_as(From from) {
+  static_assert(sizeof(To) == sizeof(From), "the same bits");
+  To to;
+  __builtin_memcpy(&to, &from, sizeof to);
+  return to;
+}
+
+}  // namespace strop
