@@ -68,7 +68,7 @@ py::object activation(py::handle x_object, const std::string& name,
     const ActivationForward<T> args{data<const T>(x), data<T>(out), x.size(),
                                     which,
                                     settings_of<T>(first, second, third)};
-    py::gil_scoped_release unlocked;
+    const Release unlocked(x.size());
     backend::activation_forward(args, Stream{});
   });
   return result;
@@ -99,7 +99,7 @@ py::object activation_backward(py::handle grad_object, py::handle x_object,
                                      grad.size(),
                                      which,
                                      settings_of<T>(first, second, third)};
-    py::gil_scoped_release unlocked;
+    const Release unlocked(grad.size());
     backend::activation_backward(args, Stream{});
   });
   return result;

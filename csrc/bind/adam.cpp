@@ -20,14 +20,13 @@ void adam_step(py::handle param, py::handle grad, py::handle moment1,
   const step::AdamRule rule =
       adam_rule(op, beta1, beta2, eps, eps_mode, bias_correction);
   check_step(step);
-  TensorLists t{{borrow_many(op, "param", param), borrow_many(op, "grad", grad),
-                 borrow_many(op, "moment1", moment1),
-                 borrow_many(op, "moment2", moment2)},
-                1};
+  TensorLists t;
+  t.add(op, "param", param);
+  t.add(op, "grad", grad);
+  t.add(op, "moment1", moment1);
+  t.add(op, "moment2", moment2);
   const bool amsgrad = !max_moment2.is_none();
-  if (amsgrad) {
-    t.lists.push_back(borrow_many(op, "max_moment2", max_moment2));
-  }
+  if (amsgrad) t.add(op, "max_moment2", max_moment2);
   check_lists(op, t);
   const std::size_t count = t.lists[0].size();
   const std::vector<double> decay = decays(op, weight_decay, count);
@@ -36,7 +35,9 @@ void adam_step(py::handle param, py::handle grad, py::handle moment1,
     using T = decltype(zero);
     std::vector<AdamTensor<T>> tensors;
     tensors.reserve(count);
+    Index elements = 0;
     for (std::size_t i = 0; i < count; ++i) {
+      elements += t.lists[0][i].size();
       tensors.push_back({data<T>(t.lists[0][i]), data<T>(t.lists[2][i]),
                          data<T>(t.lists[3][i]),
                          amsgrad ? data<T>(t.lists[4][i]) : nullptr,
@@ -46,7 +47,7 @@ void adam_step(py::handle param, py::handle grad, py::handle moment1,
     const AdamStep<T> args{
         tensors.data(), Index(count),
         step::coefficients_of<T>(rule, double(step), learning_rate, 0)};
-    py::gil_scoped_release unlocked;
+    const Release unlocked(elements);
     backend::adam_step(args, Stream{});
   });
 }
@@ -85,12 +86,39 @@ void adam_rows(py::handle param, py::handle grad, py::handle rows_object,
   });
 }
 
+// What an optimizer asks before it looks for the fault: are these lists or
+// tuples of arrays alike in dtype and shape, the parameters writable?
+bool gradients_fit(py::handle grads, py::handle params) {
+  const auto listed = [](py::handle object) {
+    return py::isinstance<py::list>(object) ||
+           py::isinstance<py::tuple>(object);
+  };
+  if (!listed(grads) || !listed(params)) return false;
+  const Py_ssize_t count = PySequence_Fast_GET_SIZE(params.ptr());
+  if (PySequence_Fast_GET_SIZE(grads.ptr()) != count) return false;
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    Array g, p;
+    if (!read_array(PySequence_Fast_GET_ITEM(grads.ptr(), i), g) ||
+        !read_array(PySequence_Fast_GET_ITEM(params.ptr(), i), p)) {
+      return false;
+    }
+    const bool alike = g.dtype == p.dtype && g.dtype != DType::kOther &&
+                       g.ndim == p.ndim &&
+                       std::equal(g.shape, g.shape + g.ndim, p.shape);
+    if (!alike || !g.contiguous || !p.contiguous || !p.writable) return false;
+  }
+  return count > 0;
+}
+
 }  // namespace
 
 void bind_adam(py::module_& m) {
+  m.def("gradients_fit", &gradients_fit,
+        "Whether each gradient is a plain array like its parameter.",
+        py::arg("grads"), py::arg("params"));
   m.def("adam_step", &adam_step,
         "One Adam step in place, on one tensor or on a list of tensors.",
-        py::kw_only(), py::arg("param"), py::arg("grad"), py::arg("moment1"),
+        py::arg("param"), py::arg("grad"), py::arg("moment1"),
         py::arg("moment2"), py::arg("max_moment2") = py::none(),
         py::arg("learning_rate"), py::arg("step"), py::arg("beta1") = 0.9,
         py::arg("beta2") = 0.999, py::arg("eps") = 1e-7,
@@ -98,7 +126,7 @@ void bind_adam(py::module_& m) {
         py::arg("bias_correction") = true);
   m.def("adam_rows", &adam_rows,
         "One Adam step in place on some rows of a table, each named once.",
-        py::kw_only(), py::arg("param"), py::arg("grad"), py::arg("rows"),
+        py::arg("param"), py::arg("grad"), py::arg("rows"),
         py::arg("moment1"), py::arg("moment2"),
         py::arg("max_moment2") = py::none(), py::arg("learning_rate"),
         py::arg("step"), py::arg("beta1") = 0.9, py::arg("beta2") = 0.999,

@@ -2,6 +2,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -82,6 +83,19 @@ template <typename F>
 auto visit_float(const Array& a, F&& f) {
   return a.dtype == DType::kFloat32 ? f(float{}) : f(double{});
 }
+
+// Lets other Python threads run while a kernel works on so many elements. For
+// less than about 10 us it keeps the lock: a thread that takes it meanwhile
+// holds it for up to 5 ms.
+class Release {
+ public:
+  explicit Release(Index elements) {
+    if (elements >= 1 << 14) unlocked_.emplace();
+  }
+
+ private:
+  std::optional<py::gil_scoped_release> unlocked_;
+};
 
 [[noreturn]] void raise_type(const char* op, const std::string& text);
 [[noreturn]] void raise_value(const char* op, const std::string& text);

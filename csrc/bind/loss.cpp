@@ -65,7 +65,7 @@ py::tuple pointwise(const char* op, PointwiseLoss which, const char* pred_name,
                                     e.rows,
                                     e.width,
                                     which};
-    py::gil_scoped_release unlocked;
+    const Release unlocked(size);
     backend::pointwise_loss(args, Stream{});
   });
   const double total =
@@ -96,7 +96,9 @@ py::tuple binary_cross_entropy(py::handle logits, py::handle target,
 void require_labels(const char* op, const Array& labels, Index classes,
                     bool has_ignore, Index ignore_class) {
   const Ids ids = ids_of(labels);
-  for (Index i = 0; i < ids.size; ++i) {
+  const Index suspect = first_bad_id(ids, classes);
+  if (suspect < 0) return;
+  for (Index i = suspect; i < ids.size; ++i) {
     const Index label = id_at(ids, i);
     if (label >= 0 && label < classes) continue;
     if (has_ignore && label == ignore_class) continue;
@@ -172,7 +174,7 @@ py::tuple softmax_cross_entropy(py::handle logits_object,
                                       smoothing,
                                       has_ignore,
                                       ignored};
-    py::gil_scoped_release unlocked;
+    const Release unlocked(logits.size());
     backend::softmax_cross_entropy(args, Stream{});
   });
   const double total =

@@ -12,11 +12,15 @@
 
 namespace strop::bind {
 
-// One array per tensor under each name; the first list is the parameter's, and
-// those of the gradients, which alone may be read-only, stand at `grad`.
+// One array per tensor under each name; the first list is the parameter's, the
+// second that of the gradients, which alone may be read-only.
 struct TensorLists {
+  static constexpr std::size_t grad = 1;
   std::vector<std::vector<Array>> lists;
-  std::size_t grad;
+
+  void add(const char* op, const char* name, py::handle object) {
+    lists.push_back(borrow_many(op, name, object));
+  }
 };
 
 // Arrays that are written must not overlap any other. Sorted by address, so

@@ -1,73 +1,210 @@
+#include <cmath>
+
 #include "bind/array.h"
 #include "bind/backend.h"
 
 namespace strop::bind {
 namespace {
 
-void check_extents(const char* op, const Array& x, Index outer, Index extent,
-                   Index inner) {
-  require_float(op, x);
-  if (outer * extent * inner != x.size()) {
-    raise_value(op, "x must have outer * extent * inner elements; got shape " +
-                        shape_text(x.shape, x.ndim));
+enum class Kind { kSum, kMean, kMax, kNorm };
+
+struct Name {
+  const char* op;
+  Kind kind;
+};
+
+constexpr Name kSum{"sum", Kind::kSum};
+constexpr Name kMean{"mean", Kind::kMean};
+constexpr Name kMax{"max", Kind::kMax};
+constexpr Name kNorm{"norm", Kind::kNorm};
+
+// Which axes are reduced, of at most 64 (NumPy's own limit).
+struct Axes {
+  bool reduced[64] = {};
+  int count = 0;
+};
+
+Axes axes_of(const char* op, const Array& x, py::handle axis) {
+  Axes axes;
+  const auto add = [&](py::handle item) {
+    const Index each = item.cast<Index>();
+    if (each < -x.ndim || each >= x.ndim) {
+      raise_value(op, "axis must lie in [" + std::to_string(-x.ndim) + ", " +
+                          std::to_string(x.ndim) + "); got " +
+                          std::to_string(each));
+    }
+    bool& named = axes.reduced[each < 0 ? each + x.ndim : each];
+    if (named) {
+      raise_value(op, "axis must name each axis once; got " +
+                          std::string(py::str(axis)));
+    }
+    named = true;
+    ++axes.count;
+  };
+  if (axis.is_none()) {
+    for (int i = 0; i < x.ndim; ++i) axes.reduced[i] = true;
+    axes.count = x.ndim;
+  } else if (py::isinstance<py::sequence>(axis)) {
+    for (py::handle item : axis) add(item);
+  } else {
+    add(axis);
   }
+  return axes;
 }
 
-py::object reduce(const std::string& op, py::handle x_object, Index outer,
-                  Index extent, Index inner, const std::string& kind) {
-  const Array x = borrow(op.c_str(), "x", x_object);
-  check_extents(op.c_str(), x, outer, extent, inner);
-  const Reduction which = kind == "max"       ? Reduction::kMax
-                          : kind == "squares" ? Reduction::kSumOfSquares
-                                              : Reduction::kSum;
-  if (which == Reduction::kMax && extent == 0 && outer * inner != 0) {
-    raise_value(op.c_str(),
-                "x must have an element along the axis; got shape " +
-                    shape_text(x.shape, x.ndim));
+// x as (outer, extent, inner).
+struct Extents {
+  Index outer, extent, inner;
+};
+
+// About the axes [first, last) of a shape.
+Extents extents_about(const std::vector<Index>& shape, int first, int last) {
+  Extents e{1, 1, 1};
+  for (int i = 0; i < int(shape.size()); ++i) {
+    (i < first ? e.outer : i < last ? e.extent : e.inner) *= shape[i];
   }
-  py::object result = new_array({outer, inner}, DType::kFloat64);
-  const Array out = borrow(op.c_str(), "result", result);
-  if (outer * inner == 0) return result;
-  visit_float(x, [&](auto zero) {
-    using T = decltype(zero);
-    const Reduce<T> args{
-        data<const T>(x), data<double>(out), outer, extent, inner, which};
-    py::gil_scoped_release unlocked;
-    backend::reduce(args, Stream{});
-  });
-  return result;
+  return e;
 }
 
-py::object argmax(py::handle x_object, Index outer, Index extent, Index inner) {
-  constexpr const char* op = "argmax";
+template <typename T>
+void reduce_into(const T* x, double* out, const Extents& e, Reduction which) {
+  const Reduce<T> args{x, out, e.outer, e.extent, e.inner, which};
+  const Release unlocked(e.outer * e.extent * e.inner);
+  backend::reduce(args, Stream{});
+}
+
+// x reduced in double, a run of neighbouring axes at a time, the last run
+// first. `shape` loses the reduced axes.
+template <typename T>
+std::vector<double> reduced(const T* x, std::vector<Index>& shape,
+                            const Axes& axes, Reduction which) {
+  std::vector<double> values;
+  bool begun = false;
+  for (int last = int(shape.size()); last > 0;) {
+    if (!axes.reduced[last - 1]) {
+      --last;
+      continue;
+    }
+    int first = last - 1;
+    while (first > 0 && axes.reduced[first - 1]) --first;
+    const Extents e = extents_about(shape, first, last);
+    std::vector<double> next(e.outer * e.inner);
+    if (!next.empty()) {
+      if (begun) {
+        reduce_into(values.data(), next.data(), e, which);
+      } else {
+        reduce_into(x, next.data(), e, which);
+      }
+    }
+    values.swap(next);
+    begun = true;
+    if (which == Reduction::kSumOfSquares) which = Reduction::kSum;
+    shape.erase(shape.begin() + first, shape.begin() + last);
+    last = first;
+  }
+  return values;
+}
+
+// A number where no axis is left.
+py::object finished(py::object array, bool scalar) {
+  return scalar ? array[py::tuple()] : array;
+}
+
+py::object reduce(const Name& name, py::handle x_object, py::handle axis) {
+  const char* op = name.op;
   const Array x = borrow(op, "x", x_object);
-  check_extents(op, x, outer, extent, inner);
-  if (extent == 0 && outer * inner != 0) {
+  require_float(op, x);
+  const Axes axes = axes_of(op, x, axis);
+  std::vector<Index> shape(x.shape, x.shape + x.ndim);
+  Index extent = 1;
+  Index rest = 1;
+  for (int i = 0; i < x.ndim; ++i) {
+    (axes.reduced[i] ? extent : rest) *= shape[i];
+  }
+  if (name.kind == Kind::kMax && extent == 0 && rest != 0) {
     raise_value(op, "x must have an element along the axis; got shape " +
                         shape_text(x.shape, x.ndim));
   }
-  py::object result = new_array({outer, inner}, DType::kInt64);
-  const Array out = borrow(op, "result", result);
-  if (outer * inner == 0) return result;
+  const Reduction which = name.kind == Kind::kMax    ? Reduction::kMax
+                          : name.kind == Kind::kNorm ? Reduction::kSumOfSquares
+                                                     : Reduction::kSum;
+  py::object result;
   visit_float(x, [&](auto zero) {
     using T = decltype(zero);
-    const ArgMax<T> args{data<const T>(x), data<std::int64_t>(out), outer,
-                         extent, inner};
-    py::gil_scoped_release unlocked;
-    backend::argmax(args, Stream{});
+    const T* from = data<const T>(x);
+    std::vector<double> values;
+    if (axes.count == 0) {
+      values.assign(from, from + x.size());
+      if (name.kind == Kind::kNorm) {
+        for (double& v : values) v *= v;
+      }
+    } else {
+      values = reduced(from, shape, axes, which);
+    }
+    result = new_array(shape, x.dtype);
+    T* to = data<T>(borrow(op, "result", result));
+    const double count = double(extent);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const double v = values[i];
+      to[i] = T(name.kind == Kind::kMean   ? v / count
+                : name.kind == Kind::kNorm ? std::sqrt(v)
+                                           : v);
+    }
   });
-  return result;
+  return finished(std::move(result), shape.empty());
+}
+
+py::object argmax(py::handle x_object, py::handle axis) {
+  constexpr const char* op = "argmax";
+  const Array x = borrow(op, "x", x_object);
+  require_float(op, x);
+  if (!axis.is_none() && !PyIndex_Check(axis.ptr())) {
+    raise_type(op, "axis must be an integer or None; got " +
+                       std::string(py::str(axis)));
+  }
+  const Axes axes = axes_of(op, x, axis);
+  std::vector<Index> shape(x.shape, x.shape + x.ndim);
+  int first = 0;
+  while (first < x.ndim && !axes.reduced[first]) ++first;
+  const int last = axes.count == 0 ? first : first + axes.count;
+  const Extents e = extents_about(shape, first, last);
+  if (e.extent == 0 && e.outer * e.inner != 0) {
+    raise_value(op, "x must have an element along the axis; got shape " +
+                        shape_text(x.shape, x.ndim));
+  }
+  shape.erase(shape.begin() + first, shape.begin() + last);
+  py::object result = new_array(shape, DType::kInt64);
+  if (e.outer * e.inner != 0) {
+    const Array out = borrow(op, "result", result);
+    visit_float(x, [&](auto zero) {
+      using T = decltype(zero);
+      const ArgMax<T> args{data<const T>(x), data<std::int64_t>(out), e.outer,
+                           e.extent, e.inner};
+      const Release unlocked(x.size());
+      backend::argmax(args, Stream{});
+    });
+  }
+  return finished(std::move(result), shape.empty());
+}
+
+template <const Name& kName>
+py::object reduce_as(py::handle x, py::handle axis) {
+  return reduce(kName, x, axis);
 }
 
 }  // namespace
 
 void bind_reduction(py::module_& m) {
-  m.def("reduce", &reduce,
-        "x as (outer, extent, inner), reduced along extent, in float64.",
-        py::arg("op"), py::arg("x"), py::arg("outer"), py::arg("extent"),
-        py::arg("inner"), py::arg("kind"));
-  m.def("argmax", &argmax, "Places of the greatest along extent.", py::arg("x"),
-        py::arg("outer"), py::arg("extent"), py::arg("inner"));
+  m.def("sum", &reduce_as<kSum>, "The sum along axes, or of all.",
+        py::arg("x"), py::arg("axis") = py::none());
+  m.def("mean", &reduce_as<kMean>, "The mean along axes, or of all.",
+        py::arg("x"), py::arg("axis") = py::none());
+  m.def("max", &reduce_as<kMax>, "The greatest along axes, or of all.",
+        py::arg("x"), py::arg("axis") = py::none());
+  m.def("norm", &reduce_as<kNorm>, "The Euclidean norm along axes, or of all.",
+        py::arg("x"), py::arg("axis") = py::none());
+  m.def("argmax", &argmax, "The place of the greatest along an axis, or of all.",
+        py::arg("x"), py::arg("axis") = py::none());
 }
 
 }  // namespace strop::bind

@@ -28,9 +28,10 @@ void sgd_step(py::handle param, py::handle grad, py::handle velocity,
   const bool moving = !velocity.is_none();
   const step::SgdRule rule =
       rule_of(momentum, dampening, nesterov, dialect, moving);
-  TensorLists t{
-      {borrow_many(op, "param", param), borrow_many(op, "grad", grad)}, 1};
-  if (moving) t.lists.push_back(borrow_many(op, "velocity", velocity));
+  TensorLists t;
+  t.add(op, "param", param);
+  t.add(op, "grad", grad);
+  if (moving) t.add(op, "velocity", velocity);
   check_lists(op, t);
   const std::size_t count = t.lists[0].size();
   const std::vector<double> decay = decays(op, weight_decay, count);
@@ -39,7 +40,9 @@ void sgd_step(py::handle param, py::handle grad, py::handle velocity,
     using T = decltype(zero);
     std::vector<SgdTensor<T>> tensors;
     tensors.reserve(count);
+    Index elements = 0;
     for (std::size_t i = 0; i < count; ++i) {
+      elements += t.lists[0][i].size();
       tensors.push_back({data<T>(t.lists[0][i]),
                          moving ? data<T>(t.lists[2][i]) : nullptr,
                          data<const T>(t.lists[1][i]), t.lists[0][i].size(),
@@ -47,7 +50,7 @@ void sgd_step(py::handle param, py::handle grad, py::handle velocity,
     }
     const SgdStep<T> args{tensors.data(), Index(count),
                           step::coefficients_of<T>(rule, learning_rate, 0)};
-    py::gil_scoped_release unlocked;
+    const Release unlocked(elements);
     backend::sgd_step(args, Stream{});
   });
 }
@@ -84,14 +87,14 @@ void sgd_rows(py::handle param, py::handle grad, py::handle rows_object,
 void bind_sgd(py::module_& m) {
   m.def("sgd_step", &sgd_step,
         "One step in place, on one tensor or on a list of tensors.",
-        py::kw_only(), py::arg("param"), py::arg("grad"),
+        py::arg("param"), py::arg("grad"),
         py::arg("velocity") = py::none(), py::arg("learning_rate"),
         py::arg("momentum") = 0.0, py::arg("dampening") = 0.0,
         py::arg("nesterov") = false, py::arg("weight_decay") = 0.0,
         py::arg("dialect") = "keras");
   m.def("sgd_rows", &sgd_rows,
         "One step in place on some rows of a table, each named once.",
-        py::kw_only(), py::arg("param"), py::arg("grad"), py::arg("rows"),
+        py::arg("param"), py::arg("grad"), py::arg("rows"),
         py::arg("velocity") = py::none(), py::arg("learning_rate"),
         py::arg("momentum") = 0.0, py::arg("dampening") = 0.0,
         py::arg("nesterov") = false, py::arg("weight_decay") = 0.0,

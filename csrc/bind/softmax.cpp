@@ -19,7 +19,7 @@ py::object forward(const char* op, bool log, py::handle x_object,
     using T = decltype(zero);
     const SoftmaxForward<T> args{data<const T>(x), data<T>(out),
                                  x.size() / classes, classes, log};
-    py::gil_scoped_release unlocked;
+    const Release unlocked(x.size());
     backend::softmax_forward(args, Stream{});
   });
   return result;
@@ -46,7 +46,7 @@ py::object backward(const char* op, bool log, py::handle grad_object,
                                   grad.size() / classes,
                                   classes,
                                   log};
-    py::gil_scoped_release unlocked;
+    const Release unlocked(grad.size());
     backend::softmax_backward(args, Stream{});
   });
   return result;

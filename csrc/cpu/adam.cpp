@@ -17,7 +17,7 @@ template <typename T>
 void step(const AdamStep<T>& a) {
   const AdamTensor<T>* tensors = a.tensors;
   const AdamCoefficients<T> shared = a.coefficients;
-  for_each_piece(tensors, a.count, 7 * sizeof(T),
+  for_each_piece(tensors, a.count, Index{sizeof(T)} * 5 / 4,
                  [=](Index which, Index begin, Index end) {
                    const FloatMode mode = flush_denormals();
                    const AdamTensor<T>& t = tensors[which];
@@ -35,9 +35,8 @@ template <typename T>
 void rows_step(const AdamRows<T>& args) {
   const AdamRows<T> a = args;
   const AdamCoefficients<T> c = a.coefficients;
-  const bool parallel =
-      7 * a.rows.size * a.width * Index{sizeof(T)} >= kParallelBytes;
-  parallel_for(a.rows.size, 256, parallel, [=](Index begin, Index end) {
+  const Index nanoseconds = a.rows.size * (5 + a.width / 3);
+  parallel_for(a.rows.size, 256, nanoseconds, [=](Index begin, Index end) {
     const FloatMode mode = flush_denormals();
     for (Index i = begin; i < end; ++i) {
       const Index at = id_of(a.rows, i) * a.stride;

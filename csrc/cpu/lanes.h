@@ -56,28 +56,11 @@ STROP_HD Lanes<T> exponential(Lanes<T> x) {
   return x;
 }
 
-// a > b ? a : b, so b where one is NaN. As the processor's own instruction: the
-// compiler would compare and blend.
-STROP_HD FloatVector greater(FloatVector a, FloatVector b) {
-#if defined(__AVX512F__)
-  return _mm512_maskz_max_ps(0xffff, a, b);
-#elif defined(__AVX2__)
-  return _mm256_max_ps(a, b);
-#elif defined(__x86_64__)
-  return _mm_max_ps(a, b);
-#else
-  return a > b ? a : b;
-#endif
-}
-
-STROP_HD DoubleVector greater(DoubleVector a, DoubleVector b) {
-  return a > b ? a : b;
-}
-
+// a > b ? a : b in each lane, so b where one is NaN.
 template <typename T>
 STROP_HD Lanes<T> greater(Lanes<T> a, const Lanes<T>& b) {
   for (int k = 0; k < Lanes<T>::kRegisters; ++k) {
-    a.r[k] = greater(a.r[k], b.r[k]);
+    a.r[k] = strop::greater(a.r[k], b.r[k]);
   }
   return a;
 }

@@ -12,7 +12,6 @@ namespace strop::cpu::STROP_ISA {
 namespace {
 
 constexpr Index kBlock = 512;  // terms held at a time: 2 KB, well inside L1
-constexpr Index kParallelSize = 1 << 18;
 
 template <PointwiseLoss L, bool kProbabilities, typename T>
 void block(const T* __restrict pred, const T* __restrict target,
@@ -54,8 +53,9 @@ void run(const PointwiseLossArgs<T>& args) {
   const PointwiseLossArgs<T> a = args;
   const Index size = a.rows * a.width;
   const T scale = T(1.0 / double(size));
+  constexpr bool kCheap = L != PointwiseLoss::kBinaryCrossEntropy;
   parallel_for(
-      size, kLossChunk, size >= kParallelSize, [=](Index begin, Index end) {
+      size, kLossChunk, kCheap ? size / 5 : size, [=](Index begin, Index end) {
         T terms[kBlock];
         T weights[kBlock];
         double sum = 0;

@@ -28,7 +28,7 @@ template <typename T>
 void step(const SgdStep<T>& a) {
   const SgdTensor<T>* tensors = a.tensors;
   const SgdCoefficients<T> shared = a.coefficients;
-  for_each_piece(tensors, a.count, 5 * sizeof(T),
+  for_each_piece(tensors, a.count, Index{sizeof(T)} * 3 / 4,
                  [=](Index which, Index begin, Index end) {
                    const FloatMode mode = flush_denormals();
                    const SgdTensor<T>& t = tensors[which];
@@ -44,9 +44,8 @@ void step(const SgdStep<T>& a) {
 template <typename T>
 void rows_step(const SgdRows<T>& args) {
   const SgdRows<T> a = args;
-  const bool parallel =
-      5 * a.rows.size * a.width * Index{sizeof(T)} >= kParallelBytes;
-  parallel_for(a.rows.size, 256, parallel, [=](Index begin, Index end) {
+  const Index nanoseconds = a.rows.size * (5 + a.width / 3);
+  parallel_for(a.rows.size, 256, nanoseconds, [=](Index begin, Index end) {
     const FloatMode mode = flush_denormals();
     for (Index i = begin; i < end; ++i) {
       const Index at = id_of(a.rows, i) * a.stride;

@@ -10,37 +10,26 @@ namespace {
 
 Index rows_per_chunk(Index classes) { return 1 + 4096 / (classes + 1); }
 
-template <typename T>
+template <bool kLog, typename T>
 STROP_HD void forward_rows(const SoftmaxForward<T>& a, Index begin, Index end) {
-  for (Index row = begin; row < end; ++row) {
-    const T* x = a.x + row * a.classes;
-    T* out = a.out + row * a.classes;
-    const T top = greatest_number(x, a.classes);
-    const double sum = exponentials<true>(x, out, a.classes, top);
-    const Lanes<T> factor = spread(T(1.0 / sum));
-    for_lanes(a.classes, [=](Index i, Index n) __attribute__((always_inline)) {
-      store_lanes(out + i, load_lanes(out + i, n, T(0)) * factor, n);
-    });
-  }
-}
-
-template <typename T>
-STROP_HD void log_forward_rows(const SoftmaxForward<T>& a, Index begin,
-                               Index end) {
+  const Index classes = a.classes;
+  const Index rows = rows_at_once(classes);
   RowSums<T> sums;
-  for (Index first = begin; first < end; first += kRowBlock) {
-    const Index count = end - first < kRowBlock ? end - first : kRowBlock;
-    const T* block = a.x + first * a.classes;
-    // The exponentials are needed for their sum only.
-    sums.template take<false>(block, static_cast<T*>(nullptr), count, a.classes);
+  for (Index first = begin; first < end; first += rows) {
+    const Index count = end - first < rows ? end - first : rows;
+    const T* x = a.x + first * classes;
+    T* out = a.out + first * classes;
+    // For the logarithms the exponentials are needed for their sum only.
+    sums.template take<!kLog>(x, out, count, classes);
     for (Index k = 0; k < count; ++k) {
-      const T* x = block + k * a.classes;
-      T* out = a.out + (first + k) * a.classes;
+      const T* from = (kLog ? x : out) + k * classes;
+      T* to = out + k * classes;
       const Lanes<T> top = spread(sums.top[k]);
       const Lanes<T> shift = spread(T(sums.log_sum[k]));
-      for_lanes(a.classes, [=](Index i, Index n)
-                               __attribute__((always_inline)) {
-        store_lanes(out + i, (load_lanes(x + i, n, T(0)) - top) - shift, n);
+      const Lanes<T> factor = spread(T(sums.inverse[k]));
+      for_lanes(classes, [=](Index i, Index n) __attribute__((always_inline)) {
+        const Lanes<T> v = load_lanes(from + i, n, T(0));
+        store_lanes(to + i, kLog ? (v - top) - shift : v * factor, n);
       });
     }
   }
@@ -59,9 +48,9 @@ void forward(const SoftmaxForward<T>& args) {
                softmax_nanoseconds(a.rows, a.classes),
                [=](Index begin, Index end) {
                  if (a.log) {
-                   log_forward_rows(a, begin, end);
+                   forward_rows<true>(a, begin, end);
                  } else {
-                   forward_rows(a, begin, end);
+                   forward_rows<false>(a, begin, end);
                  }
                });
 }
@@ -102,9 +91,36 @@ void backward(const SoftmaxBackward<T>& args) {
                });
 }
 
+// A chunk of 64 such rows is worth sharing itself.
+constexpr Index kManyClasses = 2048;
+
+template <typename T>
+double chunk_of_long_rows(const SoftmaxCrossEntropy<T>& a, Index first) {
+  const Index left = a.rows - first;
+  const Index rows = left < kSoftmaxChunk ? left : kSoftmaxChunk;
+  double losses[kSoftmaxChunk];
+  double* to = losses;
+  const SoftmaxCrossEntropy<T>* args = &a;
+  parallel_for(rows, 1, softmax_nanoseconds(rows, a.classes),
+               [=](Index begin, Index end) {
+                 for (Index k = begin; k < end; ++k) {
+                   to[k] = cross_entropy_rows(*args, first + k, first + k + 1);
+                 }
+               });
+  double sum = 0;
+  for (Index k = 0; k < rows; ++k) sum += losses[k];
+  return sum;
+}
+
 template <typename T>
 void cross_entropy(const SoftmaxCrossEntropy<T>& args) {
   const SoftmaxCrossEntropy<T> a = args;
+  if (a.classes >= kManyClasses) {
+    for (Index first = 0; first < a.rows; first += kSoftmaxChunk) {
+      a.partials[first / kSoftmaxChunk] = chunk_of_long_rows(a, first);
+    }
+    return;
+  }
   parallel_for(a.rows, kSoftmaxChunk, softmax_nanoseconds(a.rows, a.classes),
                [=](Index begin, Index end) {
                  a.partials[begin / kSoftmaxChunk] =

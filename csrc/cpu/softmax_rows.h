@@ -31,24 +31,37 @@ STROP_HD double exponentials(const T* x, T* out, Index n, T top) {
       });
 }
 
-// Of each row of a block: its greatest logit, the sum of e^(x - top) and the
-// logarithm of that.
+// As many rows at once as leave logits and results in L1.
+STROP_HD Index rows_at_once(Index classes) {
+  const Index fitting = 1 + 2048 / (classes + 1);
+  return fitting < kRowBlock ? fitting : kRowBlock;
+}
+
+// Of each row of a block: its greatest logit, the sum of e^(x - top), its
+// inverse and its logarithm. One loop for each: within a row every step waits
+// for the one before, 100 cycles in all, so that many rows must be under way.
 template <typename T>
 struct RowSums {
   T top[kRowBlock];
   double sum[kRowBlock];
+  double inverse[kRowBlock];
   double log_sum[kRowBlock];
 
   template <bool kStore>
   __attribute__((always_inline)) void take(const T* x, T* out, Index rows,
                                            Index classes) {
     for (Index k = 0; k < rows; ++k) {
-      const T* row = x + k * classes;
-      top[k] = greatest_number(row, classes);
-      sum[k] = exponentials<kStore>(row, kStore ? out + k * classes : nullptr,
+      top[k] = greatest_number(x + k * classes, classes);
+    }
+    for (Index k = 0; k < rows; ++k) {
+      sum[k] = exponentials<kStore>(x + k * classes,
+                                    kStore ? out + k * classes : nullptr,
                                     classes, top[k]);
     }
-    for (Index k = 0; k < rows; ++k) log_sum[k] = logarithm(sum[k]);
+    for (Index k = 0; k < rows; ++k) {
+      inverse[k] = 1.0 / sum[k];
+      log_sum[k] = logarithm(sum[k]);
+    }
   }
 };
 
@@ -79,12 +92,11 @@ struct CrossEntropyRow {
   double share;  // of every class
 
   // The loss of a row whose `grad` holds its exponentials; writes its gradient.
-  __attribute__((always_inline)) double finish(Index row, double sum,
+  __attribute__((always_inline)) double finish(Index row, T inverse,
                                                double log_sum) const {
     const Index classes = a.classes;
     const T* z = a.logits + row * classes;
     T* grad = a.grad + row * classes;
-    const T inverse = T(1.0 / sum);
     const Lanes<T> inverses = spread(inverse);
     if (a.probabilities != nullptr) {
       T* probabilities = a.probabilities + row * classes;
@@ -133,9 +145,7 @@ STROP_HD double cross_entropy_rows(const SoftmaxCrossEntropy<T>& a, Index begin,
                                    Index end) {
   const CrossEntropyRow<T> each{a, 1 - a.smoothing,
                                 a.smoothing / double(a.classes)};
-  // As many rows at once as leave logits and gradient in L1.
-  const Index fitting = 1 + 2048 / (a.classes + 1);
-  const Index rows = fitting < kRowBlock ? fitting : kRowBlock;
+  const Index rows = rows_at_once(a.classes);
   RowSums<T> sums;
   double loss = 0;
   for (Index first = begin; first < end; first += rows) {
@@ -143,7 +153,7 @@ STROP_HD double cross_entropy_rows(const SoftmaxCrossEntropy<T>& a, Index begin,
     const Index at = first * a.classes;
     sums.template take<true>(a.logits + at, a.grad + at, count, a.classes);
     for (Index k = 0; k < count; ++k) {
-      loss += each.finish(first + k, sums.sum[k],
+      loss += each.finish(first + k, T(sums.inverse[k]),
                           double(sums.top[k]) + sums.log_sum[k]);
     }
   }

@@ -36,6 +36,31 @@ inline constexpr double kSeluAlpha = 1.6732632423543772848170429916717;
 inline constexpr double kSeluScale = 1.0507009873554804934193349852946;
 inline constexpr double kRootTwoOverPi = 0.79788456080286535587989211986876;
 
+// Those of two words: the kernel also takes them on vectors.
+template <typename F>
+STROP_HD F gelu(F x) {
+  F density;
+  return x * normal_distribution(x, density);
+}
+
+template <typename F>
+STROP_HD F gelu_slope(F x) {
+  F density;
+  const F below = normal_distribution(x, density);
+  return below + x * density;
+}
+
+template <typename F>
+STROP_HD F silu(F x) {
+  return x * logistic(x);
+}
+
+template <typename F>
+STROP_HD F silu_slope(F x, F y) {
+  const F p = logistic(x);
+  return p + y * (1.0f - p);
+}
+
 // A NaN must come out as NaN: every comparison is written so that it is false
 // for NaN and then lets it pass.
 template <Activation A, typename T>
@@ -58,10 +83,8 @@ STROP_HD T activate(T x, const ActivationSettings<T>& s) {
       return x > T(0) ? x : s.first * (exponential(x) - T(1));
     case Activation::kExponential:
       return exponential(x);
-    case Activation::kGelu: {
-      T density;
-      return x * normal_distribution(x, density);
-    }
+    case Activation::kGelu:
+      return gelu(x);
     case Activation::kGeluTanh: {
       const T inner = T(kRootTwoOverPi) * (x + T(0.044715) * x * x * x);
       return T(0.5) * x * (T(1) + hyperbolic_tangent(inner));
@@ -78,7 +101,7 @@ STROP_HD T activate(T x, const ActivationSettings<T>& s) {
       return T(kSeluScale) *
              (x > T(0) ? x : T(kSeluAlpha) * (exponential(x) - T(1)));
     case Activation::kSilu:
-      return x * logistic(x);
+      return silu(x);
     case Activation::kSoftplus:
       return softplus(x);
     case Activation::kSoftsign:
@@ -104,11 +127,8 @@ STROP_HD T slope(T x, T y, const ActivationSettings<T>& s) {
       return x > T(0) ? T(1) : y + s.first;
     case Activation::kExponential:
       return y;
-    case Activation::kGelu: {
-      T density;
-      const T below = normal_distribution(x, density);
-      return below + x * density;
-    }
+    case Activation::kGelu:
+      return gelu_slope(x);
     case Activation::kGeluTanh: {
       const T inner = T(kRootTwoOverPi) * (x + T(0.044715) * x * x * x);
       const T t = hyperbolic_tangent(inner);
@@ -125,10 +145,8 @@ STROP_HD T slope(T x, T y, const ActivationSettings<T>& s) {
     }
     case Activation::kSelu:
       return x > T(0) ? T(kSeluScale) : y + T(kSeluScale * kSeluAlpha);
-    case Activation::kSilu: {
-      const T p = logistic(x);
-      return p + y * (T(1) - p);
-    }
+    case Activation::kSilu:
+      return silu_slope(x, y);
     case Activation::kSoftplus:
       return logistic(x);
     case Activation::kSoftsign: {

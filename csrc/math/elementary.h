@@ -55,33 +55,32 @@ STROP_HD F exponential_parts(F x, F& low) {
   return times_power(rounded, n, shifted);
 }
 
-// Comparisons are false for NaN and let it pass.
+// NaN is second and passes.
 template <typename F>
 STROP_HD F at_most(F x, float bound) {
-  return x > bound ? constant<F>(bound) : x;
+  return lesser(constant<F>(bound), x);
 }
 
 template <typename F>
 STROP_HD F at_least(F x, float bound) {
-  return x < bound ? constant<F>(bound) : x;
+  return greater(constant<F>(bound), x);
+}
+
+// e^x for x <= 0.
+template <typename F>
+STROP_HD F exponential_below(F x) {
+  F low;
+  return exponential_parts(at_least(x, -104.0f), low);
 }
 
 // e^x, error below 1 ulp (0.87 measured).
 STROP_HD float exponential(float x) {
-  float low;
-  return exponential_parts(at_least(at_most(x, 89.0f), -104.0f), low);
-}
-
-// The same for x <= 0.
-STROP_HD float exponential_below(float x) {
-  float low;
-  return exponential_parts(at_least(x, -104.0f), low);
+  return exponential_below(at_most(x, 89.0f));
 }
 
 #if !defined(__CUDACC__)
 STROP_HD FloatVector exponential(FloatVector x) {
-  FloatVector low;
-  return exponential_parts(at_least(at_most(x, 89.0f), -104.0f), low);
+  return exponential_below(at_most(x, 89.0f));
 }
 
 STROP_HD DoubleVector exponential(DoubleVector x) {
@@ -110,20 +109,26 @@ STROP_HD float log_one_plus(float e) {
 
 STROP_HD double log_one_plus(double e) { return __builtin_log1p(e); }
 
-STROP_HD float absolute(float x) { return __builtin_fabsf(x); }
+template <typename F>
+STROP_HD F absolute(F x) {
+  using Bits = typename BitsOf<F>::Type;
+  return bits_as<F>(bits_as<Bits>(x) & 0x7fffffffu);
+}
+
 STROP_HD double absolute(double x) { return __builtin_fabs(x); }
 
 // 1 / (1 + e^-x), error below 1.5 ulp. The exponential of -|x| never
 // overflows. On the small side e / (1 + e) the roundings of e, of 1 + e and of
 // the quotient would add up to 2.4 ulp, so what they left is put back.
-STROP_HD float logistic(float x) {
-  float e_low;
-  const float e = exponential_parts(at_least(-absolute(x), -104.0f), e_low);
-  const float d = 1.0f + e;
-  const float d_low = (1.0f - d) + e + e_low;
-  const float large = 1.0f / d;
-  const float small = e * large;
-  const float left = multiply_add(-small, d, e) + multiply_add(-small, d_low, e_low);
+template <typename F>
+STROP_HD F logistic(F x) {
+  F e_low;
+  const F e = exponential_parts(at_least(-absolute(x), -104.0f), e_low);
+  const F d = 1.0f + e;
+  const F d_low = (1.0f - d) + e + e_low;
+  const F large = 1.0f / d;
+  const F small = e * large;
+  const F left = multiply_add(-small, d, e) + multiply_add(-small, d_low, e_low);
   return x < 0.0f ? multiply_add(left, large, small) : large;
 }
 
@@ -161,27 +166,27 @@ STROP_HD double hyperbolic_tangent(double x) { return __builtin_tanh(x); }
 // exponential in it, so that (3.5 + a) M is a polynomial in (a - 3.5) / (a +
 // 3.5) of degree 9, relative error 2^-25. The tail keeps its digits where
 // 1 + erf(x / sqrt(2)) has none left.
-STROP_HD float normal_distribution(float x, float& density) {
-  float a = absolute(x);
-  a = a > 16.0f ? 16.0f : a;
-  const float square = a * a;
-  const float square_low = multiply_add(a, a, -square);
-  float e = exponential_below(-0.5f * square);
+template <typename F>
+STROP_HD F normal_distribution(F x, F& density) {
+  const F a = at_most(absolute(x), 16.0f);
+  const F square = a * a;
+  const F square_low = multiply_add(a, a, -square);
+  F e = exponential_below(-0.5f * square);
   e = multiply_add(-0.5f * square_low, e, e);
   density = 0x1.988454p-2f * e;
-  const float t = 1.0f / (a + 3.5f);
-  const float u = (a - 3.5f) * t;
-  float p = 0x1.8dad06p-14f;
-  p = multiply_add(p, u, 0x1.aabbb6p-12f);
-  p = multiply_add(p, u, -0x1.f0072ap-12f);
-  p = multiply_add(p, u, -0x1.9da610p-9f);
-  p = multiply_add(p, u, 0x1.a8e572p-8f);
-  p = multiply_add(p, u, 0x1.1d1084p-6f);
-  p = multiply_add(p, u, -0x1.db58aap-4f);
-  p = multiply_add(p, u, 0x1.42ff04p-2f);
-  p = multiply_add(p, u, -0x1.219152p-1f);
-  p = multiply_add(p, u, 0x1.7d241ap-1f);
-  const float tail = p * t * e;
+  const F t = 1.0f / (a + 3.5f);
+  const F u = (a - 3.5f) * t;
+  F p = constant<F>(0x1.8dad06p-14f);
+  p = multiply_add(p, u, constant<F>(0x1.aabbb6p-12f));
+  p = multiply_add(p, u, constant<F>(-0x1.f0072ap-12f));
+  p = multiply_add(p, u, constant<F>(-0x1.9da610p-9f));
+  p = multiply_add(p, u, constant<F>(0x1.a8e572p-8f));
+  p = multiply_add(p, u, constant<F>(0x1.1d1084p-6f));
+  p = multiply_add(p, u, constant<F>(-0x1.db58aap-4f));
+  p = multiply_add(p, u, constant<F>(0x1.42ff04p-2f));
+  p = multiply_add(p, u, constant<F>(-0x1.219152p-1f));
+  p = multiply_add(p, u, constant<F>(0x1.7d241ap-1f));
+  const F tail = p * t * e;
   return x < 0.0f ? tail : 1.0f - tail;
 }
 

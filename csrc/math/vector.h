@@ -54,7 +54,40 @@ STROP_HD FloatVector multiply_add(FloatVector a, FloatVector b, FloatVector c) {
   return a * b + c;
 #endif
 }
+
+// a > b ? a : b and a < b ? a : b, so b where one is NaN. As the processor's own
+// instructions: the compiler would compare and blend.
+STROP_HD FloatVector greater(FloatVector a, FloatVector b) {
+#if defined(__AVX512F__)
+  return _mm512_maskz_max_ps(0xffff, a, b);
+#elif defined(__AVX2__)
+  return _mm256_max_ps(a, b);
+#elif defined(__x86_64__)
+  return _mm_max_ps(a, b);
+#else
+  return a > b ? a : b;
 #endif
+}
+
+STROP_HD FloatVector lesser(FloatVector a, FloatVector b) {
+#if defined(__AVX512F__)
+  return _mm512_maskz_min_ps(0xffff, a, b);
+#elif defined(__AVX2__)
+  return _mm256_min_ps(a, b);
+#elif defined(__x86_64__)
+  return _mm_min_ps(a, b);
+#else
+  return a < b ? a : b;
+#endif
+}
+
+STROP_HD DoubleVector greater(DoubleVector a, DoubleVector b) {
+  return a > b ? a : b;
+}
+#endif
+
+STROP_HD float greater(float a, float b) { return a > b ? a : b; }
+STROP_HD float lesser(float a, float b) { return a < b ? a : b; }
 
 template <typename F>
 STROP_HD F constant(float x) {

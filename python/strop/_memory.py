@@ -12,6 +12,19 @@ Array = NDArray[Any]
 _LINE = 64
 
 
+def zeros_beside(like: Array) -> Array:
+    """Zeros like an array that stand in their cache lines as it does, so that a loop over both can begin at a line.
+
+    Example:
+        >>> like = np.ones(5, np.float32)[1:]
+        >>> (zeros_beside(like).ctypes.data - like.ctypes.data) % 64
+        0
+    """
+    raw = np.zeros(like.nbytes + _LINE, np.uint8)
+    start = (like.ctypes.data - raw.ctypes.data) % _LINE
+    return raw[start : start + like.nbytes].view(like.dtype).reshape(like.shape)
+
+
 def aligned_zeros(like: Array) -> Array:
     """Zeros like an array, from the start of a cache line: a row of 16 floats is then one line and not two.
 

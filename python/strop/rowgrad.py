@@ -113,7 +113,7 @@ class RowGrad:
             7.0
         """
         values = self.coalesce().values
-        return float(np.sqrt(cpu.reduce("norm", values, 1, values.size, 1, "squares")[0, 0]))
+        return float(cpu.norm(values))
 
     @classmethod
     def from_ids(cls, ids: Any, values: Any, shape: tuple[int, ...]) -> RowGrad:

@@ -34,12 +34,17 @@ ACTIVATIONS: dict[str, dict[str, float]] = {
 }
 
 
-def _settings(op: str, name: str, given: dict[str, float]) -> list[float]:
+_DEFAULTS = {name: tuple(settings.values()) for name, settings in ACTIVATIONS.items()}
+
+
+def _settings(op: str, name: str, given: dict[str, float]) -> tuple[float, ...]:
+    if not given:
+        return _DEFAULTS.get(name, ())
     known = ACTIVATIONS.get(name, {})
     for key in given:
         if name in ACTIVATIONS and key not in known:
             raise TypeError(f"{op}: {name} takes {', '.join(known) or 'no settings'}; got {key}")
-    return [float(given.get(key, default)) for key, default in known.items()]
+    return tuple(float(given.get(key, default)) for key, default in known.items())
 
 
 def activation(x: Array, *, name: str, out: Array | None = None, **settings: float) -> Array:

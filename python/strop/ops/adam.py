@@ -67,20 +67,11 @@ def adam_step(
         Kingma and Ba, Adam, 2015; Loshchilov and Hutter, Decoupled weight decay, 2019; Reddi et al., On
         the convergence of Adam and beyond, 2018.
     """
-    settings = {
-        "learning_rate": learning_rate,
-        "step": step,
-        "beta1": beta1,
-        "beta2": beta2,
-        "eps": eps,
-        "eps_mode": eps_mode,
-        "weight_decay": weight_decay,
-        "bias_correction": bias_correction,
-    }
-    state = {"param": param, "moment1": moment1, "moment2": moment2, "max_moment2": max_moment2}
+    state = (moment1, moment2, max_moment2)
+    settings = (learning_rate, step, beta1, beta2, eps, eps_mode, weight_decay, bias_correction)
     if isinstance(grad, RowGrad):
         once = grad.coalesce()
-        kernels("adam_step", param).adam_rows(**state, grad=once.values, rows=once.rows, **settings)
+        kernels("adam_step", param).adam_rows(param, once.values, once.rows, *state, *settings)
     else:
         first = param if isinstance(param, np.ndarray) else (param[0] if len(param) else None)
-        kernels("adam_step", first).adam_step(**state, grad=grad, **settings)
+        kernels("adam_step", first).adam_step(param, grad, *state, *settings)

@@ -2,63 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import kernels
 
 Array = NDArray[Any]
 Axis = int | tuple[int, ...] | None
-
-
-def _axes(op: str, x: Array, axis: Axis) -> tuple[int, ...]:
-    """The axes to reduce, from 0, ascending."""
-    if axis is None:
-        return tuple(range(x.ndim))
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
-    for each in axes:
-        if not -x.ndim <= each < x.ndim:
-            raise ValueError(f"{op}: axis must lie in [{-x.ndim}, {x.ndim}); got {each}")
-    found = tuple(sorted(each % x.ndim for each in axes))
-    if len(set(found)) != len(found):
-        raise ValueError(f"{op}: axis must name each axis once; got {axis}")
-    return found
-
-
-def _runs(axes: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Runs of neighbouring axes as (first, last + 1), the last run first."""
-    runs: list[tuple[int, int]] = []
-    for axis in axes:
-        if runs and runs[-1][1] == axis:
-            runs[-1] = (runs[-1][0], axis + 1)
-        else:
-            runs.append((axis, axis + 1))
-    return runs[::-1]
-
-
-def _reduce(op: str, x: Any, axis: Axis, kind: str) -> Array:
-    """`x` reduced, in float64, the reduced axes gone."""
-    module = kernels(op, x)
-    if not isinstance(x, np.ndarray):
-        return module.reduce(op, x, 1, 1, 1, kind)  # type: ignore[no-any-return]  # it raises
-    axes = _axes(op, x, axis)
-    if not axes:  # nothing to reduce along: one element each
-        flat = module.reduce(op, x, x.size, 1, 1, kind)
-        return np.reshape(flat, x.shape)
-    result, shape = x, x.shape
-    for first, last in _runs(axes):
-        outer, extent, inner = (math.prod(part) for part in (shape[:first], shape[first:last], shape[last:]))
-        result = module.reduce(op, result, outer, extent, inner, kind)
-        shape = shape[:first] + shape[last:]
-        kind = "sum" if kind == "squares" else kind
-    return result.reshape(shape)
-
-
-def _finish(x: Array, result: Array) -> Any:
-    return result.astype(x.dtype)[()]
 
 
 def sum(x: Array, *, axis: Axis = None) -> Any:
@@ -82,7 +33,7 @@ def sum(x: Array, *, axis: Axis = None) -> Any:
         >>> sum(np.arange(6.0).reshape(2, 3), axis=0)
         array([3., 5., 7.])
     """
-    return _finish(x, _reduce("sum", x, axis, "sum"))
+    return kernels("sum", x).sum(x, axis)
 
 
 def mean(x: Array, *, axis: Axis = None) -> Any:
@@ -104,9 +55,7 @@ def mean(x: Array, *, axis: Axis = None) -> Any:
         >>> float(mean(np.arange(6.0)))
         2.5
     """
-    total = _reduce("mean", x, axis, "sum")
-    count = math.prod(x.shape[a] for a in _axes("mean", x, axis))
-    return _finish(x, total / count if count else np.full_like(total, np.nan))
+    return kernels("mean", x).mean(x, axis)
 
 
 def max(x: Array, *, axis: Axis = None) -> Any:
@@ -128,7 +77,7 @@ def max(x: Array, *, axis: Axis = None) -> Any:
         >>> max(np.array([[1.0, 5.0], [7.0, 2.0]]), axis=1)
         array([5., 7.])
     """
-    return _finish(x, _reduce("max", x, axis, "max"))
+    return kernels("max", x).max(x, axis)
 
 
 def norm(x: Array, *, axis: Axis = None) -> Any:
@@ -150,7 +99,7 @@ def norm(x: Array, *, axis: Axis = None) -> Any:
         >>> float(norm(np.array([3.0, 4.0])))
         5.0
     """
-    return _finish(x, np.sqrt(_reduce("norm", x, axis, "squares")))
+    return kernels("norm", x).norm(x, axis)
 
 
 def argmax(x: Any, *, axis: int | None = None) -> Any:
@@ -164,7 +113,7 @@ def argmax(x: Any, *, axis: int | None = None) -> Any:
         int64, without that axis; a scalar if none is left.
 
     Raises:
-        TypeError: x is no float array.
+        TypeError: x is no float array, or axis no integer.
         ValueError: the axis is out of range or empty, or x is strided.
 
     Example:
@@ -172,11 +121,4 @@ def argmax(x: Any, *, axis: int | None = None) -> Any:
         >>> argmax(np.array([[1.0, 5.0], [7.0, 2.0]]), axis=1)
         array([1, 0])
     """
-    module = kernels("argmax", x)
-    if not isinstance(x, np.ndarray):
-        return module.argmax(x, 1, 1, 1)  # it raises
-    axes = _axes("argmax", x, axis)
-    first, last = (axes[0], axes[-1] + 1) if axes else (0, 0)
-    shape = x.shape
-    outer, extent, inner = (math.prod(part) for part in (shape[:first], shape[first:last], shape[last:]))
-    return module.argmax(x, outer, extent, inner).reshape(shape[:first] + shape[last:])[()]
+    return kernels("argmax", x).argmax(x, axis)

@@ -61,19 +61,10 @@ def sgd_step(
         >>> print(param)
         [0.99]
     """
-    settings = {
-        "learning_rate": learning_rate,
-        "momentum": momentum,
-        "dampening": dampening,
-        "nesterov": nesterov,
-        "weight_decay": weight_decay,
-        "dialect": dialect,
-    }
+    settings = (velocity, learning_rate, momentum, dampening, nesterov, weight_decay, dialect)
     if isinstance(grad, RowGrad):
         once = grad.coalesce()
-        kernels("sgd_step", param).sgd_rows(
-            param=param, grad=once.values, rows=once.rows, velocity=velocity, **settings
-        )
+        kernels("sgd_step", param).sgd_rows(param, once.values, once.rows, *settings)
     else:
         first = param if isinstance(param, np.ndarray) else (param[0] if len(param) else None)
-        kernels("sgd_step", first).sgd_step(param=param, grad=grad, velocity=velocity, **settings)
+        kernels("sgd_step", first).sgd_step(param, grad, *settings)

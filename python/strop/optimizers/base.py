@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
+from .._backend import cpu
 from .._names import check_kwargs
 from ..rowgrad import RowGrad
 from .accumulation import average
@@ -177,11 +178,15 @@ class Optimizer(OptimizerState):
                 raise ValueError(f"{self.op}: params must be given in the first call; got None")
             check_grads(self.op, grads, check_params(self.op, params))
             self.build(params)
-        else:
-            if params is not None and not (
-                len(params) == len(self._arrays) and all(map(is_, map(array_of, params), self._arrays))
-            ):
-                adopt(self, params)
+        elif params is not None and not (
+            len(params) == len(self._arrays)
+            and (
+                all(map(is_, params, self._arrays)) or all(map(is_, map(array_of, params), self._arrays))
+            )
+        ):
+            adopt(self, params)
+        plain = cpu.gradients_fit(grads, self._arrays)
+        if not plain:
             check_grads(self.op, grads, self._arrays)
         grads = list(grads)
         if self._pending is not None:
@@ -189,7 +194,7 @@ class Optimizer(OptimizerState):
             if means is None:
                 return
             grads = means
-        self._step(clip(grads, self.clipvalue, self.clipnorm, self.global_clipnorm))
+        self._step(clip(grads, self.clipvalue, self.clipnorm, self.global_clipnorm), plain)
         self.iterations += 1
         if self.use_ema:
             average(self._averages, self._arrays, self.ema_momentum if self.iterations > 1 else 0.0)
@@ -199,9 +204,12 @@ class Optimizer(OptimizerState):
             if grads[i] is not None:
                 self._params[i].constraint.apply(self._arrays[i])
 
-    def _step(self, grads: list[Grad]) -> None:
+    def _step(self, grads: list[Any], plain: bool) -> None:
         """The update of all parameters: dense ones first, since that call checks them all."""
         rate = self.learning_rate
+        if plain and not self._tables:  # every gradient an array: nothing to sort out
+            self.update(self._arrays, grads, self._slots, rate, self._decays)
+            return
         places: list[int] = []
         dense: list[Array] = []
         rows: list[tuple[int, RowGrad]] = []

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._memory import aligned_zeros
+from .._memory import zeros_beside
 from .accumulation import Accumulator
 from .deferred import DeferredTable
 from .parameters import check_params, paths
@@ -71,8 +71,8 @@ class OptimizerState:
         arrays = check_params(self.op, params)
         self._check_exact(params)
         self._params, self._arrays = list(params), arrays
-        self._slots = {name: [aligned_zeros(a) for a in arrays] for name in self.slots()}
-        self._averages = [aligned_zeros(a) for a in arrays] if self.use_ema else []
+        self._slots = {name: [zeros_beside(a) for a in arrays] for name in self.slots()}
+        self._averages = [zeros_beside(a) for a in arrays] if self.use_ema else []
         self._decays = [self._decay_of(p) for p in params]
         self._constrained = [i for i, p in enumerate(params) if getattr(p, "constraint", None) is not None]
         for place, param in enumerate(params):
