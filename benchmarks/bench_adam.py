@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from common import Report, main, peer
-from strop import ops, reference
+from strop import ops, optimizers, reference
 
 
 def run(report: Report) -> None:
-    from cases.adam import BENCH_SIZES
+    from cases.adam import BENCH_SIZES, BENCH_TENSORS
 
     rng = np.random.default_rng(0)
     for size in report.cases(BENCH_SIZES):
@@ -26,6 +26,16 @@ def run(report: Report) -> None:
             calls["torch"] = torch.optim.Adam([weight], fused=True).step
         row = report.compare(f"{size:,} parameters", calls, moved=28.0 * size)
         print(f"{'':38}{1e3 * row['us']['strop'] / size:.3f} ns per parameter")
+    for sizes in (BENCH_TENSORS, BENCH_SIZES[:1]):
+        params, grads = ([rng.normal(size=size).astype(np.float32) for size in sizes] for _ in range(2))
+        optimizer = optimizers.Adam(1e-3)
+        calls = {"strop": lambda o=optimizer, p=params, g=grads: o.apply(g, p)}
+        if torch := peer("torch"):
+            weights = [torch.nn.Parameter(torch.from_numpy(param.copy())) for param in params]
+            for weight, grad in zip(weights, grads, strict=True):
+                weight.grad = torch.from_numpy(grad)
+            calls["torch"] = torch.optim.Adam(weights, fused=True).step
+        report.compare(f"optimizer, {len(sizes)} x {sizes[0]:,}", calls, moved=28.0 * sum(sizes))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,11 @@ def run(report: Report) -> None:
                 )
                 calls["torch"] = lambda t=tensor, f=function, d=dims: f(t, dim=d)
             report.compare(f"{name} {shape} axis {axis}", calls, moved=4.0 * x.size)
+        if not isinstance(axis, tuple):
+            calls = {"strop": lambda x=x, a=axis: ops.argmax(x, axis=a)}
+            if torch:
+                calls["torch"] = lambda t=torch.from_numpy(x), a=axis: torch.argmax(t, a)
+            report.compare(f"argmax {shape} axis {axis}", calls, moved=4.0 * x.size)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Softmax cross-entropy with its gradient against torch's forward and backward."""
+"""Softmax, its logarithm and its cross-entropy with gradient against torch's, forward and backward."""
 
 from __future__ import annotations
 
@@ -29,6 +29,19 @@ def run(report: Report) -> None:
 
             calls["torch"] = torch_loss
         report.compare(f"cross-entropy {rows} x {classes}", calls, moved=8.0 * rows * classes)
+        for name in ("softmax", "log_softmax"):
+            forward, backward = getattr(ops, name), getattr(ops, f"{name}_backward")
+            output = forward(logits)
+            calls = {"strop": lambda z=logits, f=forward: f(z)}
+            back = {"strop": lambda g=logits, y=output, f=backward: f(g, y)}
+            if torch:
+                tensor, result = torch.from_numpy(logits), torch.from_numpy(output)
+                function = getattr(torch, name)
+                slope = getattr(torch, f"_{name}_backward_data")
+                calls["torch"] = lambda z=tensor, f=function: f(z, -1)
+                back["torch"] = lambda g=tensor, y=result, f=slope: f(g, y, -1, torch.float32)
+            report.compare(f"{name} {rows} x {classes}", calls, moved=8.0 * rows * classes)
+            report.compare(f"{name} backward {rows} x {classes}", back, moved=12.0 * rows * classes)
 
 
 if __name__ == "__main__":

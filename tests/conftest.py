@@ -31,6 +31,14 @@ def absent(what: str, reason: str) -> None:
     pytest.skip(reason)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of minutes run where -m names them."""
+    if "slow" not in config.option.markexpr:
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow: run with -m slow"))
+
+
 @pytest.fixture(params=[*(f"cpu-{name}" for name in cpu.built_isas()), "cuda"])
 def device(request: pytest.FixtureRequest) -> Iterator[str]:
     """Each instruction set that was built, then CUDA: a kernel test runs on all of them."""

@@ -43,8 +43,38 @@ def test_nan_wins_a_maximum_and_infinity_does_not_hide_it(device, dtype):
     assert ops.max(np.array([1, np.inf, -np.inf], dtype)) == np.inf
 
 
-def test_argmax_gives_the_first_of_equals(device):
-    assert ops.argmax(np.array([1.0, 3.0, 3.0])) == 1
+def test_argmax_gives_the_first_of_equals(device, dtype):
+    assert ops.argmax(np.array([1.0, 3.0, 3.0], dtype)) == 1
+    long = np.zeros(10_000, dtype)  # three blocks
+    long[[700, 5000]] = 1
+    assert ops.argmax(long) == 700
+    long[[4500, 9000]] = np.nan
+    assert ops.argmax(long) == 4500
+    columns = np.zeros((200, 3), dtype)
+    columns[[7, 90], [0, 0]] = 1
+    columns[[9, 91], [1, 1]] = np.nan
+    assert ops.argmax(columns, axis=0).tolist() == [7, 9, 0]
+
+
+def test_a_nan_stays_in_its_column(device, dtype):
+    for shape in ((130, 3), (5, 700), (3, 2)):
+        x = np.ones(shape, dtype)
+        x[1, 0] = np.nan
+        x[2, 1] = np.inf
+        for function in (ops.sum, ops.max, ops.norm):
+            got = function(x, axis=0)
+            assert np.isnan(got[0])
+            assert got[1] == np.inf
+            assert np.isfinite(got[2:]).all()
+
+
+def test_empty_axes(device, dtype):
+    x = np.zeros((3, 0, 2), dtype)
+    assert ops.sum(x, axis=1).tolist() == [[0, 0]] * 3
+    assert np.isnan(ops.mean(x, axis=1)).all()
+    assert ops.norm(x) == 0
+    assert ops.max(x, axis=2).shape == (3, 0)
+    assert ops.argmax(x, axis=0).shape == (0, 2)
 
 
 def test_sums_have_the_same_bits_on_any_set_and_number_of_threads(rng):
@@ -82,6 +112,11 @@ def test_sums_have_the_same_bits_on_any_set_and_number_of_threads(rng):
             lambda: ops.argmax(np.zeros(0)),
             ValueError,
             "argmax: x must have an element along the axis; got shape (0,)",
+        ),
+        (
+            lambda: ops.argmax(np.zeros((2, 3)), axis=(0, 1)),
+            TypeError,
+            "argmax: axis must be an integer or None; got (0, 1)",
         ),
         (lambda: ops.sum([1.0]), TypeError, "sum: x must be a numpy array; got list"),
         (

@@ -5,6 +5,7 @@ import pytest
 
 from cases import softmax as cases
 from strop import config, ops, reference
+from strop._backend import cpu
 from tolerance import ACTIVATION_ROUNDINGS, assert_close
 
 
@@ -93,15 +94,42 @@ def test_the_example_of_weighted_labels(device):
 
 
 def test_cross_entropy_has_the_same_bits_on_any_number_of_threads(rng):
-    logits = rng.normal(size=(3000, 50)).astype(np.float32)
-    labels = rng.integers(0, 50, 3000)
-    results = []
-    for count in (1, 2, 3, 8):
-        with config.threads(count):
-            results.append(ops.softmax_cross_entropy(logits, labels))
-    for loss, grad in results[1:]:
-        assert loss == results[0][0]
-        np.testing.assert_array_equal(grad, results[0][1])
+    for rows, classes in ((3000, 50), (70, 3000)):
+        logits = rng.normal(size=(rows, classes)).astype(np.float32)
+        labels = rng.integers(0, classes, rows)
+        results = []
+        for count in (1, 2, 3, 8):
+            with config.threads(count):
+                results.append(ops.softmax_cross_entropy(logits, labels))
+        for loss, grad in results[1:]:
+            assert loss == results[0][0]
+            np.testing.assert_array_equal(grad, results[0][1])
+
+
+@pytest.mark.parametrize("classes", [1, 2, 15, 16, 17, 33, 64, 65, 1000, 3000])
+def test_sets_with_fma_give_the_same_bits(rng, classes):
+    logits = (rng.normal(size=(67, classes)) * 4).astype(np.float32)
+    grad = rng.normal(size=logits.shape).astype(np.float32)
+    labels = rng.integers(0, classes, 67)
+    before, results = config.isa(), set()
+    for isa, here in cpu.built_isas().items():
+        if here and isa != "baseline":
+            cpu.set_isa(isa)
+            y, log = ops.softmax(logits), ops.log_softmax(logits)
+            parts = [y, log, ops.softmax_backward(grad, y), ops.log_softmax_backward(grad, log)]
+            loss, slope = ops.softmax_cross_entropy(logits, labels, label_smoothing=0.1)
+            results.add(b"".join(a.tobytes() for a in (*parts, slope, np.float64(loss))))
+    cpu.set_isa(before)
+    assert len(results) <= 1
+
+
+def test_a_nan_or_an_infinity_spoils_its_row_only(device, dtype):
+    for classes in (1, 3, 40):
+        x = np.zeros((4, classes), dtype)
+        x[1, 0], x[2, 0] = np.nan, np.inf
+        for y in (ops.softmax(x), ops.softmax_cross_entropy(x, np.zeros(4, int))[1]):
+            assert np.isnan(y[1:3]).all()
+            assert np.isfinite(y[[0, 3]]).all()
 
 
 @pytest.mark.parametrize(

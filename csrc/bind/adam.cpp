@@ -126,12 +126,12 @@ void bind_adam(py::module_& m) {
         py::arg("bias_correction") = true);
   m.def("adam_rows", &adam_rows,
         "One Adam step in place on some rows of a table, each named once.",
-        py::arg("param"), py::arg("grad"), py::arg("rows"),
-        py::arg("moment1"), py::arg("moment2"),
-        py::arg("max_moment2") = py::none(), py::arg("learning_rate"),
-        py::arg("step"), py::arg("beta1") = 0.9, py::arg("beta2") = 0.999,
-        py::arg("eps") = 1e-7, py::arg("eps_mode") = "hat",
-        py::arg("weight_decay") = 0.0, py::arg("bias_correction") = true);
+        py::arg("param"), py::arg("grad"), py::arg("rows"), py::arg("moment1"),
+        py::arg("moment2"), py::arg("max_moment2") = py::none(),
+        py::arg("learning_rate"), py::arg("step"), py::arg("beta1") = 0.9,
+        py::arg("beta2") = 0.999, py::arg("eps") = 1e-7,
+        py::arg("eps_mode") = "hat", py::arg("weight_decay") = 0.0,
+        py::arg("bias_correction") = true);
 }
 
 }  // namespace strop::bind

@@ -195,16 +195,17 @@ py::object reduce_as(py::handle x, py::handle axis) {
 }  // namespace
 
 void bind_reduction(py::module_& m) {
-  m.def("sum", &reduce_as<kSum>, "The sum along axes, or of all.",
-        py::arg("x"), py::arg("axis") = py::none());
+  m.def("sum", &reduce_as<kSum>, "The sum along axes, or of all.", py::arg("x"),
+        py::arg("axis") = py::none());
   m.def("mean", &reduce_as<kMean>, "The mean along axes, or of all.",
         py::arg("x"), py::arg("axis") = py::none());
   m.def("max", &reduce_as<kMax>, "The greatest along axes, or of all.",
         py::arg("x"), py::arg("axis") = py::none());
   m.def("norm", &reduce_as<kNorm>, "The Euclidean norm along axes, or of all.",
         py::arg("x"), py::arg("axis") = py::none());
-  m.def("argmax", &argmax, "The place of the greatest along an axis, or of all.",
-        py::arg("x"), py::arg("axis") = py::none());
+  m.def("argmax", &argmax,
+        "The place of the greatest along an axis, or of all.", py::arg("x"),
+        py::arg("axis") = py::none());
 }
 
 }  // namespace strop::bind

@@ -87,11 +87,10 @@ void sgd_rows(py::handle param, py::handle grad, py::handle rows_object,
 void bind_sgd(py::module_& m) {
   m.def("sgd_step", &sgd_step,
         "One step in place, on one tensor or on a list of tensors.",
-        py::arg("param"), py::arg("grad"),
-        py::arg("velocity") = py::none(), py::arg("learning_rate"),
-        py::arg("momentum") = 0.0, py::arg("dampening") = 0.0,
-        py::arg("nesterov") = false, py::arg("weight_decay") = 0.0,
-        py::arg("dialect") = "keras");
+        py::arg("param"), py::arg("grad"), py::arg("velocity") = py::none(),
+        py::arg("learning_rate"), py::arg("momentum") = 0.0,
+        py::arg("dampening") = 0.0, py::arg("nesterov") = false,
+        py::arg("weight_decay") = 0.0, py::arg("dialect") = "keras");
   m.def("sgd_rows", &sgd_rows,
         "One step in place on some rows of a table, each named once.",
         py::arg("param"), py::arg("grad"), py::arg("rows"),

@@ -56,6 +56,13 @@ STROP_HD Lanes<T> exponential(Lanes<T> x) {
   return x;
 }
 
+// For x <= 0.
+template <typename T>
+STROP_HD Lanes<T> exponential_below(Lanes<T> x) {
+  for (auto& r : x.r) r = strop::exponential_below(r);
+  return x;
+}
+
 // a > b ? a : b in each lane, so b where one is NaN.
 template <typename T>
 STROP_HD Lanes<T> greater(Lanes<T> a, const Lanes<T>& b) {
@@ -152,10 +159,10 @@ STROP_HD double add_lanes(const Lanes<T>& v) {
   __m512d eight;
   if constexpr (sizeof(T) == 4) {
     const __m512 all = v.r[0];
-    eight = _mm512_maskz_cvtps_pd(
-                0xff, _mm512_maskz_extractf32x8_ps(0xff, all, 0)) +
-            _mm512_maskz_cvtps_pd(
-                0xff, _mm512_maskz_extractf32x8_ps(0xff, all, 1));
+    eight =
+        _mm512_maskz_cvtps_pd(0xff,
+                              _mm512_maskz_extractf32x8_ps(0xff, all, 0)) +
+        _mm512_maskz_cvtps_pd(0xff, _mm512_maskz_extractf32x8_ps(0xff, all, 1));
   } else {
     eight = v.r[0] + v.r[1];
   }
@@ -185,6 +192,18 @@ STROP_HD double add_lanes(const Lanes<T>& v) {
   }
   return sums[0];
 #endif
+}
+
+// Of lanes that are 0 or NaN.
+template <typename T>
+STROP_HD bool any_nan(const Lanes<T>& v) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) {
+    return _mm512_cmp_ps_mask(v.r[0], v.r[0], _CMP_UNORD_Q) != 0;
+  }
+#endif
+  const double sum = add_lanes(v);  // the others are 0
+  return sum != sum;
 }
 
 // The greatest lane; NaN lanes may be passed over.

@@ -4,8 +4,8 @@
 
 #include "math/loss.h"
 
-#include "cpu/rows.h"
 #include "cpu/parallel.h"
+#include "cpu/rows.h"
 #include "kernels.h"
 
 namespace strop::cpu::STROP_ISA {

@@ -1,7 +1,7 @@
 // Sums, maxima and their places along one axis of (outer, extent, inner). Bound
 // by reading x once. A run of elements is summed in 16 lanes over blocks of
 // 4,096, the block sums in double, so the error grows with the logarithm of the
-// block; columns are summed in double.
+// block; columns are summed four rows at a time, those sums in double.
 
 #include "cpu/parallel.h"
 #include "cpu/reduction_columns.h"
@@ -38,20 +38,20 @@ double shared_sum(const T* x, Index n) {
   bounds[kLeaves] = n;
   for (int width = kLeaves; width > 1; width /= 2) {
     for (int i = 0; i < kLeaves; i += width) {
-      const Index blocks = (bounds[i + width] - bounds[i] + kBlock - 1) / kBlock;
+      const Index blocks =
+          (bounds[i + width] - bounds[i] + kBlock - 1) / kBlock;
       bounds[i + width / 2] = bounds[i] + blocks / 2 * kBlock;
     }
   }
   double sums[kLeaves];
   const Index* cuts = bounds;
   double* to = sums;
-  parallel_for(kLeaves, 1, nanoseconds<T>(1, n, 1),
-               [=](Index begin, Index end) {
-                 for (Index i = begin; i < end; ++i) {
-                   to[i] =
-                       block_sum<kSquares>(x + cuts[i], cuts[i + 1] - cuts[i]);
-                 }
-               });
+  parallel_for(
+      kLeaves, 1, nanoseconds<T>(1, n, 1), [=](Index begin, Index end) {
+        for (Index i = begin; i < end; ++i) {
+          to[i] = block_sum<kSquares>(x + cuts[i], cuts[i + 1] - cuts[i]);
+        }
+      });
   for (int step = 1; step < kLeaves; step *= 2) {
     for (int i = 0; i < kLeaves; i += 2 * step) sums[i] += sums[i + step];
   }

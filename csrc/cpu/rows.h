@@ -32,11 +32,11 @@ STROP_HD double sum_terms(Index size, const F& term) {
 
 template <bool kSquares, typename T>
 STROP_HD double lane_sum(const T* x, Index n) {
-  return sum_terms<T>(
-      n, [=](Index i, Index left) __attribute__((always_inline)) {
-        const Lanes<T> v = load_lanes(x + i, left, T(0));
-        return kSquares ? v * v : v;
-      });
+  return sum_terms<T>(n,
+                      [=](Index i, Index left) __attribute__((always_inline)) {
+                        const Lanes<T> v = load_lanes(x + i, left, T(0));
+                        return kSquares ? v * v : v;
+                      });
 }
 
 // The greatest of n >= 1 elements where none is NaN; else any.
@@ -63,8 +63,7 @@ STROP_HD T greatest(const T* x, Index n) {
       odd.r[k] = v.r[k] == v.r[k] ? odd.r[k] : v.r[k];
     }
   });
-  const double seen = add_lanes(odd);
-  if (seen == seen) return greatest_lane(best);
+  if (!any_nan(odd)) return greatest_lane(best);
   Index i = 0;
   while (x[i] == x[i]) ++i;
   return x[i];

@@ -58,8 +58,8 @@ void forward(const SoftmaxForward<T>& args) {
 // softmax: y (g - <g, y>); log_softmax: g - e^y sum(g).
 template <bool kLog, typename T>
 STROP_HD void backward_row(const T* grad, const T* y, T* grad_x, Index n) {
-  const double sum = sum_terms<T>(
-      n, [=](Index i, Index left) __attribute__((always_inline)) {
+  const double sum =
+      sum_terms<T>(n, [=](Index i, Index left) __attribute__((always_inline)) {
         const Lanes<T> g = load_lanes(grad + i, left, T(0));
         return kLog ? g : g * load_lanes(y + i, left, T(0));
       });
@@ -67,8 +67,8 @@ STROP_HD void backward_row(const T* grad, const T* y, T* grad_x, Index n) {
   for_lanes(n, [=](Index i, Index left) __attribute__((always_inline)) {
     const Lanes<T> g = load_lanes(grad + i, left, T(0));
     const Lanes<T> v = load_lanes(y + i, left, T(0));
-    store_lanes(grad_x + i,
-                kLog ? g - exponential(v) * total : v * (g - total), left);
+    store_lanes(grad_x + i, kLog ? g - exponential(v) * total : v * (g - total),
+                left);
   });
 }
 

@@ -25,7 +25,7 @@ STROP_HD double exponentials(const T* x, T* out, Index n, T top) {
   return sum_terms<T>(
       n, [=](Index i, Index left) __attribute__((always_inline)) {
         const Lanes<T> e =
-            exponential(load_lanes(x + i, left, lowest) - shift);
+            exponential_below(load_lanes(x + i, left, lowest) - shift);
         if (kStore) store_lanes(out + i, e, left);
         return e;
       });
@@ -101,8 +101,8 @@ struct CrossEntropyRow {
     if (a.probabilities != nullptr) {
       T* probabilities = a.probabilities + row * classes;
       for_lanes(classes, [=](Index i, Index n) __attribute__((always_inline)) {
-        store_lanes(probabilities + i,
-                    load_lanes(grad + i, n, T(0)) * inverses, n);
+        store_lanes(probabilities + i, load_lanes(grad + i, n, T(0)) * inverses,
+                    n);
       });
     }
     const Index label = a.target == nullptr ? label_at(a.labels, row) : -1;
@@ -116,8 +116,7 @@ struct CrossEntropyRow {
     const Lanes<T> shares = spread(T(share));
     double dot = share == 0 ? 0 : share * lane_sum<false>(z, classes);
     if (a.target == nullptr) {
-      const T at_label =
-          (grad[label] * inverse - (T(keep) + T(share))) * scale;
+      const T at_label = (grad[label] * inverse - (T(keep) + T(share))) * scale;
       for_lanes(classes, [=](Index i, Index n) __attribute__((always_inline)) {
         const Lanes<T> e = load_lanes(grad + i, n, T(0));
         store_lanes(grad + i, (e * inverses - shares) * scales, n);

@@ -48,8 +48,7 @@ static inline __attribute__((always_inline)) void for_each_piece(
           const Index stop = start + t.size;
           const Index until = stop < end ? stop : end;
           const Index shift = before_line(t);
-          const auto aligned = [&](Index cut)
-                                   __attribute__((always_inline)) {
+          const auto aligned = [&](Index cut) __attribute__((always_inline)) {
             const Index moved = cut == 0 ? 0 : cut + shift;
             return moved < t.size ? moved : t.size;
           };

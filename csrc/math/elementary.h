@@ -91,6 +91,12 @@ STROP_HD DoubleVector exponential(DoubleVector x) {
 }
 #endif
 
+#if !defined(__CUDACC__)
+STROP_HD DoubleVector exponential_below(DoubleVector x) {
+  return exponential(x);
+}
+#endif
+
 STROP_HD double exponential(double x) { return __builtin_exp(x); }
 STROP_HD double exponential_below(double x) { return exponential(x); }
 
@@ -128,7 +134,8 @@ STROP_HD F logistic(F x) {
   const F d_low = (1.0f - d) + e + e_low;
   const F large = 1.0f / d;
   const F small = e * large;
-  const F left = multiply_add(-small, d, e) + multiply_add(-small, d_low, e_low);
+  const F left =
+      multiply_add(-small, d, e) + multiply_add(-small, d_low, e_low);
   return x < 0.0f ? multiply_add(left, large, small) : large;
 }
 

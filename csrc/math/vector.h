@@ -55,8 +55,8 @@ STROP_HD FloatVector multiply_add(FloatVector a, FloatVector b, FloatVector c) {
 #endif
 }
 
-// a > b ? a : b and a < b ? a : b, so b where one is NaN. As the processor's own
-// instructions: the compiler would compare and blend.
+// a > b ? a : b and a < b ? a : b, so b where one is NaN. As the processor's
+// own instructions: the compiler would compare and blend.
 STROP_HD FloatVector greater(FloatVector a, FloatVector b) {
 #if defined(__AVX512F__)
   return _mm512_maskz_max_ps(0xffff, a, b);

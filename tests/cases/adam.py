@@ -12,3 +12,6 @@ SETTINGS = {
 
 #: Headline sizes of the benchmark: the tutorial's table, and one beyond every cache.
 BENCH_SIZES = [10_000, 1_417_392, 16_777_216]
+
+#: Many small tensors in one call: what a step costs beside its arithmetic.
+BENCH_TENSORS = [100] * 100

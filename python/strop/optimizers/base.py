@@ -180,9 +180,7 @@ class Optimizer(OptimizerState):
             self.build(params)
         elif params is not None and not (
             len(params) == len(self._arrays)
-            and (
-                all(map(is_, params, self._arrays)) or all(map(is_, map(array_of, params), self._arrays))
-            )
+            and (all(map(is_, params, self._arrays)) or all(map(is_, map(array_of, params), self._arrays)))
         ):
             adopt(self, params)
         plain = cpu.gradients_fit(grads, self._arrays)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Float64 = NDArray[np.float64]
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
-_erf = np.vectorize(math.erf, otypes=[np.float64])
+_erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 def softplus(x: Float64) -> Float64:
@@ -55,7 +55,7 @@ _FORMULAS: dict[str, Any] = {
     "tanh": np.tanh,
     "elu": _elu,
     "exponential": np.exp,
-    "gelu": lambda x: 0.5 * x * (1 + _erf(x / math.sqrt(2))),
+    "gelu": lambda x: 0.5 * x * _erfc(-x / math.sqrt(2)),
     "gelu_tanh": _gelu_tanh,
     "hard_sigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
     "leaky_relu": lambda x, negative_slope=0.2: np.where(x < 0, negative_slope * x, x),
