@@ -12,7 +12,7 @@ from strop import config, ops
 from strop._backend import cpu
 
 #: Greatest error in ulp of the float32 result.
-ULP = {"exponential": 1.0, "sigmoid": 1.5, "tanh": 2.0, "softplus": 3.0, "gelu": 6.0}
+ULP = {"exponential": 1.0, "sigmoid": 1.5, "tanh": 2.0, "softplus": 3.0, "gelu": 9.0}
 
 _erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
@@ -73,7 +73,7 @@ def test_errors_of_every_float32(name):
 
 
 #: In float64: the C library's functions, and a few roundings where they are put together.
-ULP64 = {"exponential": 1.0, "sigmoid": 3.0, "tanh": 2.0, "softplus": 3.0}
+ULP64 = {"exponential": 1.0, "sigmoid": 3.0, "tanh": 2.5, "softplus": 3.0}
 
 
 @pytest.mark.parametrize("name", ULP64)
@@ -90,8 +90,9 @@ def test_float64_errors_stay_under_the_stated_ulp(device, rng, name):
     }[name]()
     got = ops.activation(x, name=name)
     normal = (np.abs(want) > 1e-300) & (np.abs(want) < 1e300)
-    error = np.abs(got.astype(np.longdouble) - want) / np.spacing(np.abs(want).astype(np.float64))
-    assert float(error[normal].max()) < ULP64[name]
+    got, want = got[normal].astype(np.longdouble), want[normal]
+    error = np.abs(got - want) / np.spacing(np.abs(want).astype(np.float64))
+    assert float(error.max()) < ULP64[name]
 
 
 @pytest.mark.parametrize(

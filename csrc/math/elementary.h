@@ -9,7 +9,7 @@
 // exp, log, log1p, sigmoid, tanh and the normal distribution without a branch,
 // so that plain loops over them vectorise. float: own polynomials, greatest
 // errors stated and tested over the whole range. double, the type for checking,
-// goes to the C library.
+// goes to the C library: exp below 1 ulp, tanh below 2.5, sigmoid below 3.
 
 namespace strop {
 
@@ -168,7 +168,7 @@ STROP_HD float hyperbolic_tangent(float x) {
 
 STROP_HD double hyperbolic_tangent(double x) { return __builtin_tanh(x); }
 
-// The standard normal distribution function, error below 5 ulp on both sides,
+// The standard normal distribution function, error below 8 ulp on both sides,
 // and its density. With a = |x| the smaller tail is e^(-a^2/2) M(a): M has no
 // exponential in it, so that (3.5 + a) M is a polynomial in (a - 3.5) / (a +
 // 3.5) of degree 9, relative error 2^-25. The tail keeps its digits where
