@@ -83,7 +83,7 @@ class Trainer(Fitting):
         Args:
             x: the inputs, (N, ...).
             batch_size: samples per step, 32.
-            verbose: 1 a progress bar, 0 or `"auto"` nothing.
+            verbose: 1 or `"auto"` a progress bar, 2 a line, 0 nothing.
             steps: at most so many batches.
             callbacks: list of `strop.callbacks.Callback`.
 
