@@ -64,11 +64,14 @@ def run(benchmarks: Sequence[Benchmark], settings: Settings, threads: int | None
     with atomic_write(path) as file:
         file.write((json.dumps(machine.as_dict(), indent=1) + "\n").encode())
     settings = replace(settings, machine=path)
+    begin = time.perf_counter()
     failed: list[str] = []
     done: list[str] = []
     try:
         for i, benchmark in enumerate(benchmarks):
-            rest = estimate(benchmarks[i:], settings)
+            expected = estimate(benchmarks[:i], settings)  # what has run says how fast this machine is
+            pace = (time.perf_counter() - begin) / expected if expected else 1
+            rest = pace * estimate(benchmarks[i:], settings)
             print(f"[{i + 1}/{len(benchmarks)}, about {duration(rest)} left] {benchmark.title}", flush=True)
             start = time.perf_counter()
             command = [sys.executable, str(benchmark.path), *as_arguments(settings)]
