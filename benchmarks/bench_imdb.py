@@ -43,7 +43,10 @@ def main() -> None:
     quick = report.settings.quick
     seeds, epochs = (1, 1) if quick else (given.seeds, given.epochs)
     arrays, source = padded(given.data, 10_000, quick)
-    print(f"  {len(arrays['x_train']):,} {source}; {epochs} epochs with validation, batch 32", flush=True)
+    print(
+        f"  {len(arrays['x_train']):,} {source}; {epochs} epoch{'s' * (epochs > 1)} with validation, batch 32",
+        flush=True,
+    )
     with tempfile.TemporaryDirectory() as folder:
         data = str(Path(folder) / "imdb.npz")
         np.savez(data, **arrays)

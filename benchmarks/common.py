@@ -93,7 +93,10 @@ def main(run: Callable[[Report], None], file: str) -> None:
     """What a benchmark file ends in."""
     options(argparse.ArgumentParser(), file)
     report = Report(Path(file).stem.removeprefix("bench_"))
-    run(report)
+    try:
+        run(report)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     finish(report)
 
 

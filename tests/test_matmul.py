@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import residuals
 from cases import matmul as cases
 from strop import config, ops, reference
 from strop._backend import cpu
@@ -94,6 +95,16 @@ def test_a_batch_has_the_bits_of_its_rows(device, dtype, rng):
             )
 
 
+def test_a_batch_of_any_plan_has_the_bits_of_its_rows(device, dtype, rng):
+    # Read as they lie, with only b packed, with both packed.
+    for transpose_b in (False, True):
+        a, b = operands(rng, (130, 220, 800), dtype, (False, transpose_b))
+        whole = ops.matmul(a, b, transpose_b=transpose_b)
+        for rows in (1, 16, 17, 64, 65):
+            part = ops.matmul(a[3 : 3 + rows].copy(), b, transpose_b=transpose_b)
+            np.testing.assert_array_equal(bits(part), bits(whole[3 : 3 + rows]), err_msg=f"{rows} rows")
+
+
 def test_a_transposed_batch_has_the_bits_of_its_rows(device, dtype, rng):
     for n, k in [(1, 40), (3, 900), (24, 385), (65, 900)]:
         a, b = operands(rng, (40, n, k), dtype, (True, True))
@@ -131,7 +142,7 @@ def test_any_number_of_threads_gives_the_same_bits(device, rng):
             flags = {"transpose_a": transposes[0], "transpose_b": transposes[1]}
             with config.threads(1):
                 want = ops.matmul(a, b, **flags)
-            for count in (2, 3, 7):
+            for count in (2, 3, 8):
                 with config.threads(count):
                     np.testing.assert_array_equal(
                         bits(ops.matmul(a, b, **flags)), bits(want), err_msg=f"{shape}"
@@ -142,7 +153,7 @@ def test_gradients_have_the_same_bits_for_any_number_of_threads(device, rng):
     x, weight = operands(rng, (3000, 300, 200), np.float32)
     y = ops.matmul(x, weight, activation="tanh")
     results = []
-    for count in (1, 2, 3):
+    for count in (1, 2, 3, 8):
         with config.threads(count):
             results.append(ops.matmul_backward(y, x, weight, output=y, activation="tanh", bias=True))
     for other in results[1:]:
@@ -208,6 +219,41 @@ def test_nothing_outside_the_arrays_is_touched(device, dtype, rng, at_end):
             a, b, bias = (guarded.array(x, at_end=at_end) for x in (a, b, bias))
             out = guarded.array(np.full(shape[:2], np.nan, dtype), at_end=at_end)
             np.testing.assert_array_equal(ops.matmul(a, b, **flags, bias=bias, out=out), want)
+
+
+@pytest.mark.parametrize("at_end", [True, False])
+def test_gradients_touch_nothing_outside_the_arrays(device, dtype, rng, at_end):
+    guarded = Guarded()
+    for shape in [(1, 1, 1), (1, 9, 5), (5, 1, 9), (9, 5, 1), (3, 17, 25), (33, 41, 50), (300, 3, 70)]:
+        a, b = operands(rng, shape, dtype, integers=True)
+        grad = rng.integers(-8, 9, shape[:2]).astype(dtype)
+        want = reference.matmul_backward(grad, a, b)
+        a, b, grad = (guarded.array(x, at_end=at_end) for x in (a, b, grad))
+        for one, two in zip(ops.matmul_backward(grad, a, b, bias=True), want, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_gradients_have_the_same_bits_on_every_set_with_fma(fma_sets, dtype, rng):
+    if len(fma_sets) < 2:
+        pytest.skip(f"only one set with FMA here: {fma_sets}")
+    for shape in [(33, 65, 27), (700, 5, 90), (300, 1, 24), (70, 300, 400)]:
+        a, b = operands(rng, shape, dtype)
+        grad = rng.normal(size=shape[:2]).astype(dtype)
+        output = ops.matmul(a, b, activation="relu")
+        results = []
+        for name in fma_sets:
+            cpu.set_isa(name)
+            results.append(ops.matmul_backward(grad, a, b, output=output, activation="relu", bias=True))
+        for other in results[1:]:
+            for one, two in zip(results[0], other, strict=True):
+                np.testing.assert_array_equal(bits(one), bits(two), err_msg=f"{shape}")
+
+
+def test_the_residual_table_passes(capsys):
+    assert residuals.main(["--most", "64"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 100
+    assert all(line.endswith("pass") for line in lines[1:])
 
 
 def test_misaligned_operands_give_the_same_bits(device, dtype, rng):

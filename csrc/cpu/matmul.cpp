@@ -25,6 +25,11 @@ constexpr Index kDirectRows = 12;
 constexpr Index kDirectColumns = 32;
 #endif
 
+// Up to this many rows an element of B is used so few times that its packed
+// block must not take the way to L3 and back.
+constexpr Index kFewUses = 64;
+constexpr Index kHalfOfL2 = Index{512} << 10;
+
 template <typename T>
 Plan plan_of(const Product<T>& p) {
   constexpr Index kScale = sizeof(T) / 4;
@@ -36,9 +41,13 @@ Plan plan_of(const Product<T>& p) {
   // less.
   const bool aliased = p.b.row * Index{sizeof(T)} % 512 == 0 && p.m > 32;
   plan.pack_b = p.b.col != 1 || !direct || aliased;
-  plan.pack_a = !direct || (p.a.col != 1 && p.m > 64 && p.k > 64);
+  plan.pack_a = p.m > kFewUses && (!direct || (p.a.col != 1 && p.k > kFewUses));
   plan.rows = 192 / kScale;
   plan.columns = plan.pack_b ? 3072 / kScale : p.n;
+  if (plan.pack_b && p.m <= kFewUses) {
+    constexpr Index kW = kColumnsOfTile<T>;
+    plan.columns = kHalfOfL2 / (block * Index{sizeof(T)}) / kW * kW;
+  }
   plan.depth = block;
   if (!plan.pack_a) {
     // Several blocks at a time, as long as their part of B stays in L2: rows
@@ -100,9 +109,11 @@ template <typename T>
 void by_rows_of_a(const Product<T>& p) {
   const Index time = nanoseconds(p);
   const Index threads = helpful_threads(time);
-  // Runs shorter than a page would cost more than a late thread.
+  // As many parts for each thread, and runs of two pages: shorter ones would
+  // cost more than a late thread.
+  const Index runs = p.n * Index{sizeof(T)} / (8192 * threads);
   const Index parts = least(parts_of(threads, time, 3000, p.n / 64 + 1),
-                            most(threads, p.n * Index{sizeof(T)} / 8192));
+                            threads * most(runs, 1));
   for_parts(parts, time, [=](Index index, int) {
     few_rows(p, part(p.n, 64, parts, index));
   });
@@ -157,8 +168,13 @@ void by_tiles(const Product<T>& p) {
   const bool cut_rows = p.m >= p.n;
   const Index unit = cut_rows ? kRowsOfTile : Wide<T>::kLanes;
   const Index longer = cut_rows ? p.m : p.n;
-  const Index parts = parts_of(threads, time, each > 0 ? 400'000 : 4'000,
-                               (longer + unit - 1) / unit);
+  Index parts = parts_of(threads, time, each > 0 ? 400'000 : 4'000,
+                         (longer + unit - 1) / unit);
+  if (cut_rows && p.a.col != 1) {
+    // A is read in runs of this length.
+    const Index runs = p.m * Index{sizeof(T)} / (1024 * threads);
+    parts = least(parts, threads * most(runs, 1));
+  }
   T* memory = nullptr;
   if (each > 0) {
     const Index bytes = each * threads * Index{sizeof(T)};

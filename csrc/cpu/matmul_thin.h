@@ -231,7 +231,7 @@ STROP_HD void sweep(Index rows, const T* a, const T* b, Index b_row,
 template <typename T>
 void few_rows(const Product<T>& p, Range range) {
   constexpr Index kDepth = 8;
-  constexpr Index kSums = 8192;
+  constexpr Index kSums = 4096;  // half of L1
   const Index block = block_of<T>(p.k);
   alignas(64) T packed[384 * kFewRows];
   alignas(64) T sum[kSums];

@@ -79,7 +79,7 @@ def _arithmetic(axes: Any, machine: Machine, rows: dict[str, Any], styles: dict[
     for count in dict.fromkeys([1, machine.threads]):
         rate = machine.fma_gflop_s[str(count)]
         words = f"{rate:.0f} GFLOP/s, {count} thread{'s' if count > 1 else ''}"
-        axes.text(intensity[0], rate * 1.06, words, fontsize=8)
+        axes.text(intensity[-1], rate * 1.06, words, fontsize=8, ha="right")
     for name, found in rows.items():
         points = [
             (row["flops"] / row["bytes"], row["gflop_s"]) for row in found if row["flops"] and row["bytes"]

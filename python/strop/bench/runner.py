@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .._files import atomic_write
 from . import pictures
 from .catalogue import Benchmark
-from .machine import measure
+from .machine import Machine, measure
 from .peers import absent_lines
 from .report import geometric_mean
 from .settings import SECONDS, Settings, as_arguments
@@ -60,22 +61,8 @@ def run(benchmarks: Sequence[Benchmark], settings: Settings, threads: int | None
         f"{len(benchmarks)} benchmarks, about {duration(left)}; Ctrl-C stops and keeps what is done\n",
         flush=True,
     )
-    path = settings.output / "machine.json"
-    with atomic_write(path) as file:
-        file.write((json.dumps(machine.as_dict(), indent=1) + "\n").encode())
-    settings = replace(settings, machine=path)
-    failed: list[str] = []
-    done: list[str] = []
-    try:
-        for i, benchmark in enumerate(benchmarks):
-            rest = estimate(benchmarks[i:], settings)
-            print(f"[{i + 1}/{len(benchmarks)}, about {duration(rest)} left] {benchmark.title}", flush=True)
-            start = time.perf_counter()
-            command = [sys.executable, str(benchmark.path), *as_arguments(settings)]
-            code = subprocess.run(command, env=environment(threads), check=False).returncode
-            (failed if code else done).append(benchmark.name)
-            print(f"  {'failed' if code else 'took'} {time.perf_counter() - start:.0f} s\n", flush=True)
-    except KeyboardInterrupt:
+    failed, done = run_each(benchmarks, settings, machine, threads)
+    if len(failed) + len(done) < len(benchmarks):
         print("\nstopped", flush=True)
     print_summary(load(settings.output, done))
     print(f"results are in {settings.output}")
@@ -83,6 +70,30 @@ def run(benchmarks: Sequence[Benchmark], settings: Settings, threads: int | None
     if failed:
         print(f"failed: {', '.join(failed)}")
     return len(failed)
+
+
+def run_each(
+    benchmarks: Sequence[Benchmark], settings: Settings, machine: Machine, threads: int | None
+) -> tuple[list[str], list[str]]:
+    """The names of those that failed and of those that ran, until all have or Ctrl-C."""
+    begin = time.perf_counter()
+    failed: list[str] = []
+    done: list[str] = []
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(KeyboardInterrupt):
+        path = Path(folder) / "machine.json"
+        path.write_text(json.dumps(machine.as_dict()))
+        settings = replace(settings, machine=path)
+        for i, benchmark in enumerate(benchmarks):
+            expected = estimate(benchmarks[:i], settings)  # what has run says how fast this machine is
+            pace = (time.perf_counter() - begin) / expected if expected else 1
+            rest = pace * estimate(benchmarks[i:], settings)
+            print(f"[{i + 1}/{len(benchmarks)}, about {duration(rest)} left] {benchmark.title}", flush=True)
+            start = time.perf_counter()
+            command = [sys.executable, str(benchmark.path), *as_arguments(settings)]
+            code = subprocess.run(command, env=environment(threads), check=False).returncode
+            (failed if code else done).append(benchmark.name)
+            print(f"  {'failed' if code else 'took'} {time.perf_counter() - start:.0f} s\n", flush=True)
+    return failed, done
 
 
 def environment(threads: int | None) -> dict[str, str]:
