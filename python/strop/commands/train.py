@@ -25,6 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("what", choices=["imdb"], help="the data set: movie reviews")
     parser.add_argument("--data", help="an imdb.npz, or a CSV with the columns label and text")
+    parser.add_argument(
+        "--test-data", help="a CSV to test on; without it a fifth of the CSV in --data is kept"
+    )
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--words", type=int, default=10_000, help="the most frequent words that are kept")
@@ -36,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train, report, save, load back, classify three sentences."""
-    data = reviews.load(options.data, options.words)
+    data = reviews.load(options.data, options.words, options.test_data)
     print(f"{len(data.x_train):,} reviews to train on, {len(data.x_test):,} to test on\n")
     utils.set_random_seed(options.seed)
     # The last fifth validates, so it must not be one class: any order of the file will do after this.
