@@ -4,23 +4,15 @@
 // stores do not: 2 ns a token in all while the records are in L2. No
 // instruction set helps, so this is compiled once.
 
+#include "cpu/runs.h"
 #include "kernels.h"
 
 namespace strop::cpu {
 namespace {
 
-// Ids looked at together: padding is a run of hundreds, one record for 32 of
-// them. A record is asked for 40 ids before its turn, since about 36 lines can
-// be on their way from memory at once.
-constexpr Index kBlock = 32;
+// A record is asked for 40 ids before its turn, since about 36 lines can be on
+// their way from memory at once.
 constexpr Index kAhead = 40;
-
-template <typename Id>
-bool all_equal(const Id* ids) {
-  Id differs = 0;
-  for (Index k = 1; k < kBlock; ++k) differs |= ids[k] ^ ids[0];
-  return differs == 0;
-}
 
 template <typename Id>
 Index compact(const CompactIds& args) {
@@ -41,13 +33,13 @@ Index compact(const CompactIds& args) {
     next -= fresh;
   };
   Index i = 0;
-  for (; i + kBlock + kAhead <= size; i += kBlock) {
-    if (all_equal(ids + i)) {
+  for (; i + kRunBlock + kAhead <= size; i += kRunBlock) {
+    if (all_are(ids + i, ids[i])) {  // padding: one record for all of them
       place(i);
-      for (Index k = 1; k < kBlock; ++k) a.slots[i + k] = a.slots[i];
+      for (Index k = 1; k < kRunBlock; ++k) a.slots[i + k] = a.slots[i];
       continue;
     }
-    for (Index k = i; k < i + kBlock; ++k) {
+    for (Index k = i; k < i + kRunBlock; ++k) {
       __builtin_prefetch(a.records + ids[k + kAhead], 1);
       place(k);
     }

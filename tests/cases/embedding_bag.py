@@ -1,4 +1,4 @@
-"""Bags around the four sums, the block of 256 ids and the column tiles of 16 and 4."""
+"""Bags around the four sums, the block of 256 ids and the tiles of columns: registers, fours, single ones."""
 
 #: (V, D, N, T)
 CASES = [
@@ -13,6 +13,11 @@ CASES = [
     (300, 16, 4, 256),
     (300, 33, 4, 257),
     (300, 64, 3, 600),
+    (40, 100, 5, 33),
+    (40, 128, 3, 9),
+    (40, 303, 3, 6),
+    (5, 0, 3, 4),
+    (20_000, 130, 40, 12),
 ]
 
 BENCH_CASES = [(88_587, 16, 32, 500), (88_587, 16, 2048, 500), (1_000_000, 64, 256, 50)]
