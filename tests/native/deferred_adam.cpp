@@ -13,8 +13,9 @@ constexpr Index kPowers = 512;
 constexpr double kBeta1 = 0.875, kBeta2 = 0.9990234375;  // exact in float
 constexpr double kRate = 0.0078125, kEps = 1e-3;
 
-// The lists behind AdamHistory for kSteps steps of a constant rate, epsilon
+// The lists behind AdamHistory<T> for kSteps steps of a constant rate, epsilon
 // beside the corrected root (the Keras form), no decay.
+template <typename T>
 struct Lists {
   Guarded<double> steps{4 * (kSteps + 1)};
   Guarded<double> coefficients{(kSteps + 1) * (kDegree + 1)};
@@ -22,6 +23,9 @@ struct Lists {
   Guarded<double> kept{kSteps + 1};
   Guarded<double> power1{kPowers}, power2{kPowers}, shrink{kWindow + 1};
   Guarded<double> terms{kWindow * (kDegree + 1)};
+  Guarded<float> narrow{coefficients.size()};
+  Guarded<T> rounded{coefficients.size()}, rounded_centre{centre.size()};
+  Guarded<T> rounded_power1{kPowers}, rounded_power2{kPowers};
 
   Lists() {
     for (Index k = 0; k < kPowers; ++k) {
@@ -46,19 +50,27 @@ struct Lists {
       steps[4 * s + 2] = kEps;
       steps[4 * s + 3] = 0;
       if (s == 0) continue;
-      cpu::deferred_adam_advance(
-          {coefficients.data(), centre.data(), power1.data(), shrink.data(),
-           terms.data(), kRate, 0.0, kEps, s, kWindow, kDegree, false});
+      cpu::deferred_adam_advance({coefficients.data(), narrow.data(),
+                                  centre.data(), power1.data(), shrink.data(),
+                                  terms.data(), kRate, 0.0, kEps, s, kWindow,
+                                  kDegree, false});
     }
+    const auto round = [](const Guarded<double>& from, const Guarded<T>& to) {
+      for (Index i = 0; i < from.size(); ++i) to[i] = T(from[i]);
+    };
+    round(coefficients, rounded);
+    round(centre, rounded_centre);
+    round(power1, rounded_power1);
+    round(power2, rounded_power2);
   }
 
-  AdamHistory history() const {
+  AdamHistory<T> history() const {
     return {steps.data(),
-            coefficients.data(),
-            centre.data(),
+            rounded.data(),
+            rounded_centre.data(),
             kept.data(),
-            power1.data(),
-            power2.data(),
+            rounded_power1.data(),
+            rounded_power2.data(),
             kBeta1,
             kBeta2,
             0,
@@ -71,7 +83,7 @@ struct Lists {
 
 template <typename T, typename Id>
 void catch_up(Index count, Index width, bool replay, bool peek, bool step) {
-  const Lists lists;
+  const Lists<T> lists;
   const Index rows = count + 3;
   Guarded<T> param(rows * width), moment1(rows * width), moment2(rows * width),
       gathered(step ? 0 : count * width), grad(step ? count * width : 0);
@@ -105,7 +117,8 @@ void catch_up(Index count, Index width, bool replay, bool peek, bool step) {
                               T(1 - kBeta2), T(kRate),      T(1),
                               T(kEps),       T(0)};
   if (step) {
-    cpu::deferred_adam_step(DeferredAdamStep<T>{table, grad.data(), c}, {});
+    cpu::deferred_adam_step(DeferredAdamStep<T>{table, nullptr, grad.data(), c},
+                            {});
   } else {
     cpu::deferred_adam_catch_up(table, {});
   }

@@ -26,8 +26,8 @@ void compact(Index count, Index rows) {
   Guarded<Id> ids(count);
   random_ids(ids, rows);
   Guarded<CompactRecord> records(rows);
-  records.fill({0, 0});
-  Guarded<std::int64_t> unique(count < rows ? count : rows);
+  records.fill(0);
+  Guarded<std::int64_t> unique((count < rows ? count : rows) + 1);
   Guarded<std::int32_t> slots(count);
   for (std::uint32_t stamp = 1; stamp <= 2; ++stamp) {
     const Index found = cpu::compact_ids(
