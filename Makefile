@@ -3,6 +3,8 @@
 #   make demo              train the review classifier from a fresh checkout
 #   make demo DATA=path    the same on your own file of reviews
 #   make test              the whole test suite
+#   make native            the kernels alone, under the address and undefined-behaviour sanitizers
+#   make tsan openmp       the same under the thread sanitizer; with OpenMP in place of the pool
 #   make test-all          the suite on every Python from 3.11 that is present
 #   make bench             every benchmark, into benchmarks/results; ARGS="adam --quick" for less
 #   make lint dist         style and types; wheel and sdist
@@ -16,7 +18,7 @@ ARGS ?=
 SOURCES := pyproject.toml CMakeLists.txt README.md $(wildcard benchmarks/*.py tests/cases/*.py) \
   $(shell find csrc python -type f ! -name '*.pyc' ! -name '*.so')
 
-.PHONY: demo test test-all lint format bench dist clean
+.PHONY: demo test native tsan openmp test-all lint format bench dist clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "strop needs Python 3.11 or newer; say make PYTHON=python3.x"'
@@ -38,11 +40,28 @@ $(VENV)/installed-lint: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(call tools,lint)
 	@touch $@
 
+$(VENV)/installed-cmake: | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "cmake>=3.25" ninja
+	@touch $@
+
 demo: $(VENV)/installed
 	$(BIN)/python -m strop train imdb $(if $(DATA),--data "$(DATA)") --output demo-output $(ARGS)
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest tests --pyargs strop $(ARGS)
+
+# Compiled, run, and silent but for what fails.
+preset = export PATH="$(abspath $(BIN)):$$PATH" && cmake --preset $(1) -Wno-dev >/dev/null && \
+  cmake --build --preset $(1) && ctest --preset $(1) --parallel 2
+
+native: $(VENV)/installed-cmake
+	$(call preset,asan-native)
+
+tsan: $(VENV)/installed-cmake
+	$(call preset,tsan-native)
+
+openmp: $(VENV)/installed-cmake
+	$(call preset,openmp-native)
 
 test-all:
 	@for version in 3.11 3.12 3.13 3.14; do \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import platform
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, absent
+from strop._backend import cpu
 
 CSRC = ROOT / "csrc"
 PACKAGE = ROOT / "python" / "strop"
@@ -47,6 +49,7 @@ def test_every_stem_has_all_its_files(stem):
         PACKAGE / "reference" / f"{stem}.py",
         ROOT / "tests" / "cases" / f"{stem}.py",
         ROOT / "tests" / f"test_{stem}.py",
+        ROOT / "tests" / "native" / f"{stem}.cpp",
         ROOT / "benchmarks" / f"bench_{stem}.py",
     ]
     missing = [str(path.relative_to(ROOT)) for path in files if not path.exists()]
@@ -137,22 +140,45 @@ def test_nothing_is_unpickled_or_evaluated():
         assert not banned.search(path.read_text()), path.name
 
 
-def objects(isa: str) -> list[Path]:
-    return list((ROOT / "build").rglob(f"kernels_{isa}.dir/csrc/cpu/*.o"))
+def objects(*patterns: str) -> list[Path]:
+    """Objects of every build of this tree but those with a sanitizer, which adds symbols of its own."""
+    found = [
+        path
+        for pattern in patterns
+        for path in (ROOT / "build").rglob(f"{pattern}.o")
+        if "san" not in path.relative_to(ROOT / "build").parts[0]
+    ]
+    if not found:
+        absent("objects", f"no objects {patterns} under build/")
+    return found
 
 
-@pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512", "neon"])
+def tool(name: str) -> str:
+    if shutil.which(name) is None:
+        absent(name, f"{name} is not installed")
+    return name
+
+
+@pytest.mark.parametrize("isa", list(cpu.built_isas()))
 def test_no_weak_symbol_leaves_a_kernel_object(isa):
     # The linker keeps one copy of a weak symbol: it could give AVX-512 code to the baseline.
-    if shutil.which("nm") is None:
-        absent("nm", "nm is not installed")
-    found = objects(isa)
-    if not found:
-        absent("objects", f"no {isa} objects under build/")
-    for path in found:
-        listing = subprocess.run(["nm", "-C", path], capture_output=True, text=True, check=True).stdout
+    for path in objects(f"kernels_{isa}.dir/csrc/cpu/*"):
+        listing = subprocess.run([tool("nm"), "-C", path], capture_output=True, text=True, check=True).stdout
         weak = [line for line in listing.splitlines() if re.search(r"^\S* *[WVu] ", line)]
-        assert not weak, f"{path.name}: {weak[:3]}"
+        assert not weak, f"{path}: {weak[:3]}"
+
+
+@pytest.mark.skipif("baseline" not in cpu.built_isas(), reason="every processor of this family has all sets")
+def test_what_every_processor_runs_has_no_avx_instruction():
+    if platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("not x86-64")
+    for path in objects("kernels_baseline.dir/csrc/cpu/*", "cpu_common.dir/csrc/cpu/*"):
+        if path.name == "peak.cpp.o":  # asks the processor first
+            continue
+        command = [tool("objdump"), "-d", "--no-show-raw-insn", path]
+        listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        wide = re.search(r"^.*(%[yz]mm|\tv[a-z]).*$", listing, re.M)
+        assert wide is None, f"{path}: {wide[0]}"
 
 
 def test_files_stay_short():

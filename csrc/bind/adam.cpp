@@ -81,7 +81,7 @@ void adam_rows(py::handle param, py::handle grad, py::handle rows_object,
         width,
         step::coefficients_of<T>(rule, double(step), learning_rate,
                                  weight_decay)};
-    py::gil_scoped_release unlocked;
+    Unlocked unlocked;
     backend::adam_rows(args, Stream{});
   });
 }

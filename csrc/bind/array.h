@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "bind/unlocked.h"
 #include "kernels.h"
 
 // Borrowed arrays and every check on them. The texts of all messages stand in
@@ -94,7 +95,7 @@ class Release {
   }
 
  private:
-  std::optional<py::gil_scoped_release> unlocked_;
+  std::optional<Unlocked> unlocked_;
 };
 
 [[noreturn]] void raise_type(const char* op, const std::string& text);

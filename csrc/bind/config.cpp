@@ -27,7 +27,7 @@ void copy_loop(py::handle target_object, py::handle source_object, Index times,
     raise_value(op,
                 "target must be whole lines of float32, aligned to 16 bytes");
   }
-  py::gil_scoped_release unlocked;
+  Unlocked unlocked;
   cpu::copy_loop(data<float>(target), data<const float>(source), target.bytes(),
                  times, streaming);
 }
@@ -48,7 +48,7 @@ void bind_config(py::module_& m) {
     return built;
   });
   m.def("multiply_add_loop", &cpu::multiply_add_loop, py::arg("rounds"),
-        py::call_guard<py::gil_scoped_release>());
+        py::call_guard<Unlocked>());
   m.def("copy_loop", &copy_loop, py::arg("target"), py::arg("source"),
         py::arg("times"), py::arg("streaming"));
   m.attr("compiler") = __VERSION__;

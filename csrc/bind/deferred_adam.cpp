@@ -114,7 +114,7 @@ py::object catch_up(const AdamClock& clock, py::handle param,
   visit_float(t.param, [&](auto zero) {
     using T = decltype(zero);
     const auto args = arguments<T>(clock, t, data<T>(out), !write, replay);
-    py::gil_scoped_release unlocked;
+    Unlocked unlocked;
     backend::deferred_adam_catch_up(args, Stream{});
   });
   return result;
@@ -151,7 +151,7 @@ void step(AdamClock& clock, py::handle param, py::handle grad, py::handle rows,
         data<const T>(g),
         step::coefficients_of<T>(clock.rule(), clock.last() + 1, learning_rate,
                                  weight_decay)};
-    py::gil_scoped_release unlocked;
+    Unlocked unlocked;
     backend::deferred_adam_step(args, Stream{});
   });
   clock.advance(learning_rate, weight_decay);

@@ -27,7 +27,7 @@ py::object embedding_lookup(py::handle table_object, py::handle ids_object,
     using T = decltype(zero);
     const EmbeddingLookup<T> args{data<const T>(table), ids_of(ids),
                                   data<T>(out), table.shape[0], table.shape[1]};
-    py::gil_scoped_release unlocked;
+    Unlocked unlocked;
     backend::embedding_lookup(args, Stream{});
   });
   return result;
@@ -68,7 +68,7 @@ class CompactScratch {
                           data<std::int32_t>(slots_array)};
     Index found = 0;
     {
-      py::gil_scoped_release unlocked;
+      Unlocked unlocked;
       found = backend::compact_ids(args);
     }
     py::object rows = new_array({found}, DType::kInt64);

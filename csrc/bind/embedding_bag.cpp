@@ -76,7 +76,7 @@ py::object embedding_bag(py::handle table_object, py::handle ids_object,
     using T = decltype(zero);
     const EmbeddingBag<T> args{data<const T>(table), owned.bags, data<T>(out),
                                rows, width};
-    py::gil_scoped_release unlocked;
+    Unlocked unlocked;
     backend::embedding_bag(args, Stream{});
   });
   return result;
@@ -102,7 +102,7 @@ py::object embedding_bag_scatter(py::handle grad_object, py::handle ids_object,
     using T = decltype(zero);
     const EmbeddingBagScatter<T> args{data<const T>(grad), owned.bags,
                                       data<T>(out), num_rows, width};
-    py::gil_scoped_release unlocked;
+    Unlocked unlocked;
     backend::embedding_bag_scatter(args, Stream{});
   });
   return result;

@@ -66,7 +66,7 @@ Array matrix(const char* op, const char* name, PyObject* object) {
 template <typename Args>
 void run(const Args& args, void (*kernel)(const Args&, Stream)) {
   if (args.m * args.n * args.k < kHoldGil) return kernel(args, Stream{});
-  py::gil_scoped_release unlocked;
+  Unlocked unlocked;
   kernel(args, Stream{});
 }
 

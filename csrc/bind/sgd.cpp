@@ -77,7 +77,7 @@ void sgd_rows(py::handle param, py::handle grad, py::handle rows_object,
         width,
         width,
         step::coefficients_of<T>(rule, learning_rate, weight_decay)};
-    py::gil_scoped_release unlocked;
+    Unlocked unlocked;
     backend::sgd_rows(args, Stream{});
   });
 }

@@ -133,7 +133,7 @@ class Program {
                  if (Index(rates.size()) * batch < end - begin) {
                    raise_value(op, "rates must be one per step");
                  }
-                 py::gil_scoped_release unlocked;
+                 Unlocked unlocked;
                  return program_.train(set.samples, s, rates.data(), limit);
                });
   }
@@ -142,7 +142,7 @@ class Program {
                      Index batch, bool losses, double seconds) {
     return run(set, py::none(), begin, end, batch, losses, seconds,
                [&](const typename Steps::Stretch& s, auto limit) {
-                 py::gil_scoped_release unlocked;
+                 Unlocked unlocked;
                  return program_.evaluate(set.samples, s, limit);
                });
   }

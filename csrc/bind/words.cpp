@@ -100,7 +100,7 @@ class WordTable {
   void count(py::handle list) {
     const Texts texts("count_words", "texts", list, lower_);
     const CountWords args{table_.get(), &rules_, texts.views(), texts.count()};
-    py::gil_scoped_release unlocked;
+    Unlocked unlocked;
     backend::count_words(args);
   }
 
@@ -202,7 +202,7 @@ class WordTable {
     const FindWords args{table_.get(),        &rules_,     texts.views(),
                          found.starts.data(), found.texts, found.places.get(),
                          found.counts.data()};
-    py::gil_scoped_release unlocked;
+    Unlocked unlocked;
     backend::find_words(args);
     return found;
   }

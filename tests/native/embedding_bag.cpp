@@ -1,0 +1,81 @@
+#include "native.h"
+
+namespace strop::native {
+namespace {
+
+// Bags of different lengths, empty ones too, with offsets; all of `each` ids
+// without.
+template <typename T, typename Id>
+void bags(Index count, Index each, Index rows, Index width, bool mean,
+          bool offsets, bool pad) {
+  Guarded<std::int64_t> bounds(offsets ? count + 1 : 0);
+  Index total = count * each;
+  if (offsets) {
+    total = 0;
+    for (Index i = 0; i <= count; ++i) {
+      bounds[i] = total;
+      if (i < count) total += i % 5 == 3 ? 0 : (i * 7) % (each + 1);
+    }
+  }
+  Guarded<Id> ids(total);
+  random_ids(ids, rows);
+  Guarded<T> table(rows * width), out(count * width), grad(count * width),
+      grad_table(rows * width);
+  table.random();
+  grad.random();
+  const Bags all{ids_of(ids),
+                 offsets ? bounds.data() : nullptr,
+                 each,
+                 count,
+                 mean,
+                 pad,
+                 0};
+  cpu::embedding_bag(
+      EmbeddingBag<T>{table.data(), all, out.data(), rows, width}, {});
+  cpu::embedding_bag_scatter(
+      EmbeddingBagScatter<T>{grad.data(), all, grad_table.data(), rows, width},
+      {});
+  std::vector<double> want(std::size_t(rows * width), 0.0);
+  for (Index bag = 0; bag < count; ++bag) {
+    const Index begin = offsets ? bounds[bag] : bag * each;
+    const Index end = offsets ? bounds[bag + 1] : begin + each;
+    Index used = 0;
+    for (Index i = begin; i < end; ++i) used += !(pad && ids[i] == 0);
+    const double share = mean && used > 0 ? 1.0 / double(used) : 1.0;
+    for (Index d = 0; d < width; ++d) {
+      double sum = 0;
+      for (Index i = begin; i < end; ++i) {
+        if (pad && ids[i] == 0) continue;
+        sum += double(table[Index(ids[i]) * width + d]);
+        want[std::size_t(Index(ids[i]) * width + d)] +=
+            share * double(grad[bag * width + d]);
+      }
+      near("out", bag * width + d, out[bag * width + d], sum * share,
+           double(each) * share + 1);
+    }
+  }
+  for (Index i = 0; i < rows * width; ++i) {
+    near("grad", i, grad_table[i], want[std::size_t(i)],
+         double(total) / double(rows) + double(each) + 1, 64);
+  }
+  out.recorded();
+  grad_table.recorded();
+}
+
+}  // namespace
+
+void test_embedding_bag() {
+  for (const Index width : {1, 3, 4, 15, 16, 17, 40}) {
+    for (int kind = 0; kind < 8; ++kind) {
+      const bool mean = kind & 1, offsets = kind & 2, pad = kind & 4;
+      bags<float, std::int32_t>(7, 9, 11, width, mean, offsets, pad);
+      bags<double, std::int64_t>(7, 9, 11, width, mean, offsets, pad);
+      bags<float, std::int64_t>(3, 600, 50, width, mean, offsets, pad);
+    }
+  }
+  bags<float, std::int32_t>(0, 0, 3, 16, true, false, false);
+  bags<float, std::int32_t>(1200, 250, 5000, 16, true, false, true);
+  bags<float, std::int32_t>(1200, 250, 5000, 33, false, true, false);
+}
+
+}  // namespace strop::native

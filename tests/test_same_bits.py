@@ -1,0 +1,286 @@
+"""The promise of `strop.config`: the same bits for any number of threads, on every run, and across sets.
+
+Each public kernel of `strop.ops` has its entry in CALLS; one that is forgotten fails a test.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+
+import strop
+from strop import config, ops
+from strop._backend import cpu
+from strop.layers import Dense, Embedding, GlobalAveragePooling1D
+from strop.rowgrad import RowGrad
+from test_deferred_adam import Table
+
+THREADS = (1, 2, 3, 8)
+
+#: Public names that compute nothing on arrays.
+NO_KERNELS = {"ACTIVATIONS", "FUSED_ACTIVATIONS", "AdamClock", "CompactScratch", "WordTable", "choose_gap"}
+
+#: Formulas of + - * / and the square root in one order: the same bits on the baseline set, too.
+EXACT = {
+    "adam_step",
+    "argmax",
+    "compact_ids",
+    "count_words",
+    "deferred_adam_catch_up",
+    "deferred_adam_step",
+    "embedding_bag",
+    "embedding_bag_backward",
+    "embedding_bag_scatter",
+    "embedding_lookup",
+    "embedding_lookup_backward",
+    "find_words",
+    "max",
+    "mean",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "norm",
+    "sgd_step",
+    "sum",
+}
+
+
+class Data:
+    """Arrays of one type; large enough that every number of threads gets some."""
+
+    def __init__(self, dtype):
+        self.rng, self.dtype = np.random.default_rng(7), dtype
+
+    def floats(self, *shape):
+        return self.rng.standard_normal(shape).astype(self.dtype)
+
+    def positive(self, *shape):
+        return abs(self.floats(*shape)) + self.dtype.type(0.1)
+
+    def ids(self, rows, *shape):
+        return (self.rng.zipf(1.3, shape) % rows).astype(np.int32)
+
+
+def matmuls(d):
+    for m, n, k in [
+        (33, 17, 9),
+        (301, 290, 270),
+        (1000, 40, 700),
+        (5, 3000, 1500),
+        (9000, 3, 900),
+        (1, 9001, 700),
+    ]:
+        a, b, bias = d.floats(m, k), d.floats(k, n), d.floats(n)
+        yield ops.matmul(a, b, bias=bias, activation="tanh")
+        yield ops.matmul(a.T.copy(), b, transpose_a=True)
+        yield ops.matmul(a, b.T.copy(), transpose_b=True)
+
+
+def matmul_backwards(d):
+    for m, n, k in [(33, 17, 9), (257, 130, 300), (6000, 24, 16), (128, 512, 257)]:
+        grad, output = d.floats(m, n), abs(d.floats(m, n))
+        yield from ops.matmul_backward(
+            grad, d.floats(m, k), d.floats(k, n), output=output, activation="relu", bias=True
+        )
+
+
+def adam_steps(d):
+    sizes = [3, 0, 2_000_003, 17]
+    state = {name: [d.positive(n) for n in sizes] for name in ("param", "moment1", "moment2", "max_moment2")}
+    for step in (1, 2):
+        ops.adam_step(
+            **state, grad=[d.floats(n) for n in sizes], learning_rate=0.01, step=step, weight_decay=0.01
+        )
+    for arrays in state.values():
+        yield from arrays
+
+
+def sgd_steps(d):
+    param, velocity = d.floats(1_500_001), d.floats(1_500_001)
+    ops.sgd_step(param=param, velocity=velocity, grad=d.floats(1_500_001), learning_rate=0.1, momentum=0.9)
+    rows = np.unique(d.ids(400_000, 300_000).astype(np.int64))
+    table = d.floats(400_000, 16)
+    grad = RowGrad.trusted(rows, d.floats(len(rows), 16), table.shape)
+    ops.sgd_step(param=table, grad=grad, learning_rate=0.1)
+    yield from (param, velocity, table)
+
+
+def deferred(d, *, step):
+    rows = 60_000
+    settings = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-7, "eps_mode": "hat", "weight_decay": 0.01}
+    table = Table(d.floats(rows, 16), settings)
+    for _ in range(3):
+        touched = np.sort(d.rng.permutation(rows)[: rows // 2]).astype(np.int64)
+        table.take(touched, d.floats(len(touched), 16), 0.01)
+    if not step:
+        yield table.catch_up(gather=True)
+    yield from (table.param, table.moment1, table.moment2)
+
+
+def bags(d, call):
+    rows, ids = 3000, d.ids(3000, 3000, 120)
+    yield from call(d, rows, ids, {})
+    yield from call(d, rows, ids.astype(np.int64), {"pad_id": 0, "mode": "sum"})
+
+
+def bag_forward(d, rows, ids, options):
+    for width in (5, 16):
+        yield ops.embedding_bag(d.floats(rows, width), ids, **options)
+
+
+def bag_scatter(d, rows, ids, options):
+    yield ops.embedding_bag_scatter(d.floats(len(ids), 48), ids, num_rows=rows, **options)
+
+
+def bag_backward(d, rows, ids, options):
+    grad = ops.embedding_bag_backward(d.floats(len(ids), 16), ids, num_rows=rows, **options)
+    yield from (grad.rows, grad.values)
+
+
+def activations(d, *, backward):
+    for size in (33, 1_100_003):
+        x, grad = d.floats(size), d.floats(size)
+        for name in ops.ACTIVATIONS if size < 100 else ("relu", "gelu", "tanh"):
+            y = ops.activation(x, name=name)
+            yield ops.activation_backward(grad, x, y, name=name) if backward else y
+
+
+def pointwise(d, loss):
+    for shape in [(5, 3), (300_001, 2)]:
+        yield from loss(d.floats(*shape), abs(d.floats(*shape)) % 1, sample_weight=d.positive(shape[0]))
+
+
+def cross_entropies(d):
+    for rows, classes in [(5, 3), (4001, 150), (70, 9000)]:
+        labels = d.rng.integers(0, classes, rows)
+        yield from ops.softmax_cross_entropy(d.floats(rows, classes), labels, label_smoothing=0.1)
+
+
+def softmaxes(d, forward, backward=None):
+    for rows, classes in [(5, 3), (4001, 150), (70, 9000)]:
+        x = d.floats(rows, classes)
+        yield forward(x) if backward is None else backward(d.floats(rows, classes), forward(x))
+
+
+def reductions(d, call):
+    x = d.floats(3001, 1501)
+    for axis in (0, 1, None):
+        yield call(x, axis=axis)
+    yield call(d.floats(3, 700, 900), axis=1)
+
+
+def texts(d):
+    return [" ".join(map("w{}".format, row)) for row in d.ids(20_000, 3000, 60)]
+
+
+def lookups(d):
+    yield ops.embedding_lookup(d.floats(1000, 16), d.ids(1000, 2000, 150))
+
+
+def lookups_backward(d):
+    grad = ops.embedding_lookup_backward(d.floats(700, 150, 16), d.ids(1000, 700, 150), num_rows=1000)
+    yield from (grad.rows, grad.values)
+
+
+CALLS = {
+    "activation": lambda d: activations(d, backward=False),
+    "activation_backward": lambda d: activations(d, backward=True),
+    "adam_step": adam_steps,
+    "argmax": lambda d: reductions(d, ops.argmax),
+    "binary_cross_entropy": lambda d: pointwise(d, ops.binary_cross_entropy),
+    "compact_ids": lambda d: ops.compact_ids(d.ids(5000, 300_000), num_rows=5000),
+    "count_words": lambda d: ops.count_words(texts(d), delimiters=" "),
+    "deferred_adam_catch_up": lambda d: deferred(d, step=False),
+    "deferred_adam_step": lambda d: deferred(d, step=True),
+    "embedding_bag": lambda d: bags(d, bag_forward),
+    "embedding_bag_backward": lambda d: bags(d, bag_backward),
+    "embedding_bag_scatter": lambda d: bags(d, bag_scatter),
+    "embedding_lookup": lookups,
+    "embedding_lookup_backward": lookups_backward,
+    "find_words": lambda d: ops.find_words(texts(d), [f"w{i}" for i in range(9000)], delimiters=" "),
+    "log_softmax": lambda d: softmaxes(d, ops.log_softmax),
+    "log_softmax_backward": lambda d: softmaxes(d, ops.log_softmax, ops.log_softmax_backward),
+    "matmul": matmuls,
+    "matmul_backward": matmul_backwards,
+    "max": lambda d: reductions(d, ops.max),
+    "mean": lambda d: reductions(d, ops.mean),
+    "mean_absolute_error": lambda d: pointwise(d, ops.mean_absolute_error),
+    "mean_squared_error": lambda d: pointwise(d, ops.mean_squared_error),
+    "norm": lambda d: reductions(d, ops.norm),
+    "sgd_step": sgd_steps,
+    "softmax": lambda d: softmaxes(d, ops.softmax),
+    "softmax_backward": lambda d: softmaxes(d, ops.softmax, ops.softmax_backward),
+    "softmax_cross_entropy": cross_entropies,
+    "sum": lambda d: reductions(d, ops.sum),
+}
+
+
+def test_no_kernel_is_forgotten():
+    assert set(ops.__all__) - NO_KERNELS == set(CALLS)
+    assert set(CALLS) >= EXACT
+
+
+def bits(results):
+    return [hashlib.sha256(np.ascontiguousarray(a).tobytes()).hexdigest() for a in results if a is not None]
+
+
+def sets_here():
+    before = config.isa()
+    found = [name for name in cpu.built_isas() if cpu.set_isa(name)]
+    cpu.set_isa(before)
+    return found
+
+
+@pytest.fixture
+def settings_restored():
+    before, count = config.isa(), config.num_threads()
+    yield
+    cpu.set_isa(before)
+    config.set_num_threads(count)
+
+
+@pytest.mark.usefixtures("settings_restored")
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_a_kernel_has_the_same_bits_on_any_number_of_threads_and_any_promised_set(name, dtype):
+    want = {}
+    for isa in sets_here():
+        cpu.set_isa(isa)
+        kind = "all" if name in EXACT else isa if isa == "baseline" else "fma"
+        for threads in (*THREADS, THREADS[0]):
+            config.set_num_threads(threads)
+            got = bits(CALLS[name](Data(dtype)))
+            assert got == want.setdefault(kind, got), f"{isa}, {threads} threads"
+
+
+def text_model():
+    x, y = (
+        np.random.default_rng(0).integers(0, 3000, (1200, 60)),
+        np.random.default_rng(1).integers(0, 2, 1200),
+    )
+    layers = [Embedding(3000, 16), GlobalAveragePooling1D(), Dense(24, "relu"), Dense(1, "sigmoid")]
+    return layers, "binary_crossentropy", x, y
+
+
+def dense_model():
+    rng = np.random.default_rng(0)
+    layers = [Dense(300, "relu"), Dense(200, "tanh"), Dense(1)]
+    return layers, "mse", rng.standard_normal((900, 120)).astype("f"), rng.standard_normal(900).astype("f")
+
+
+@pytest.mark.usefixtures("settings_restored")
+@pytest.mark.parametrize("make", [text_model, dense_model])
+def test_a_training_run_has_the_same_bits_on_any_number_of_threads_and_set_with_fma(make):
+    want = {}
+    for isa in sets_here():
+        cpu.set_isa(isa)
+        for threads in THREADS:
+            config.set_num_threads(threads)
+            strop.utils.set_random_seed(3)
+            layers, loss, x, y = make()
+            model = strop.Sequential(layers)
+            model.compile(optimizer="adam", loss=loss)
+            history = model.fit(x, y, batch_size=300, epochs=2, verbose=0).history
+            got = bits(model.get_weights()), history["loss"], bits([model.predict(x, verbose=0)])
+            kind = isa if isa == "baseline" else "fma"
+            assert got == want.setdefault(kind, got), f"{isa}, {threads} threads"
