@@ -39,7 +39,7 @@ def greatest_error(name, x):
     finite = np.isfinite(got)
     assert (np.abs(want[~finite]) > 3.4028234e38).all(), name
     unit = np.spacing(np.abs(want[finite]).astype(np.float32)).astype(np.float64)
-    return float((np.abs(got[finite].astype(np.float64) - want[finite]) / unit).max())
+    return float((np.abs(got[finite].astype(np.float64) - want[finite]) / unit).max(initial=0.0))
 
 
 def floats(start, stop, step=1):
