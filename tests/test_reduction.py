@@ -130,3 +130,10 @@ def test_reductions_refuse(call, kind, text):
     with pytest.raises(kind) as caught:
         call()
     assert str(caught.value) == text
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "norm", "argmax"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_an_empty_result_is_an_empty_array(name, axis):
+    result = getattr(ops, name)(np.zeros((3, 4, 0), np.float32), axis=axis)
+    assert result.shape == ((4, 0), (3, 0))[axis]

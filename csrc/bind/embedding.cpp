@@ -1,9 +1,8 @@
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
 
 #include "bind/array.h"
 #include "bind/backend.h"
+#include "step/unique_ids.h"
 
 namespace strop::bind {
 namespace {
@@ -33,43 +32,24 @@ py::object embedding_lookup(py::handle table_object, py::handle ids_object,
   return result;
 }
 
-struct Free {
-  void operator()(void* memory) const { std::free(memory); }
-};
-
-// One record per table row, kept between calls. calloc leaves the pages
-// untouched until a row is used.
+// Memory for compact_ids, kept between calls.
 class CompactScratch {
  public:
-  explicit CompactScratch(Index num_rows) : num_rows_(num_rows) {
-    constexpr const char* op = "CompactScratch";
-    if (num_rows < 0) {
-      raise_value(
-          op, "num_rows must be 0 or more; got " + std::to_string(num_rows));
-    }
-    records_.reset(static_cast<CompactRecord*>(
-        std::calloc(num_rows + 1, sizeof(CompactRecord))));
-    if (!records_) throw std::bad_alloc();
-  }
+  explicit CompactScratch(Index num_rows) : ids_(checked(num_rows)) {}
 
-  Index num_rows() const { return num_rows_; }
+  Index num_rows() const { return ids_.rows(); }
 
   py::tuple compact(const Array& ids) {
-    if (++stamp_ == 0) {  // all records are older than the new count
-      std::fill_n(records_.get(), num_rows_, CompactRecord{0});
-      stamp_ = 1;
-    }
     const Index size = ids.size();
-    unique_.resize(std::min(size, num_rows_) + 1);
+    unique_.resize(std::min(size, num_rows()) + 1);
     py::object slots = new_array(
         std::vector<Index>(ids.shape, ids.shape + ids.ndim), DType::kInt32);
     const Array slots_array = borrow("compact_ids", "slots", slots);
-    const CompactIds args{ids_of(ids), records_.get(), stamp_, unique_.data(),
-                          data<std::int32_t>(slots_array)};
     Index found = 0;
     {
       Unlocked unlocked;
-      found = backend::compact_ids(args);
+      found = ids_.find(ids_of(ids), unique_.data(),
+                        data<std::int32_t>(slots_array));
     }
     py::object rows = new_array({found}, DType::kInt64);
     std::copy_n(unique_.data(), found,
@@ -78,10 +58,14 @@ class CompactScratch {
   }
 
  private:
-  Index num_rows_;
-  std::unique_ptr<CompactRecord, Free> records_;
+  static Index checked(Index num_rows) {
+    if (num_rows >= 0) return num_rows;
+    raise_value("CompactScratch",
+                "num_rows must be 0 or more; got " + std::to_string(num_rows));
+  }
+
+  step::UniqueIds ids_;
   std::vector<std::int64_t> unique_;
-  std::uint32_t stamp_ = 0;
 };
 
 py::tuple compact_ids(py::handle ids_object, Index num_rows,

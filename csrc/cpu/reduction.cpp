@@ -87,6 +87,7 @@ void contiguous(const Reduce<T>& args) {
 template <Reduction R, typename T>
 void columns(const Reduce<T>& args) {
   const Reduce<T> a = args;
+  if (a.inner == 0) return;
   const Index tiles = (a.inner + kTile - 1) / kTile;
   parallel_for(a.outer * tiles, 1 + kBlock / (a.extent * a.inner / tiles + 1),
                nanoseconds<T>(a.outer, a.extent, a.inner),
@@ -132,6 +133,7 @@ Index place_of_greatest(const T* x, Index n) {
 template <typename T>
 void places(const ArgMax<T>& args) {
   const ArgMax<T> a = args;
+  if (a.inner == 0) return;
   const Index tiles = (a.inner + kPlaceTile - 1) / kPlaceTile;
   parallel_for(a.outer * tiles, 1 + kBlock / (a.extent * a.inner / tiles + 1),
                2 * nanoseconds<T>(a.outer, a.extent, a.inner),

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "step/samples.h"
 #include "step/table.h"
+#include "step/unique_ids.h"
 
 namespace strop::step {
 
@@ -18,10 +18,7 @@ class Bag {
       : table_(std::move(table)),
         has_pad_(has_pad),
         pad_(pad),
-        records_(static_cast<CompactRecord*>(
-            std::calloc(table_->rows + 1, sizeof(CompactRecord)))) {
-    if (!records_) throw std::bad_alloc();
-  }
+        unique_ids_(table_->rows) {}
 
   Index width() const { return table_->width; }
 
@@ -69,10 +66,6 @@ class Bag {
   }
 
  private:
-  struct Free {
-    void operator()(void* memory) const { std::free(memory); }
-  };
-
   Bags bags() {
     return {{slots_.data(), count_ * ids_width_, false},
             nullptr,
@@ -102,17 +95,10 @@ class Bag {
     if (!all_in(list, n, table_->rows)) {
       throw first_bad(ids, width, rows, table_->rows);
     }
-    if (++stamp_ == 0) {
-      std::fill_n(records_.get(), table_->rows, CompactRecord{0});
-      stamp_ = 1;
-    }
     unique_.at_least(std::min(n, table_->rows) + 1);
     std::int32_t* places = places_.at_least(n);
-    found_ = cpu::compact_ids({{list, n, sizeof(Id) == 8},
-                               records_.get(),
-                               stamp_,
-                               unique_.data(),
-                               places});
+    found_ =
+        unique_ids_.find({list, n, sizeof(Id) == 8}, unique_.data(), places);
     std::int32_t* slots = slots_.at_least(rows.count * width);
     for (Index i = 0; i < rows.count && width > 0; ++i) {
       const Ends& ends = samples.ends[rows.at(i)];
@@ -127,8 +113,7 @@ class Bag {
   std::unique_ptr<Table<T>> table_;
   bool has_pad_;
   Index pad_;
-  std::unique_ptr<CompactRecord, Free> records_;
-  std::uint32_t stamp_ = 0;
+  UniqueIds unique_ids_;
   Index count_ = 0, ids_width_ = 0, found_ = 0, trained_ = 0, pad_slot_ = -1;
   Buffer<std::int32_t> narrow_, places_, slots_;
   Buffer<std::int64_t> wide_, unique_;
