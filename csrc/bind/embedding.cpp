@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <memory>
 
 #include "bind/array.h"
 #include "bind/backend.h"
@@ -68,6 +69,18 @@ class CompactScratch {
   std::vector<std::int64_t> unique_;
 };
 
+// This thread's own memory, for callers that bring none. Up to 64 MB of records
+// are kept: to ask the system for them and to give them back would take longer
+// than the ids of a batch.
+std::shared_ptr<CompactScratch> kept_scratch(Index num_rows) {
+  constexpr Index kMostKept = Index{8} << 20;
+  thread_local std::shared_ptr<CompactScratch> kept;
+  if (kept && kept->num_rows() >= num_rows) return kept;
+  auto fresh = std::make_shared<CompactScratch>(num_rows);
+  if (num_rows <= kMostKept) kept = fresh;
+  return fresh;
+}
+
 py::tuple compact_ids(py::handle ids_object, Index num_rows,
                       CompactScratch* scratch) {
   constexpr const char* op = "compact_ids";
@@ -78,7 +91,7 @@ py::tuple compact_ids(py::handle ids_object, Index num_rows,
                 "num_rows must be 0 or more; got " + std::to_string(num_rows));
   }
   require_ids_in(op, ids, num_rows);
-  if (scratch == nullptr) return CompactScratch(num_rows).compact(ids);
+  if (scratch == nullptr) return kept_scratch(num_rows)->compact(ids);
   if (scratch->num_rows() != num_rows) {
     raise_value(op, "scratch must be made for num_rows " +
                         std::to_string(num_rows) + "; got one for " +

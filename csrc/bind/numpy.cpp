@@ -3,6 +3,7 @@
 #include <pybind11/numpy.h>
 
 #include "bind/backend.h"
+#include "step/samples.h"
 
 namespace strop::bind {
 namespace {
@@ -42,22 +43,12 @@ bool plain_array(py::handle object) {
 
 template <typename T>
 Index scan(const T* ids, Index size, Index rows) {
-  // One unsigned compare finds both ends; the block is scanned again only when
-  // it holds a bad id.
-  using U = std::make_unsigned_t<T>;
-  const U limit = static_cast<U>(rows);
-  constexpr Index kBlock = 1024;
-  const bool all_fit =
-      static_cast<std::uint64_t>(rows) > std::numeric_limits<U>::max();
+  constexpr Index kBlock = 1024;  // is looked at again only if it has one
   for (Index begin = 0; begin < size; begin += kBlock) {
     const Index end = begin + kBlock < size ? begin + kBlock : size;
-    bool bad = false;
+    if (step::all_in(ids + begin, end - begin, rows)) continue;
     for (Index i = begin; i < end; ++i) {
-      bad |= all_fit ? ids[i] < 0 : static_cast<U>(ids[i]) >= limit;
-    }
-    if (!bad) continue;
-    for (Index i = begin; i < end; ++i) {
-      if (all_fit ? ids[i] < 0 : static_cast<U>(ids[i]) >= limit) return i;
+      if (ids[i] < 0 || Index{ids[i]} >= rows) return i;
     }
   }
   return -1;

@@ -156,7 +156,8 @@ STROP_HD void step_rows(const DeferredAdamStep<T>& args, Index begin,
 // where each row comes from memory.
 template <typename T>
 Index nanoseconds(const DeferredAdamCatchUp<T>& a) {
-  return a.rows.size * a.width * (a.scattered ? 4 : 1) * 7 / 20;
+  const Index cost = a.rows.size * a.width * (a.scattered ? 4 : 1) * 7 / 20;
+  return cost < kStepShares ? 0 : cost;
 }
 
 template <int P>

@@ -39,9 +39,10 @@ STROP_HD Index rows_ahead(Index rows, Index row_bytes) {
 // About what a call takes on one thread: 0.6 ns per line in cache, 7 beyond.
 STROP_HD Index cost(const Bags& bags, Index rows, Index row_bytes) {
   const Index lines = (row_bytes + 63) / 64 * bags.ids.size;
-  return 10 * bags.count + (rows * row_bytes <= kPrefetchBytes
-                                ? lines / 2 + lines / 8
-                                : 5 * lines);
+  const Index cost =
+      10 * bags.count +
+      (rows * row_bytes <= kPrefetchBytes ? lines / 2 + lines / 8 : 5 * lines);
+  return cost < kStepShares ? 0 : cost;
 }
 
 template <int L, typename T>

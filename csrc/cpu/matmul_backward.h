@@ -64,8 +64,8 @@ void backward(const MatmulBackward<T>& a) {
     const Index bytes = (size + sums) * Index{sizeof(T)};
     dz = static_cast<T*>(scratch(Scratch::kRows, std::size_t(bytes)));
     partial = sums > 0 ? dz + size : nullptr;
-    const bool parallel = 3 * a.m * a.n * Index{sizeof(T)} >= kParallelBytes;
-    parallel_for(a.m, kSumRows, parallel, [=](Index begin, Index end) {
+    // A third of a nanosecond per element: two reads and a write.
+    parallel_for(a.m, kSumRows, a.m * a.n / 3, [=](Index begin, Index end) {
       T* own = partial == nullptr ? nullptr : partial + begin / kSumRows * a.n;
       slope_rows(a, Range{begin, end}, dz, own);
     });

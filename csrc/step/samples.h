@@ -83,14 +83,20 @@ struct BadId : std::exception {
   Index id, sample, place;
 };
 
+// Whether all ids lie in [0, limit): neither an id nor `last - id` then has a
+// sign. That is three plain operations a vector, also where, as in SSE2, there
+// is no unsigned comparison.
 template <typename Id>
 bool all_in(const Id* ids, Index size, Index limit) {
   using U = std::make_unsigned_t<Id>;
   constexpr Index kMost = std::numeric_limits<Id>::max();
-  const U top = limit > kMost ? U(kMost) + 1 : static_cast<U>(limit);
-  bool bad = false;
-  for (Index i = 0; i < size; ++i) bad |= static_cast<U>(ids[i]) >= top;
-  return !bad;
+  const U last = static_cast<U>(std::min(limit - 1, kMost));
+  U signs = 0;
+  for (Index i = 0; i < size; ++i) {
+    const U id = static_cast<U>(ids[i]);
+    signs |= id | (last - id);
+  }
+  return static_cast<Id>(signs) >= 0;
 }
 
 // The first id of some samples outside [0, limit).
