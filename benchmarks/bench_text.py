@@ -71,15 +71,15 @@ def read_lines(path: Path) -> tuple[list[str], np.ndarray]:
 def ours_from_file(train: Path, test: Path) -> float:
     """Test accuracy of a linear model on the mean of 16-wide embeddings of all words, as fastText's is.
 
-    Two epochs with a learning rate that falls to 0, as fastText's does. A tenth of the training texts, held out of the
-    training, chose the settings; the test texts were not looked at.
+    Three epochs with a learning rate that falls to 0, as fastText's does. Five folds of the training texts chose rate and
+    epochs.
     """
     (x_train, y_train), (x_test, y_test) = read_lines(train), read_lines(test)
     tokenizer = Tokenizer()
     tokenizer.fit_on_texts(x_train)
     ids = pad_sequences(tokenizer.texts_to_sequences(x_train), maxlen=1000)
-    steps = 2 * -(-len(ids) // 32)
-    rate = strop.optimizers.schedules.PolynomialDecay(0.03, steps, 0.0)
+    steps = 3 * -(-len(ids) // 32)
+    rate = strop.optimizers.schedules.PolynomialDecay(0.01, steps, 0.0)
     layers = strop.layers
     model = strop.Sequential(
         [
@@ -89,7 +89,7 @@ def ours_from_file(train: Path, test: Path) -> float:
         ]
     )
     model.compile(strop.optimizers.Adam(rate), "binary_crossentropy", metrics=["accuracy"])
-    model.fit(ids, y_train, epochs=2, verbose=0)
+    model.fit(ids, y_train, epochs=3, verbose=0)
     ids = pad_sequences(tokenizer.texts_to_sequences(x_test), maxlen=1000)
     return float(model.evaluate(ids, y_test, batch_size=512, verbose=0)[1])
 
