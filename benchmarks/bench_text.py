@@ -71,8 +71,7 @@ def read_lines(path: Path) -> tuple[list[str], np.ndarray]:
 def ours_from_file(train: Path, test: Path) -> float:
     """Test accuracy of a linear model on the mean of 16-wide embeddings of all words, as fastText's is.
 
-    Three epochs with a learning rate that falls to 0, as fastText's does. Five folds of the training texts chose rate and
-    epochs.
+    Three epochs with a learning rate that falls to 0, as fastText's does. Five folds of the training texts chose both.
     """
     (x_train, y_train), (x_test, y_test) = read_lines(train), read_lines(test)
     tokenizer = Tokenizer()
