@@ -5,6 +5,7 @@
 
 #include "math/activation.h"
 #include "math/adam.h"
+#include "math/gradient.h"
 #include "math/sgd.h"
 
 // The contract of every kernel, on one page. A kernel is a function of one
@@ -80,6 +81,7 @@ struct AdamStep {
   const AdamTensor<T>* tensors;
   Index count;
   AdamCoefficients<T> coefficients;
+  Gradient<T> gradient = {};
 };
 
 // The same for the rows that have a gradient; the others stand still.
@@ -94,6 +96,7 @@ struct AdamRows {
   Index width;     // D
   Index stride;    // from row to row of param and of the moments
   AdamCoefficients<T> coefficients;
+  Gradient<T> gradient = {};
 };
 
 #define STROP_ADAM_KERNELS(X) X(adam_step, AdamStep) X(adam_rows, AdamRows)
@@ -349,6 +352,7 @@ struct SgdStep {
   const SgdTensor<T>* tensors;
   Index count;
   SgdCoefficients<T> coefficients;
+  Gradient<T> gradient = {};
 };
 
 // The same for the rows that have a gradient; the others stand still.
@@ -361,6 +365,7 @@ struct SgdRows {
   Index width;    // D
   Index stride;   // from row to row of param and of the velocity
   SgdCoefficients<T> coefficients;
+  Gradient<T> gradient = {};
 };
 
 #define STROP_SGD_KERNELS(X) X(sgd_step, SgdStep) X(sgd_rows, SgdRows)

@@ -16,9 +16,10 @@ void adam_step(py::handle param, py::handle grad, py::handle moment1,
                py::handle moment2, py::handle max_moment2, double learning_rate,
                Index step, double beta1, double beta2, double eps,
                const std::string& eps_mode, py::handle weight_decay,
-               bool bias_correction) {
+               bool bias_correction, double l2, double grad_scale) {
   const step::AdamRule rule =
       adam_rule(op, beta1, beta2, eps, eps_mode, bias_correction);
+  const GradientSettings gradient(op, l2, grad_scale);
   check_step(step);
   TensorLists t;
   t.add(op, "param", param);
@@ -46,7 +47,8 @@ void adam_step(py::handle param, py::handle grad, py::handle moment1,
     }
     const AdamStep<T> args{
         tensors.data(), Index(count),
-        step::coefficients_of<T>(rule, double(step), learning_rate, 0)};
+        step::coefficients_of<T>(rule, double(step), learning_rate, 0),
+        gradient.as<T>()};
     const Release unlocked(elements);
     backend::adam_step(args, Stream{});
   });
@@ -56,9 +58,10 @@ void adam_rows(py::handle param, py::handle grad, py::handle rows_object,
                py::handle moment1, py::handle moment2, py::handle max_moment2,
                double learning_rate, Index step, double beta1, double beta2,
                double eps, const std::string& eps_mode, double weight_decay,
-               bool bias_correction) {
+               bool bias_correction, double l2, double grad_scale) {
   const step::AdamRule rule =
       adam_rule(op, beta1, beta2, eps, eps_mode, bias_correction);
+  const GradientSettings gradient(op, l2, grad_scale);
   check_step(step);
   const std::vector<Array> table{
       borrow(op, "param", param), borrow(op, "moment1", moment1),
@@ -70,17 +73,17 @@ void adam_rows(py::handle param, py::handle grad, py::handle rows_object,
   const Index width = row_width(table[0]);
   visit_float(g, [&](auto zero) {
     using T = decltype(zero);
-    const AdamRows<T> args{
-        data<T>(table[0]),
-        data<T>(table[1]),
-        data<T>(table[2]),
-        data<T>(table[3]),
-        data<const T>(g),
-        ids_of(rows),
-        width,
-        width,
-        step::coefficients_of<T>(rule, double(step), learning_rate,
-                                 weight_decay)};
+    const AdamRows<T> args{data<T>(table[0]),
+                           data<T>(table[1]),
+                           data<T>(table[2]),
+                           data<T>(table[3]),
+                           data<const T>(g),
+                           ids_of(rows),
+                           width,
+                           width,
+                           step::coefficients_of<T>(
+                               rule, double(step), learning_rate, weight_decay),
+                           gradient.as<T>()};
     Unlocked unlocked;
     backend::adam_rows(args, Stream{});
   });
@@ -123,7 +126,8 @@ void bind_adam(py::module_& m) {
         py::arg("learning_rate"), py::arg("step"), py::arg("beta1") = 0.9,
         py::arg("beta2") = 0.999, py::arg("eps") = 1e-7,
         py::arg("eps_mode") = "hat", py::arg("weight_decay") = 0.0,
-        py::arg("bias_correction") = true);
+        py::arg("bias_correction") = true, py::arg("l2") = 0.0,
+        py::arg("grad_scale") = 1.0);
   m.def("adam_rows", &adam_rows,
         "One Adam step in place on some rows of a table, each named once.",
         py::arg("param"), py::arg("grad"), py::arg("rows"), py::arg("moment1"),
@@ -131,7 +135,8 @@ void bind_adam(py::module_& m) {
         py::arg("learning_rate"), py::arg("step"), py::arg("beta1") = 0.9,
         py::arg("beta2") = 0.999, py::arg("eps") = 1e-7,
         py::arg("eps_mode") = "hat", py::arg("weight_decay") = 0.0,
-        py::arg("bias_correction") = true);
+        py::arg("bias_correction") = true, py::arg("l2") = 0.0,
+        py::arg("grad_scale") = 1.0);
 }
 
 }  // namespace strop::bind

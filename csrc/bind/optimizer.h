@@ -108,6 +108,24 @@ inline std::vector<double> decays(const char* op, py::handle weight_decay,
   return result;
 }
 
+// What the rule sees of a gradient. The scale may be any number: a clipping
+// factor of NaN gradients is NaN.
+struct GradientSettings {
+  double scale, l2;
+
+  GradientSettings(const char* op, double l2, double grad_scale)
+      : scale(grad_scale), l2(l2) {
+    if (l2 >= 0) return;
+    raise_value(op, "l2 must be 0 or more; got " +
+                        std::string(py::str(py::float_(l2))));
+  }
+
+  template <typename T>
+  Gradient<T> as() const {
+    return {T(scale), T(l2)};
+  }
+};
+
 // A table (V, ...), state arrays of its shape, and R rows with a gradient.
 inline void check_rows(const char* op, const std::vector<Array>& table,
                        const Array& grad, const Array& rows) {

@@ -24,10 +24,11 @@ step::SgdRule rule_of(double momentum, double dampening, bool nesterov,
 void sgd_step(py::handle param, py::handle grad, py::handle velocity,
               double learning_rate, double momentum, double dampening,
               bool nesterov, py::handle weight_decay,
-              const std::string& dialect) {
+              const std::string& dialect, double l2, double grad_scale) {
   const bool moving = !velocity.is_none();
   const step::SgdRule rule =
       rule_of(momentum, dampening, nesterov, dialect, moving);
+  const GradientSettings gradient(op, l2, grad_scale);
   TensorLists t;
   t.add(op, "param", param);
   t.add(op, "grad", grad);
@@ -49,7 +50,8 @@ void sgd_step(py::handle param, py::handle grad, py::handle velocity,
                          T(learning_rate * decay[i])});
     }
     const SgdStep<T> args{tensors.data(), Index(count),
-                          step::coefficients_of<T>(rule, learning_rate, 0)};
+                          step::coefficients_of<T>(rule, learning_rate, 0),
+                          gradient.as<T>()};
     const Release unlocked(elements);
     backend::sgd_step(args, Stream{});
   });
@@ -58,9 +60,10 @@ void sgd_step(py::handle param, py::handle grad, py::handle velocity,
 void sgd_rows(py::handle param, py::handle grad, py::handle rows_object,
               py::handle velocity, double learning_rate, double momentum,
               double dampening, bool nesterov, double weight_decay,
-              const std::string& dialect) {
+              const std::string& dialect, double l2, double grad_scale) {
   const step::SgdRule rule =
       rule_of(momentum, dampening, nesterov, dialect, !velocity.is_none());
+  const GradientSettings gradient(op, l2, grad_scale);
   const std::vector<Array> table{borrow(op, "param", param),
                                  borrow_optional(op, "velocity", velocity)};
   const Array g = borrow(op, "grad", grad);
@@ -76,7 +79,8 @@ void sgd_rows(py::handle param, py::handle grad, py::handle rows_object,
         ids_of(rows),
         width,
         width,
-        step::coefficients_of<T>(rule, learning_rate, weight_decay)};
+        step::coefficients_of<T>(rule, learning_rate, weight_decay),
+        gradient.as<T>()};
     Unlocked unlocked;
     backend::sgd_rows(args, Stream{});
   });
@@ -90,14 +94,16 @@ void bind_sgd(py::module_& m) {
         py::arg("param"), py::arg("grad"), py::arg("velocity") = py::none(),
         py::arg("learning_rate"), py::arg("momentum") = 0.0,
         py::arg("dampening") = 0.0, py::arg("nesterov") = false,
-        py::arg("weight_decay") = 0.0, py::arg("dialect") = "keras");
+        py::arg("weight_decay") = 0.0, py::arg("dialect") = "keras",
+        py::arg("l2") = 0.0, py::arg("grad_scale") = 1.0);
   m.def("sgd_rows", &sgd_rows,
         "One step in place on some rows of a table, each named once.",
         py::arg("param"), py::arg("grad"), py::arg("rows"),
         py::arg("velocity") = py::none(), py::arg("learning_rate"),
         py::arg("momentum") = 0.0, py::arg("dampening") = 0.0,
         py::arg("nesterov") = false, py::arg("weight_decay") = 0.0,
-        py::arg("dialect") = "keras");
+        py::arg("dialect") = "keras", py::arg("l2") = 0.0,
+        py::arg("grad_scale") = 1.0);
 }
 
 }  // namespace strop::bind

@@ -17,18 +17,22 @@ template <typename T>
 void step(const AdamStep<T>& a) {
   const AdamTensor<T>* tensors = a.tensors;
   const AdamCoefficients<T> shared = a.coefficients;
-  for_each_piece(tensors, a.count, Index{sizeof(T)} * 5 / 4,
-                 [=](Index which, Index begin, Index end) {
-                   const FloatMode mode = flush_denormals();
-                   const AdamTensor<T>& t = tensors[which];
-                   AdamCoefficients<T> c = shared;
-                   c.decay = t.decay;
-                   adam_update(t.param + begin, t.moment1 + begin,
-                               t.moment2 + begin,
-                               t.max_moment2 ? t.max_moment2 + begin : nullptr,
-                               t.grad + begin, end - begin, c);
-                   restore_denormals(mode);
-                 });
+  const Gradient<T> gradient = a.gradient;
+  for_each_piece(
+      tensors, a.count, Index{sizeof(T)} * 5 / 4,
+      [=](Index which, Index begin, Index end) {
+        const FloatMode mode = flush_denormals();
+        const AdamTensor<T>& t = tensors[which];
+        AdamCoefficients<T> c = shared;
+        c.decay = t.decay;
+        for_form(
+            gradient, [&](GradientForm form) __attribute__((always_inline)) {
+              adam_update(t.param + begin, t.moment1 + begin, t.moment2 + begin,
+                          t.max_moment2 ? t.max_moment2 + begin : nullptr,
+                          t.grad + begin, end - begin, c, form, gradient);
+            });
+        restore_denormals(mode);
+      });
 }
 
 template <typename T>
@@ -38,12 +42,14 @@ void rows_step(const AdamRows<T>& args) {
   const Index nanoseconds = a.rows.size * (5 + a.width / 3);
   parallel_for(a.rows.size, 256, nanoseconds, [=](Index begin, Index end) {
     const FloatMode mode = flush_denormals();
-    for (Index i = begin; i < end; ++i) {
-      const Index at = id_of(a.rows, i) * a.stride;
-      adam_update_row(a.param + at, a.moment1 + at, a.moment2 + at,
-                      a.max_moment2 ? a.max_moment2 + at : nullptr,
-                      a.grad + i * a.width, a.width, c);
-    }
+    for_form(a.gradient, [&](GradientForm form) __attribute__((always_inline)) {
+      for (Index i = begin; i < end; ++i) {
+        const Index at = id_of(a.rows, i) * a.stride;
+        adam_update_row(a.param + at, a.moment1 + at, a.moment2 + at,
+                        a.max_moment2 ? a.max_moment2 + at : nullptr,
+                        a.grad + i * a.width, a.width, c, form, a.gradient);
+      }
+    });
     restore_denormals(mode);
   });
 }

@@ -14,17 +14,21 @@ template <typename T>
 STROP_HD void adam_update(T* __restrict param, T* __restrict moment1,
                           T* __restrict moment2, T* __restrict max_moment2,
                           const T* __restrict grad, Index n,
-                          const AdamCoefficients<T>& c) {
+                          const AdamCoefficients<T>& c,
+                          GradientForm form = GradientForm::kPlain,
+                          const Gradient<T>& g = {}) {
   if (max_moment2 == nullptr) {
 #pragma GCC ivdep
     for (Index i = 0; i < n; ++i) {
-      adam_moments(moment1[i], moment2[i], grad[i], c);
+      adam_moments(moment1[i], moment2[i],
+                   seen_gradient(form, grad[i], param[i], g), c);
       param[i] = adam_param(param[i], moment1[i], moment2[i], c);
     }
   } else {
 #pragma GCC ivdep
     for (Index i = 0; i < n; ++i) {
-      adam_moments(moment1[i], moment2[i], grad[i], c);
+      adam_moments(moment1[i], moment2[i],
+                   seen_gradient(form, grad[i], param[i], g), c);
       // False for NaN on the right, so that a NaN moment is taken over.
       max_moment2[i] =
           max_moment2[i] >= moment2[i] ? max_moment2[i] : moment2[i];
@@ -38,17 +42,19 @@ STROP_HD void adam_update(T* __restrict param, T* __restrict moment1,
 template <typename T>
 STROP_HD void adam_update_row(T* param, T* moment1, T* moment2, T* max_moment2,
                               const T* grad, Index width,
-                              const AdamCoefficients<T>& c) {
+                              const AdamCoefficients<T>& c,
+                              GradientForm form = GradientForm::kPlain,
+                              const Gradient<T>& g = {}) {
   Index d = 0;
   for (; d + kRowBlock <= width; d += kRowBlock) {
     adam_update(param + d, moment1 + d, moment2 + d,
-                max_moment2 ? max_moment2 + d : nullptr, grad + d, kRowBlock,
-                c);
+                max_moment2 ? max_moment2 + d : nullptr, grad + d, kRowBlock, c,
+                form, g);
   }
   if (d < width) {
     adam_update(param + d, moment1 + d, moment2 + d,
-                max_moment2 ? max_moment2 + d : nullptr, grad + d, width - d,
-                c);
+                max_moment2 ? max_moment2 + d : nullptr, grad + d, width - d, c,
+                form, g);
   }
 }
 

@@ -65,4 +65,17 @@ static inline __attribute__((always_inline)) void for_each_piece(
       });
 }
 
+// Calls body(form) with the form as a constant: body has to be always_inline.
+template <typename T, typename Body>
+STROP_HD void for_form(const Gradient<T>& g, const Body& body) {
+  switch (form_of(g)) {
+    case GradientForm::kPlain:
+      return body(GradientForm::kPlain);
+    case GradientForm::kScaled:
+      return body(GradientForm::kScaled);
+    case GradientForm::kDecayed:
+      return body(GradientForm::kDecayed);
+  }
+}
+
 }  // namespace strop::cpu

@@ -49,6 +49,16 @@ void tensors(Index n) {
   a.moment2.recorded();
   b.param.recorded();
   b.top.recorded();
+  // With a scale and with coupled decay: what the rule then sees.
+  for (const Gradient<T> g : {Gradient<T>{T(0.5), T(0)}, {T(-1), T(0.1)}}) {
+    const auto w = a.param.copy(), m1 = a.moment1.copy(), v1 = a.moment2.copy();
+    cpu::adam_step(AdamStep<T>{list, 2, kStep<T>, g}, {});
+    for (Index i = 0; i < n; ++i) {
+      const double seen = double(g.scale) * a.grad[i] + double(g.l2) * w[i];
+      near("param", i, a.param[i], expected<T>(w[i], m1[i], v1[i], seen), 2);
+    }
+    a.param.recorded();
+  }
 }
 
 template <typename T, typename Id>

@@ -30,6 +30,17 @@ void tensors(Index n) {
   }
   param.recorded();
   plain.recorded();
+  // With a scale and with coupled decay: what the rule then sees.
+  for (const Gradient<T> seen : {Gradient<T>{T(0.5), T(0)}, {T(-1), T(0.1)}}) {
+    const auto from = plain.copy();
+    cpu::sgd_step(SgdStep<T>{list, 2, c, seen}, {});
+    for (Index i = 0; i < n; ++i) {
+      const double g = double(seen.scale) * grad[i] + double(seen.l2) * from[i];
+      near("plain", i, plain[i],
+           from[i] + double(c.grad_weight) * g - double(c.decay) * from[i], 3);
+    }
+    param.recorded();
+  }
 }
 
 template <typename T, typename Id>

@@ -29,6 +29,8 @@ def adam_step(
     eps_mode: str = "hat",
     weight_decay: float | list[float] = 0.0,
     bias_correction: bool = True,
+    l2: float = 0.0,
+    grad_scale: float = 1.0,
 ) -> None:
     """Take one Adam step in place, on one array or on a list of arrays in one call.
 
@@ -49,6 +51,9 @@ def adam_step(
         weight_decay: decoupled decay (AdamW): `param *= 1 - learning_rate * weight_decay` first; one number, or a
             list with one per array.
         bias_correction: False leaves both corrections out, as some textbooks do.
+        l2: coupled decay, torch's `weight_decay`: the rule sees `grad_scale * grad + l2 * param`; 0 or more. With a
+            `RowGrad` only its rows see it.
+        grad_scale: multiplies the gradient first: -1 to maximize, a clipping factor, one over a count.
 
     Raises:
         TypeError: an array is not a NumPy array, or has another dtype than its parameter.
@@ -68,7 +73,9 @@ def adam_step(
         the convergence of Adam and beyond, 2018.
     """
     state = (moment1, moment2, max_moment2)
-    settings = (learning_rate, step, beta1, beta2, eps, eps_mode, weight_decay, bias_correction)
+    settings = (
+        learning_rate, step, beta1, beta2, eps, eps_mode, weight_decay, bias_correction, l2, grad_scale,
+    )  # fmt: skip
     if isinstance(grad, RowGrad):
         once = grad.coalesce()
         kernels("adam_step", param).adam_rows(param, once.values, once.rows, *state, *settings)

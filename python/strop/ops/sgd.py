@@ -25,6 +25,8 @@ def sgd_step(
     nesterov: bool = False,
     weight_decay: float | list[float] = 0.0,
     dialect: str = "keras",
+    l2: float = 0.0,
+    grad_scale: float = 1.0,
 ) -> None:
     """Take one step of gradient descent in place, on one array or on a list of arrays in one call.
 
@@ -47,6 +49,9 @@ def sgd_step(
         weight_decay: decoupled decay: `param *= 1 - learning_rate * weight_decay` first; one number, or a list with
             one per array.
         dialect: `"keras"` or `"torch"`.
+        l2: coupled decay, torch's `weight_decay`: the rule sees `grad_scale * grad + l2 * param`; 0 or more. With a
+            `RowGrad` only its rows see it.
+        grad_scale: multiplies the gradient first: -1 to maximize, a clipping factor, one over a count.
 
     Raises:
         TypeError: an array is not a NumPy array, or has another dtype than its parameter.
@@ -61,7 +66,7 @@ def sgd_step(
         >>> print(param)
         [0.99]
     """
-    settings = (velocity, learning_rate, momentum, dampening, nesterov, weight_decay, dialect)
+    settings = (velocity, learning_rate, momentum, dampening, nesterov, weight_decay, dialect, l2, grad_scale)
     if isinstance(grad, RowGrad):
         once = grad.coalesce()
         kernels("sgd_step", param).sgd_rows(param, once.values, once.rows, *settings)

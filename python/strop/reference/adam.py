@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .gradient import seen_gradient
+
 Float64 = NDArray[np.float64]
 
 
@@ -25,6 +27,8 @@ def adam_step(
     eps_mode: str = "hat",
     weight_decay: float = 0.0,
     bias_correction: bool = True,
+    l2: float = 0.0,
+    grad_scale: float = 1.0,
 ) -> tuple[Float64, Float64, Float64, Float64 | None]:
     """The new (param, moment1, moment2, max_moment2), all of param's shape.
 
@@ -35,6 +39,7 @@ def adam_step(
         0.9000031622
     """
     p, g, m, v = (np.asarray(a, np.float64) for a in (param, grad, moment1, moment2))
+    g = seen_gradient(p, g, l2, grad_scale)
     m = beta1 * m + (1 - beta1) * g
     v = beta2 * v + (1 - beta2) * g * g
     v_max = None if max_moment2 is None else np.maximum(np.asarray(max_moment2, np.float64), v)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .gradient import seen_gradient
+
 Float64 = NDArray[np.float64]
 
 
@@ -21,6 +23,8 @@ def sgd_step(
     nesterov: bool = False,
     weight_decay: float = 0.0,
     dialect: str = "keras",
+    l2: float = 0.0,
+    grad_scale: float = 1.0,
 ) -> tuple[Float64, Float64 | None]:
     """The new (param, velocity).
 
@@ -29,6 +33,7 @@ def sgd_step(
         array([0.99])
     """
     p, g = np.asarray(param, np.float64), np.asarray(grad, np.float64)
+    g = seen_gradient(p, g, l2, grad_scale)
     p = (1 - learning_rate * weight_decay) * p
     if velocity is None:
         return p - learning_rate * g, None
