@@ -4,8 +4,16 @@
 #include <cstdint>
 
 #include "math/activation.h"
+#include "math/adadelta.h"
+#include "math/adagrad.h"
 #include "math/adam.h"
+#include "math/adamax.h"
 #include "math/gradient.h"
+#include "math/lion.h"
+#include "math/nadam.h"
+#include "math/radam.h"
+#include "math/rmsprop.h"
+#include "math/rprop.h"
 #include "math/sgd.h"
 
 // The contract of every kernel, on one page. A kernel is a function of one
@@ -418,6 +426,52 @@ struct SoftmaxCrossEntropy {
   X(softmax_backward, SoftmaxBackward) \
   X(softmax_cross_entropy, SoftmaxCrossEntropy)
 
+// ---- update ----------------------------------------------------------------
+
+// One parameter tensor of a step by a rule that works element by element. The
+// parameter and the states are updated; no two arrays overlap. `state` has the
+// arrays in the order of the rule's header, null where it has none.
+template <typename T>
+struct UpdateTensor {
+  T* param;
+  const T* grad;
+  T* state[3];
+  Index size;
+  T decay;  // decoupled: the share of the parameter that is lost
+};
+
+// A step on many tensors in one call. With `rows` it moves these rows (R), each
+// named once, of the one tensor (V, D), whose `grad` then is (R, D).
+template <typename T, template <typename> class Rule>
+struct UpdateStep {
+  const UpdateTensor<T>* tensors;
+  Index count;
+  Ids rows;     // null data: all
+  Index width;  // D, of rows
+  Gradient<T> gradient;
+  Rule<T> rule;
+};
+
+// name of the kernel, its rule in math/, and a name for UpdateStep of that.
+#define STROP_UPDATE_RULES(Y, X)              \
+  Y(X, adadelta_step, Adadelta, AdadeltaStep) \
+  Y(X, adagrad_step, Adagrad, AdagradStep)    \
+  Y(X, adamax_step, Adamax, AdamaxStep)       \
+  Y(X, lion_step, Lion, LionStep)             \
+  Y(X, nadam_step, Nadam, NadamStep)          \
+  Y(X, radam_step, Radam, RadamStep)          \
+  Y(X, rmsprop_step, Rmsprop, RmspropStep)    \
+  Y(X, rprop_step, Rprop, RpropStep)
+
+#define STROP_UPDATE_ALIAS(X, name, Rule, Step) \
+  template <typename T>                         \
+  using Step = UpdateStep<T, Rule>;
+STROP_UPDATE_RULES(STROP_UPDATE_ALIAS, )
+#undef STROP_UPDATE_ALIAS
+
+#define STROP_UPDATE_KERNEL(X, name, Rule, Step) X(name, Step)
+#define STROP_UPDATE_KERNELS(X) STROP_UPDATE_RULES(STROP_UPDATE_KERNEL, X)
+
 // ---- words -----------------------------------------------------------------
 
 // A text: code points of 1, 2 or 4 bytes.
@@ -479,7 +533,8 @@ struct FindWords {
   STROP_MATMUL_KERNELS(X)        \
   STROP_REDUCTION_KERNELS(X)     \
   STROP_SGD_KERNELS(X)           \
-  STROP_SOFTMAX_KERNELS(X)
+  STROP_SOFTMAX_KERNELS(X)       \
+  STROP_UPDATE_KERNELS(X)
 
 #define STROP_DECLARE(name, Args)        \
   void name(const Args<float>&, Stream); \

@@ -5,12 +5,14 @@ Each public kernel of `strop.ops` has its entry in CALLS; one that is forgotten 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 
 import numpy as np
 import pytest
 
 import strop
+from cases import update
 from strop import config, ops
 from strop._backend import cpu
 from strop.layers import Dense, Embedding, GlobalAveragePooling1D
@@ -20,7 +22,15 @@ from test_deferred_adam import Table
 THREADS = (1, 2, 3, 8)
 
 #: Public names that compute nothing on arrays.
-NO_KERNELS = {"ACTIVATIONS", "FUSED_ACTIVATIONS", "AdamClock", "CompactScratch", "WordTable", "choose_gap"}
+NO_KERNELS = {
+    "ACTIVATIONS",
+    "AdamClock",
+    "CompactScratch",
+    "FUSED_ACTIVATIONS",
+    "WordTable",
+    "choose_gap",
+    "nadam_momentum",
+}
 
 #: Formulas of + - * / and the square root in one order: the same bits on the baseline set, too.
 EXACT = {
@@ -43,6 +53,7 @@ EXACT = {
     "norm",
     "sgd_step",
     "sum",
+    *update.STATES,
 }
 
 
@@ -104,6 +115,27 @@ def sgd_steps(d):
     grad = RowGrad.trusted(rows, d.floats(len(rows), 16), table.shape)
     ops.sgd_step(param=table, grad=grad, learning_rate=0.1)
     yield from (param, velocity, table)
+
+
+def update_steps(d, rule):
+    """Many tensors twice, each in another setting; then rows of a table."""
+    sizes, rows = [3, 0, 300_003, 17], np.unique(d.ids(60_000, 60_000))
+    table = d.floats(60_000, 16)
+    grad = RowGrad.trusted(rows.astype(np.int64), d.floats(len(rows), 16), table.shape)
+    for settings in update.SETTINGS[rule]:
+        states, arguments = update.start(rule, settings)
+        arguments |= {"step": 7} if rule in update.COUNTED else {}
+        arguments |= {"mu_product": 0.1} if rule == "nadam_step" else {}
+        arrays = {"param": [d.floats(n) for n in sizes]}
+        arrays |= {name: [np.full(n, value, d.dtype) for n in sizes] for name, value in states.items()}
+        for decay in ({}, {} if rule == "rprop_step" else {"weight_decay": 0.1, "l2": 0.1}):
+            call = getattr(ops, rule)
+            call(**arrays, grad=[d.floats(n) for n in sizes], **arguments | decay)
+        for each in arrays.values():
+            yield from each
+    arrays = {name: np.full_like(table, value) for name, value in states.items()}
+    call(param=table, **arrays, grad=grad, **arguments)
+    yield from (table, *arrays.values())
 
 
 def deferred(d, *, step):
@@ -213,7 +245,7 @@ CALLS = {
     "softmax_backward": lambda d: softmaxes(d, ops.softmax, ops.softmax_backward),
     "softmax_cross_entropy": cross_entropies,
     "sum": lambda d: reductions(d, ops.sum),
-}
+} | {rule: functools.partial(update_steps, rule=rule) for rule in update.STATES}
 
 
 def test_no_kernel_is_forgotten():

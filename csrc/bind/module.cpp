@@ -17,6 +17,7 @@ void bind_matmul(py::module_&);
 void bind_reduction(py::module_&);
 void bind_sgd(py::module_&);
 void bind_softmax(py::module_&);
+void bind_update(py::module_&);
 void bind_words(py::module_&);
 
 void bind_step(py::module_&);
@@ -34,6 +35,7 @@ PYBIND11_MODULE(STROP_MODULE, m) {
   bind_reduction(m);
   bind_sgd(m);
   bind_softmax(m);
+  bind_update(m);
   bind_words(m);
   bind_step(m);
 }

@@ -17,6 +17,8 @@ from .matmul import matmul, matmul_backward
 from .reduction import argmax, max, mean, norm, sum
 from .sgd import sgd_step
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
+from .update import adadelta_step, adagrad_step, rmsprop_step, rprop_step
+from .update_moments import adamax_step, lion_step, nadam_momentum, nadam_step, radam_step
 from .words import WordTable, count_words, find_words
 
 __all__ = [
@@ -27,7 +29,10 @@ __all__ = [
     "WordTable",
     "activation",
     "activation_backward",
+    "adadelta_step",
+    "adagrad_step",
     "adam_step",
+    "adamax_step",
     "argmax",
     "binary_cross_entropy",
     "choose_gap",
@@ -41,6 +46,7 @@ __all__ = [
     "embedding_lookup",
     "embedding_lookup_backward",
     "find_words",
+    "lion_step",
     "log_softmax",
     "log_softmax_backward",
     "matmul",
@@ -49,7 +55,12 @@ __all__ = [
     "mean",
     "mean_absolute_error",
     "mean_squared_error",
+    "nadam_momentum",
+    "nadam_step",
     "norm",
+    "radam_step",
+    "rmsprop_step",
+    "rprop_step",
     "sgd_step",
     "softmax",
     "softmax_backward",

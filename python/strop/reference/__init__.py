@@ -13,12 +13,17 @@ from .matmul import matmul, matmul_backward
 from .reduction import argmax, max, mean, norm, sum
 from .sgd import sgd_step
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
+from .update import adadelta_step, adagrad_step, rmsprop_step, rprop_step
+from .update_moments import adamax_step, lion_step, nadam_step, radam_step
 from .words import count_words, find_words
 
 __all__ = [
     "activation",
     "activation_backward",
+    "adadelta_step",
+    "adagrad_step",
     "adam_step",
+    "adamax_step",
     "argmax",
     "binary_cross_entropy",
     "compact_ids",
@@ -30,6 +35,7 @@ __all__ = [
     "embedding_lookup_backward",
     "find_words",
     "gap_coefficients",
+    "lion_step",
     "log_softmax",
     "log_softmax_backward",
     "matmul",
@@ -38,7 +44,11 @@ __all__ = [
     "mean",
     "mean_absolute_error",
     "mean_squared_error",
+    "nadam_step",
     "norm",
+    "radam_step",
+    "rmsprop_step",
+    "rprop_step",
     "sgd_step",
     "softmax",
     "softmax_backward",
