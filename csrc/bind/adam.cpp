@@ -89,36 +89,9 @@ void adam_rows(py::handle param, py::handle grad, py::handle rows_object,
   });
 }
 
-// What an optimizer asks before it looks for the fault: are these lists or
-// tuples of arrays alike in dtype and shape, the parameters writable?
-bool gradients_fit(py::handle grads, py::handle params) {
-  const auto listed = [](py::handle object) {
-    return py::isinstance<py::list>(object) ||
-           py::isinstance<py::tuple>(object);
-  };
-  if (!listed(grads) || !listed(params)) return false;
-  const Py_ssize_t count = PySequence_Fast_GET_SIZE(params.ptr());
-  if (PySequence_Fast_GET_SIZE(grads.ptr()) != count) return false;
-  for (Py_ssize_t i = 0; i < count; ++i) {
-    Array g, p;
-    if (!read_array(PySequence_Fast_GET_ITEM(grads.ptr(), i), g) ||
-        !read_array(PySequence_Fast_GET_ITEM(params.ptr(), i), p)) {
-      return false;
-    }
-    const bool alike = g.dtype == p.dtype && g.dtype != DType::kOther &&
-                       g.ndim == p.ndim &&
-                       std::equal(g.shape, g.shape + g.ndim, p.shape);
-    if (!alike || !g.contiguous || !p.contiguous || !p.writable) return false;
-  }
-  return count > 0;
-}
-
 }  // namespace
 
 void bind_adam(py::module_& m) {
-  m.def("gradients_fit", &gradients_fit,
-        "Whether each gradient is a plain array like its parameter.",
-        py::arg("grads"), py::arg("params"));
   m.def("adam_step", &adam_step,
         "One Adam step in place, on one tensor or on a list of tensors.",
         py::arg("param"), py::arg("grad"), py::arg("moment1"),

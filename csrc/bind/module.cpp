@@ -5,6 +5,7 @@
 namespace strop::bind {
 
 void bind_config(py::module_&);
+void bind_gradients(py::module_&);
 void bind_rows(py::module_&);
 
 void bind_activation(py::module_&);
@@ -24,6 +25,7 @@ void bind_step(py::module_&);
 
 PYBIND11_MODULE(STROP_MODULE, m) {
   bind_config(m);
+  bind_gradients(m);
   bind_rows(m);
   bind_activation(m);
   bind_adam(m);

@@ -14,7 +14,7 @@ from .. import layers as layer_module
 from .._names import nearest
 from .._serial import restored
 from ..layers import Layer, Variable
-from ._tensors import StoredTensor
+from .._tensors import StoredTensor
 
 if TYPE_CHECKING:
     from .sequential import Sequential

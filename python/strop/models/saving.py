@@ -6,17 +6,16 @@ registries or in the caller's `custom_objects`; no name in a file is ever import
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import __version__, _random
-from .._json import read_json
+from .. import _random
+from .._checkpoint import check_path, read_content, write_checkpoint
+from .._tensors import NAME, open_tensors
 from ._restore import (
     MAX_LAYERS,
     OPTIMIZER,
@@ -28,24 +27,8 @@ from ._restore import (
     restore_optimizer,
     restore_streams,
 )
-from ._tensors import MAX_VALUES, NAME, open_tensors, write_tensors
 
 Array = NDArray[Any]
-
-FORMAT = 1
-KEY = "strop"
-SUFFIXES = ("", ".safetensors", ".strop")
-
-
-def _check_path(op: str, path: str | os.PathLike[str]) -> str:
-    """The path as text, if its suffix does not lie; digits, as in `model-0.25`, are part of the name."""
-    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
-        raise TypeError(f"{op}: filepath must be a text or a path; got {type(path).__name__}")
-    text = os.fspath(path)
-    suffix = Path(text).suffix.lower()
-    if suffix not in SUFFIXES and not suffix[1:].isdigit():
-        raise ValueError(f"{op}: filepath must end in .safetensors or .strop; got {text!r}")
-    return text
 
 
 def _require_built(op: str, model: Any) -> None:
@@ -54,18 +37,13 @@ def _require_built(op: str, model: Any) -> None:
 
 
 def _write(op: str, path: str, tensors: dict[str, Array], content: dict[str, Any], overwrite: bool) -> None:
-    """Write what `_content` and `open_tensors` read back; what they would refuse is refused here."""
+    """Write what a reader takes; what it would refuse is refused here."""
     for name in tensors:
         if not NAME.fullmatch(name):
             raise ValueError(f"{op}: names of weights must be of letters, digits and _./-; got {name!r}")
     if len(content["model"]["layers"]) > MAX_LAYERS:
         raise ValueError(f"{op}: model must have at most {MAX_LAYERS} layers; got more")
-    try:
-        text = json.dumps({"format": FORMAT, "version": __version__, **content}, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{op}: settings of layers must be what JSON holds; got {error}") from error
-    read_json(text, op, max_values=MAX_VALUES)
-    write_tensors(path, tensors, {KEY: text}, op, overwrite=overwrite)
+    write_checkpoint(op, path, tensors, content, "settings of layers", overwrite=overwrite)
 
 
 def save(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
@@ -81,7 +59,7 @@ def save(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -
         FileExistsError: the file exists and overwrite is False; nothing is written.
         OSError: the folder is missing or the disk is full; an old file is whole.
     """
-    path = _check_path("save", filepath)
+    path = check_path("save", filepath)
     _require_built("save", model)
     tensors = model.weight_tensors()
     if any(name.startswith(OPTIMIZER) for name in tensors):
@@ -139,10 +117,10 @@ def load_model(
         raise TypeError(f"{op}: custom_objects must be a dict; got {type(custom_objects).__name__}")
     if not safe_mode:
         raise ValueError(f"{op}: safe_mode must be True; there is no unsafe mode")
-    path = _check_path(op, filepath)
+    path = check_path(op, filepath)
     custom = dict(custom_objects or {})
     with open_tensors(path, op) as (tensors, metadata):
-        content = _content(op, path, metadata)
+        content = read_content(op, path, metadata, "a model that strop saved")
         if "class" not in content:
             raise ValueError(f"{op}: {path} must hold a whole model; got weights alone; use load_weights")
         streams = _random.get_state()
@@ -163,19 +141,6 @@ def load_model(
     return model
 
 
-def _content(op: str, path: str, metadata: dict[str, str]) -> dict[str, Any]:
-    """The settings in a file's metadata; always ASCII, so that no letter takes more than a byte of memory."""
-    if not metadata.get(KEY, "").isascii() or KEY not in metadata:
-        raise ValueError(
-            f"{op}: {path} must be a model that strop saved; got a file without {KEY!r} in its metadata"
-        )
-    content = read_json(metadata[KEY], f"{op}: {path}", max_values=MAX_VALUES)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = content.get("format") if isinstance(content, dict) else content
-        raise ValueError(f"{op}: {path} must have format {FORMAT}; got {str(found)[:40]}")
-    return content
-
-
 def save_weights(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
     """Save the weights alone; any safetensors reader opens them.
 
@@ -189,7 +154,7 @@ def save_weights(model: Any, filepath: str | os.PathLike[str], overwrite: bool =
         FileExistsError: the file exists and overwrite is False.
         OSError: the folder is missing or the disk is full; an old file is whole.
     """
-    path = _check_path("save_weights", filepath)
+    path = check_path("save_weights", filepath)
     _require_built("save_weights", model)
     _write("save_weights", path, model.weight_tensors(), {"model": model.get_config()}, overwrite)
 
@@ -210,7 +175,7 @@ def load_weights(model: Any, filepath: str | os.PathLike[str], skip_mismatch: bo
         OSError: the file cannot be read.
     """
     op = "load_weights"
-    path = _check_path(op, filepath)
+    path = check_path(op, filepath)
     _require_built(op, model)
     specs = model.weight_specs()
     with open_tensors(path, op) as (stored, _):

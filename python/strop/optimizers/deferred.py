@@ -26,7 +26,7 @@ class DeferredTable:
     Args:
         param: float32 or float64, (V, D); kept by reference.
         state: moment1, moment2 and, for AMSGrad, max_moment2, like param.
-        rule: beta1, beta2, eps, bias_correction of the Adam that drives it.
+        rule: beta1, beta2 and eps of the Adam that drives it, bias_correction (True) and eps_mode ("hat").
         done: steps taken so far, all of which the arrays hold.
 
     Raises:
@@ -54,9 +54,18 @@ class DeferredTable:
                 "DeferredTable: beta1 and beta2 must be such that a gap has a polynomial; "
                 f"got {rule['beta1']} and {rule['beta2']}"
             )
-        self.param, self.state, self.rule = param, state, rule
+        self.param, self.state, self.rule = param, state, dict(rule)
         self.last = np.full(len(param), done, np.int32)
-        self.clock = ops.AdamClock(**rule, hat=True, amsgrad=amsgrad, degree=gap[0], window=gap[1])
+        self.clock = ops.AdamClock(
+            beta1=rule["beta1"],
+            beta2=rule["beta2"],
+            eps=rule["eps"],
+            hat=rule.get("eps_mode", "hat") == "hat",
+            bias_correction=rule.get("bias_correction", True),
+            amsgrad=amsgrad,
+            degree=gap[0],
+            window=gap[1],
+        )
         if param.dtype == np.float32:
             self.clock.use_float32()
         self.clock.restart(done)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._backend import cpu, kernels
 from .._names import unique_names
 from ..rowgrad import RowGrad
 
@@ -28,73 +30,143 @@ def paths(params: list[Any]) -> list[str]:
     return unique_names(str(getattr(param, "path", place)) for place, param in enumerate(params))
 
 
-def check_params(op: str, params: Sequence[Any]) -> list[Array]:
+def is_plain(array: Any) -> bool:
+    """Whether this is a NumPy array that means what its memory says: no matrix, no masked array."""
+    return type(array) is np.ndarray or isinstance(array, np.memmap)
+
+
+def about(array: Array) -> str:
+    """`float32 array of shape (3, 4)`, for messages."""
+    return f"{array.dtype} array of shape {array.shape}"
+
+
+def places(count: int) -> list[str]:
+    """What follows the argument's name in messages where parameters are a list: `[0]`, `[1]` ..."""
+    return [f"[{i}]" for i in range(count)]
+
+
+def first_overlap(arrays: Sequence[Array]) -> tuple[int, int] | None:
+    """The places of two arrays with memory in common, the later one first; None where all are apart.
+
+    Example:
+        >>> whole = np.zeros(4)
+        >>> first_overlap([np.zeros(2), whole, whole[2:]])
+        (2, 1)
+    """
+    spans = [(a.ctypes.data, a.ctypes.data + a.nbytes, i) for i, a in enumerate(arrays) if a.size]
+    spans.sort()
+    for (_, end, i), (begin, _, j) in pairwise(spans):
+        if begin < end:
+            return max(i, j), min(i, j)
+    return None
+
+
+def check_params(op: str, params: Sequence[Any], labels: Sequence[str] | None = None) -> list[Array]:
     """The live arrays, if they can all be updated in place by one call.
+
+    Args:
+        op: the optimizer, as messages begin.
+        params: arrays or variables.
+        labels: what follows `params` in messages; `[0]`, `[1]` ... where None.
 
     Raises:
         TypeError: one is no array, or has another dtype than the first.
         ValueError: one is strided, read-only or overlaps another.
+        NotImplementedError: one is a CuPy array.
     """
     arrays = [array_of(p) for p in params]
-    for i, array in enumerate(arrays):
-        if not isinstance(array, np.ndarray):
-            raise TypeError(f"{op}: params[{i}] must be a numpy array; got {type(array).__name__}")
-        about = f"{array.dtype} array of shape {array.shape}"
+    labels = labels or places(len(arrays))
+    for array, label in zip(arrays, labels, strict=True):
+        if not is_plain(array):
+            kernels(op, array)
+            raise TypeError(f"{op}: params{label} must be a numpy array; got {type(array).__name__}")
         if array.dtype not in (np.float32, np.float64):
-            raise TypeError(f"{op}: params[{i}] must be float32 or float64; got a {about}")
+            raise TypeError(f"{op}: params{label} must be float32 or float64; got a {about(array)}")
         if array.dtype != arrays[0].dtype:
-            raise TypeError(f"{op}: params[{i}] must be {arrays[0].dtype} like params[0]; got a {about}")
-        if not array.flags.c_contiguous:
+            raise TypeError(
+                f"{op}: params{label} must be {arrays[0].dtype} like params{labels[0]}; got a {about(array)}"
+            )
+        if not (array.flags.c_contiguous and array.flags.aligned):
             raise ValueError(
-                f"{op}: params[{i}] must be C-contiguous; got a strided {about}; use numpy.ascontiguousarray"
+                f"{op}: params{label} must be C-contiguous; got a strided {about(array)}; "
+                "use numpy.ascontiguousarray"
             )
         if not array.flags.writeable:
-            raise ValueError(f"{op}: params[{i}] must be writable; got a read-only {about}")
-        for j, other in enumerate(arrays[:i]):
-            if array.size and np.may_share_memory(array, other):
-                raise ValueError(
-                    f"{op}: params[{i}] must not overlap params[{j}]; got two views of one buffer"
-                )
+            raise ValueError(f"{op}: params{label} must be writable; got a read-only {about(array)}")
+    overlap = first_overlap(arrays)
+    if overlap is not None:
+        late, early = (labels[i] for i in overlap)
+        raise ValueError(
+            f"{op}: params{late} must not overlap params{early}; got two views of one buffer"
+        )
     return arrays
 
 
-def check_grads(op: str, grads: Sequence[Any], arrays: list[Array]) -> None:
-    """Refuse gradients that do not fit their parameters.
+def check_grads(
+    op: str,
+    grads: Sequence[Any],
+    arrays: list[Array],
+    labels: Sequence[str] | None = None,
+    *,
+    required: bool = True,
+) -> None:
+    """Refuse gradients that do not fit their parameters; None stands for no gradient.
+
+    Args:
+        op: the optimizer, as messages begin.
+        grads: arrays, `RowGrad`s or None.
+        arrays: the parameters.
+        labels: what follows `grads` and `params` in messages; `[0]`, `[1]` ... where None.
+        required: whether one must be there.
 
     Raises:
         TypeError: one is no array or has another dtype.
-        ValueError: counts or shapes differ, one is strided, a parameter has become read-only, or all are None.
+        ValueError: counts or shapes differ, one is strided or overlaps a parameter, a parameter has become
+            read-only, or all are None.
+        NotImplementedError: one is a CuPy array.
     """
     if len(grads) != len(arrays):
         raise ValueError(f"{op}: grads must be as many as params ({len(arrays)}); got {len(grads)}")
-    present = False
-    for i, (grad, array) in enumerate(zip(grads, arrays, strict=True)):
+    labels = labels or places(len(arrays))
+    memory: list[tuple[int, Array]] = []
+    for i, (grad, array, label) in enumerate(zip(grads, arrays, labels, strict=True)):
         if grad is None:
             continue
-        present = True
-        if isinstance(grad, np.ndarray):
-            if not grad.flags.c_contiguous:
-                raise ValueError(
-                    f"{op}: grads[{i}] must be C-contiguous; got a strided {grad.dtype} array of shape "
-                    f"{grad.shape}; use numpy.ascontiguousarray"
-                )
-        elif not isinstance(grad, RowGrad):
-            raise TypeError(f"{op}: grads[{i}] must be a numpy array or a RowGrad; got {type(grad).__name__}")
+        if isinstance(grad, RowGrad):
+            memory.append((i, grad.values))
+        elif not is_plain(grad):
+            kernels(op, grad)
+            raise TypeError(
+                f"{op}: grads{label} must be a numpy array or a RowGrad; got {type(grad).__name__}"
+            )
+        elif not (grad.flags.c_contiguous and grad.flags.aligned):
+            raise ValueError(
+                f"{op}: grads{label} must be C-contiguous; got a strided {about(grad)}; "
+                "use numpy.ascontiguousarray"
+            )
+        else:
+            memory.append((i, grad))
         if grad.shape != array.shape:
             raise ValueError(
-                f"{op}: grads[{i}] must have the shape of params[{i}] {array.shape}; got {grad.shape}"
+                f"{op}: grads{label} must have the shape of params{label} {array.shape}; got {grad.shape}"
             )
         if grad.dtype != array.dtype:
             raise TypeError(
-                f"{op}: grads[{i}] must be {array.dtype} like params[{i}]; "
+                f"{op}: grads{label} must be {array.dtype} like params{label}; "
                 f"got a {grad.dtype} array of shape {grad.shape}"
             )
         if not array.flags.writeable:
-            raise ValueError(
-                f"{op}: params[{i}] must be writable; got a read-only {array.dtype} array of shape {array.shape}"
-            )
-    if not present:
+            raise ValueError(f"{op}: params{label} must be writable; got a read-only {about(array)}")
+    if required and not memory:
         raise ValueError(f"{op}: grads must have at least one that is not None; got none")
+    if not cpu.arrays_apart([grad for _, grad in memory], arrays):
+        for i, grad in memory:
+            for j, array in enumerate(arrays):
+                if np.may_share_memory(grad, array):
+                    raise ValueError(
+                        f"{op}: grads{labels[i]} must not overlap params{labels[j]}; "
+                        "got two views of one buffer"
+                    )
 
 
 def adopt(optimizer: OptimizerState, params: Sequence[Any]) -> None:

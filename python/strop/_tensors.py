@@ -21,9 +21,9 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from .._files import atomic_write
-from .._json import read_json
-from .._memory import aligned_zeros
+from ._files import atomic_write
+from ._json import read_json
+from ._memory import aligned_zeros
 
 Array = NDArray[Any]
 Place = tuple[str, tuple[int, ...], int, int]

@@ -1,0 +1,181 @@
+"""What a gradient of some rows does: every row moves, late or at once, or only those rows do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import ops
+from ..optimizers.deferred import DeferredTable
+from ..rowgrad import RowGrad
+from .groups import ParamGroups
+
+Array = NDArray[Any]
+
+
+class RowSteps(ParamGroups):
+    """The steps of parameters whose gradient is a `RowGrad`."""
+
+    sparse: str | None
+    _tables: dict[int, DeferredTable]
+
+    # ---- the rule: what a subclass writes ----------------------------------
+
+    def rows_stand(self, settings: dict[str, Any]) -> bool:
+        """Whether a row without a gradient does not move under this rule anyway."""
+        return False
+
+    def deferred_rule(self, settings: dict[str, Any]) -> dict[str, Any] | None:
+        """The Adam that this rule is for a deferred table, or None where it is no Adam with decoupled decay."""
+        return None
+
+    def slots(self, settings: dict[str, Any]) -> tuple[str, ...]:
+        """Names of the state arrays under these settings."""
+        raise NotImplementedError
+
+    def decoupled(self, settings: dict[str, Any]) -> bool:
+        """Whether weight_decay shrinks parameters and does not enter their gradients."""
+        raise NotImplementedError
+
+    def update(
+        self,
+        params: Any,
+        grads: Any,
+        slots: Mapping[str, Any],
+        phase: Any,
+        settings: dict[str, Any],
+    ) -> None:
+        """One step of these parameters."""
+        raise NotImplementedError
+
+    def advance(self, states: list[dict[str, Any]], settings: dict[str, Any]) -> None:
+        """Say in states that a step was taken."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------------
+
+    def check_exact(self, settings: dict[str, Any]) -> None:
+        """Refuse `sparse="exact"` where a row's decay depends on steps that it has missed."""
+        decay = settings.get("weight_decay", 0.0)
+        if self.sparse == "exact" and decay and not self.decoupled(settings):
+            way_out = " or decoupled_weight_decay=True" if "decoupled_weight_decay" in settings else ""
+            raise ValueError(
+                f"{self.op}: sparse='exact' cannot be had with the coupled weight_decay={decay}; "
+                f"use sparse='dense'{way_out}"
+            )
+
+    def sort_rows(
+        self, flat: Sequence[Any], settings: list[dict[str, Any]]
+    ) -> tuple[list[Any], list[tuple[int, RowGrad]]]:
+        """The gradients of parameters whose every row moves now, and those of which only rows do, by place."""
+        dense, rows = list(flat), []
+        for place, grad in enumerate(flat):
+            if not isinstance(grad, RowGrad):
+                continue
+            its = settings[self._group_of[place]]
+            if (
+                self.sparse == "touched"
+                or (self.sparse != "dense" and self.rows_stand(its))
+                or (self.sparse == "exact" and self._can_defer(place, its))
+            ):
+                rows.append((place, grad.coalesce()))
+                dense[place] = None
+            else:
+                dense[place] = grad.to_dense()
+        return dense, rows
+
+    def _can_defer(self, place: int, settings: dict[str, Any]) -> bool:
+        rule = self.deferred_rule(settings)
+        if rule is None or not self._arrays[place].size or not self._arrays[place].ndim:
+            return False
+        amsgrad = bool(settings.get("amsgrad"))
+        return ops.choose_gap(rule["beta1"], rule["beta2"], amsgrad=amsgrad) is not None
+
+    def step_rows(self, place: int, grad: RowGrad, phase: Any, settings: dict[str, Any]) -> None:
+        """The step of a parameter of which only rows have a gradient, each once."""
+        state = self.state[place]
+        if self.sparse == "exact" and not self.rows_stand(settings):
+            table = self._table(place, settings)
+            values = grad.values.reshape(len(grad.rows), table.param.shape[1])
+            if settings["maximize"]:
+                values = -values
+            grad = RowGrad.trusted(grad.rows, values, table.param.shape)
+            table.step(grad, settings["lr"], settings["weight_decay"])
+        else:
+            slots = {name: state[name] for name in self.slots(settings)}
+            self.update(self._arrays[place], grad, slots, phase, settings)
+        self.advance([state], settings)
+
+    def _table(self, place: int, settings: dict[str, Any]) -> DeferredTable:
+        rule, slots = self.deferred_rule(settings), self.deferred_slots(settings)
+        assert rule is not None
+        table = self._tables.get(place)
+        if table is not None and (table.rule != rule or set(table.state) != set(slots)):
+            table.flush()
+            table = None
+        if table is None:
+            param, state = self._arrays[place], self.state[place]
+            shape = (len(param), param.size // len(param))
+            arrays = {name: state[key].reshape(shape) for name, key in slots.items()}
+            table = DeferredTable(param.reshape(shape), arrays, rule, state["step"])
+            self._tables[place] = table
+        return table
+
+    def deferred_slots(self, settings: dict[str, Any]) -> dict[str, str]:
+        """The kernel's names of Adam's state arrays, and ours."""
+        names = {"moment1": "exp_avg", "moment2": "exp_avg_sq"}
+        return names | ({"max_moment2": "max_exp_avg_sq"} if settings["amsgrad"] else {})
+
+    # ---- reading -----------------------------------------------------------
+
+    def flush(self) -> None:
+        """Bring every row of every parameter up to date, before reading them under `sparse="exact"`."""
+        with self._alone("flush"):
+            self._flush()
+
+    def _flush(self) -> None:
+        for table in self._tables.values():
+            table.flush()
+
+    def drop_tables(self) -> None:
+        """Bring deferred rows up to date and defer none any more."""
+        self._flush()
+        self._tables.clear()
+
+    def catch_up(self, key: int | str, rows: Any) -> None:
+        """Bring rows of one parameter up to date, before reading them under `sparse="exact"`.
+
+        Args:
+            key: place of the parameter in the order of the groups, or its name: keys joined by dots.
+            rows: int32 or int64, any shape; a row may stand there more than once.
+
+        Raises:
+            ValueError: no parameter has this key.
+            TypeError: rows are no ints.
+            IndexError: a row is outside the parameter.
+        """
+        with self._alone("catch_up"):
+            place = self._place(key)
+            once = np.unique(rows)
+            if not once.size:
+                return
+            if once.dtype not in (np.int32, np.int64):
+                raise TypeError(f"{self.op}: rows must be int32 or int64; got {once.dtype}")
+            length = len(self._arrays[place])
+            if once[0] < 0 or once[-1] >= length:
+                bad = once[0] if once[0] < 0 else once[-1]
+                raise IndexError(f"{self.op}: rows must lie in [0, {length}); got {bad}")
+            if place in self._tables:
+                self._tables[place].catch_up(once)
+
+    def _place(self, key: int | str) -> int:
+        if isinstance(key, str):
+            found = [place for place, name in enumerate(self._names) if name == key]
+        else:
+            found = [place for place in [key] if place in range(len(self._arrays))]
+        if len(found) != 1:
+            raise ValueError(f"{self.op}: key must be the place or the name of one parameter; got {key!r}")
+        return found[0]
