@@ -103,7 +103,7 @@ def write_tensors(
         FileExistsError: the file exists and overwrite is False.
         OSError: it cannot be written; the old one is whole.
     """
-    data = safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in tensors.items()}, metadata)
+    data = safetensors.numpy.save({k: np.asarray(v, order="C") for k, v in tensors.items()}, metadata)
     length = int.from_bytes(data[:8], "little")
     if length > MAX_HEADER:
         raise ValueError(f"{op}: names and settings must take at most {MAX_HEADER} bytes; got {length}")

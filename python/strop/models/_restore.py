@@ -13,8 +13,8 @@ from .. import _random, metrics
 from .. import layers as layer_module
 from .._names import nearest
 from .._serial import restored
-from ..layers import Layer, Variable
 from .._tensors import StoredTensor
+from ..layers import Layer, Variable
 
 if TYPE_CHECKING:
     from .sequential import Sequential

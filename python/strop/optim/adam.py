@@ -79,12 +79,7 @@ class Adam(Optimizer):
         return self.every_slot if settings["amsgrad"] else self.every_slot[:2]
 
     def update(
-        self,
-        params: Any,
-        grads: Any,
-        slots: Mapping[str, Any],
-        phase: Any,
-        settings: dict[str, Any],
+        self, params: Any, grads: Any, slots: Mapping[str, Any], phase: Any, settings: dict[str, Any]
     ) -> None:
         """One step of all these parameters in one call."""
         ops.adam_step(

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import cpu
-from .._memory import zeros_beside
-from .._names import check_kwargs, check_number
+from .._names import check_kwargs
 from ..optimizers.parameters import check_grads
 from ..optimizers.settings import check_sparse, keywords
 from ..rowgrad import RowGrad
 from .batches import Batch, Batcher
-from .rows import RowSteps
-from .settings import IGNORED, check_all_finite, read_settings
+from .settings import IGNORED, check_all_finite
 from .state import StateDict
 
 Array = NDArray[Any]
 
 
-class Optimizer(RowSteps, StateDict):
-    """Base of the torch dialect; a rule is a subclass with `slots`, `update` and what else is its own.
+class Optimizer(StateDict):
+    """Base of the torch dialect; an update rule is a subclass with what `Rule` asks for.
 
     Parameters are kept by reference and updated in place. Code that rebinds a name (`W = W - ...`) leaves the
     optimizer with the old array: write `W -= ...`, or hand the new array over by
@@ -46,11 +43,6 @@ class Optimizer(RowSteps, StateDict):
         ValueError: a setting is out of range; parameters overlap, or are strided or read-only.
     """
 
-    #: Whether the state of a parameter counts its steps.
-    counts = True
-    #: Names of all state arrays that the rule has under any settings.
-    every_slot: tuple[str, ...] = ()
-
     def __init__(
         self,
         params: Any,
@@ -70,60 +62,6 @@ class Optimizer(RowSteps, StateDict):
         self._batcher = Batcher()
         self._turn = threading.Lock()
         self._start(params)
-
-    # ---- the rule: what a subclass writes ----------------------------------
-
-    def check(self, settings: dict[str, Any]) -> None:
-        """Refuse settings that are out of range; `lr` has been seen to."""
-
-    def slots(self, settings: dict[str, Any]) -> tuple[str, ...]:
-        """Names of the state arrays under these settings."""
-        raise NotImplementedError(f"{self.op}: a rule must have slots")
-
-    def update(
-        self,
-        params: Any,
-        grads: Any,
-        slots: Mapping[str, Any],
-        phase: Any,
-        settings: dict[str, Any],
-    ) -> None:
-        """One step of all these parameters in one call.
-
-        Args:
-            params: a list of arrays, or one array for a `RowGrad`.
-            grads: like params.
-            slots: the state arrays, like params.
-            phase: of all of them, before this step.
-            settings: of their group; `weight_decay` may be a list.
-        """
-        raise NotImplementedError(f"{self.op}: a rule must have an update")
-
-    def new_slot(self, name: str, param: Array, settings: dict[str, Any]) -> Array:
-        """A state array before the first step."""
-        return zeros_beside(param)
-
-    def slot_spec(self, name: str, param: Array) -> tuple[tuple[int, ...], np.dtype[Any]]:
-        """Shape and dtype of a state array."""
-        return param.shape, param.dtype
-
-    def new_numbers(self) -> dict[str, Any]:
-        """The numbers in the state of a parameter before its first step."""
-        return {"step": 0} if self.counts else {}
-
-    def phase(self, state: dict[str, Any]) -> Hashable:
-        """What must be equal in parameters that are updated together."""
-        return state.get("step", 0)
-
-    def advance(self, states: list[dict[str, Any]], settings: dict[str, Any]) -> None:
-        """Say in states that a step was taken."""
-        if self.counts:
-            for state in states:
-                state["step"] += 1
-
-    def decoupled(self, settings: dict[str, Any]) -> bool:
-        """Whether weight_decay shrinks parameters and does not enter their gradients."""
-        return bool(settings.get("decoupled_weight_decay"))
 
     # ---- a step ------------------------------------------------------------
 
@@ -155,9 +93,7 @@ class Optimizer(RowSteps, StateDict):
                 flat, rows = self.sort_rows(flat, settings)
             self._step(flat, rows, settings)
 
-    def _step(
-        self, flat: list[Any], rows: list[tuple[int, RowGrad]], settings: list[dict[str, Any]]
-    ) -> None:
+    def _step(self, flat: list[Any], rows: list[tuple[int, RowGrad]], settings: list[dict[str, Any]]) -> None:
         """The update, when nothing can fail any more but memory, which is taken before the first write."""
         batches = self._batcher.batches(
             [i for i, grad in enumerate(flat) if grad is not None],
@@ -213,17 +149,14 @@ class Optimizer(RowSteps, StateDict):
             kinds.append([value for name, value in each.items() if not (apart and name == "weight_decay")])
         return [kinds.index(kind) for kind in kinds]
 
-    def check_settings(self, settings: dict[str, Any]) -> None:
-        """Refuse settings that are out of range, or with which `sparse` cannot be had."""
-        self.check(settings)
-        self.check_exact(settings)
+    def __getstate__(self) -> dict[str, Any]:
+        self._flush()
+        own = ("_tables", "_batcher", "_turn")
+        return {name: value for name, value in vars(self).items() if name not in own}
 
-    def plain_settings(self, group: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings of a group as plain numbers, checked as the constructor does it."""
-        settings = read_settings(self.op, group, self.defaults)
-        check_number(self.op, "lr", settings["lr"], low=0)
-        self.check_settings(settings)
-        return settings
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._tables, self._batcher, self._turn = {}, Batcher(), threading.Lock()
 
     @contextmanager
     def _alone(self, method: str) -> Iterator[None]:

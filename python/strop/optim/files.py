@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._checkpoint import check_path, read_content, write_checkpoint
 from .._tensors import open_tensors
+
+Array = NDArray[Any]
 
 #: What the names of the tensors begin with: `state/<place>/<name>`.
 STATE = "state"
@@ -21,7 +24,8 @@ WHAT = "an optimizer that strop saved"
 def save(op: str, path: str | os.PathLike[str], state_dict: dict[str, Any], overwrite: bool) -> None:
     """Write a state: arrays as tensors, everything else as JSON in the metadata."""
     path = check_path(op, path)
-    tensors, numbers = {}, {}
+    tensors: dict[str, Array] = {}
+    numbers: dict[str, Any] = {}
     for place, state in state_dict["state"].items():
         arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
         tensors |= {f"{STATE}/{place}/{name}": value for name, value in arrays.items()}

@@ -7,23 +7,21 @@ from contextlib import AbstractContextManager
 from operator import is_
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from .._names import check_number
 from ..optimizers.parameters import check_params
 from .batches import Batcher
+from .rule import Rule
 from .settings import SettingsReader
 from .structure import Structure
 
 Array = NDArray[Any]
 
 
-class ParamGroups:
+class ParamGroups(Rule):
     """The parameters of an optimizer, by groups, and the groups' settings."""
 
-    op: str
-    defaults: dict[str, Any]
     _batcher: Batcher
     #: Whether gradients come by groups.
     _grouped: bool
@@ -39,14 +37,6 @@ class ParamGroups:
         self._group_of: list[int] = []
         groups, self._grouped = groups_of(self.op, params)
         self._add_groups(groups)
-
-    def plain_settings(self, group: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings of a group as plain numbers, checked as the constructor does it."""
-        raise NotImplementedError
-
-    def check_settings(self, settings: dict[str, Any]) -> None:
-        """Refuse settings that are out of range."""
-        raise NotImplementedError
 
     def drop_tables(self) -> None:
         """Bring deferred rows up to date and defer none any more."""
@@ -78,12 +68,10 @@ class ParamGroups:
         leaves: list[Any] = [array for group in self.param_groups for array in group["params"]]
         for given in groups:
             params = given.pop("params")
-            several = self._grouped or bool(readers)
-            structure = Structure(
-                self.op,
-                [params] if hasattr(params, "dtype") and self._grouped else params,
-                f"[{len(structures)}]" if several else "",
-            )
+            by_group = self._grouped or bool(readers)
+            if by_group and hasattr(params, "dtype"):  # torch takes a single one in a group
+                params = [params]
+            structure = Structure(self.op, params, f"[{len(structures)}]" if by_group else "")
             group = {"params": structure.leaves, **self.defaults, **given}
             if structure.names is not None:
                 group["param_names"] = structure.names
@@ -149,11 +137,10 @@ class ParamGroups:
     @property
     def _names(self) -> list[str | None]:
         """The name of each parameter, None where it has none."""
-        return [
-            name
-            for structure in self._structures
-            for name in structure.names or [None] * len(structure.leaves)
-        ]
+        names: list[str | None] = []
+        for structure in self._structures:
+            names += structure.names or [None] * len(structure.leaves)
+        return names
 
     def _flatten(self, grads: Any) -> list[Any]:
         """Gradients in the order of the parameters, from their structure."""
@@ -184,7 +171,7 @@ def groups_of(op: str, params: Any) -> tuple[list[dict[str, Any]], bool]:
     Raises:
         TypeError: some entries are groups and some are not.
     """
-    kept = Mapping | list | tuple | set | frozenset | str | bytes
+    kept = (Mapping, list, tuple, set, frozenset, str, bytes)
     if isinstance(params, Iterable) and not isinstance(params, kept) and not hasattr(params, "dtype"):
         params = list(params)
     if not (isinstance(params, list | tuple) and any(map(is_group, params))):

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from .._memory import zeros_beside
 from .._tensors import StoredTensor
+from .settings import FLAGS
 
 if TYPE_CHECKING:
-    from .base import Optimizer
+    from .groups import ParamGroups
 
 Array = NDArray[Any]
 
@@ -21,7 +22,7 @@ Array = NDArray[Any]
 MAX_STEPS = 2**31 - 1
 
 
-def checked(optimizer: Optimizer, state_dict: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def checked(optimizer: ParamGroups, state_dict: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The settings of each group and the state of each parameter, in copies.
 
     Raises:
@@ -33,7 +34,7 @@ def checked(optimizer: Optimizer, state_dict: Any) -> tuple[list[dict[str, Any]]
     groups = [_settings(optimizer, i, group) for i, group in enumerate(given)]
     unknown = [key for key in states if key not in place_of]
     if unknown:
-        raise _misfit(optimizer, f"be of these params alone; got one for {str(unknown[0])[:40]!r}")
+        raise _misfit(optimizer, f"be of these params alone; got one for {repr(unknown[0])[:40]}")
     fresh: list[dict[str, Any]] = [{} for _ in optimizer.state]
     for key, state in states.items():
         place = place_of[key]
@@ -41,11 +42,11 @@ def checked(optimizer: Optimizer, state_dict: Any) -> tuple[list[dict[str, Any]]
     return groups, fresh
 
 
-def _misfit(optimizer: Optimizer, what: str) -> ValueError:
+def _misfit(optimizer: ParamGroups, what: str) -> ValueError:
     return ValueError(f"{optimizer.op}: state must {what}")
 
 
-def _parts(optimizer: Optimizer, state_dict: Any) -> tuple[Sequence[Mapping[str, Any]], Mapping[Any, Any]]:
+def _parts(optimizer: ParamGroups, state_dict: Any) -> tuple[Sequence[Mapping[str, Any]], Mapping[Any, Any]]:
     """Groups and states, if there are as many as the optimizer has."""
     groups = state_dict.get("param_groups") if isinstance(state_dict, Mapping) else None
     states = state_dict.get("state") if isinstance(state_dict, Mapping) else None
@@ -65,7 +66,7 @@ def _parts(optimizer: Optimizer, state_dict: Any) -> tuple[Sequence[Mapping[str,
     return groups, states
 
 
-def _places(optimizer: Optimizer, groups: Sequence[Mapping[str, Any]]) -> dict[Any, int]:
+def _places(optimizer: ParamGroups, groups: Sequence[Mapping[str, Any]]) -> dict[Any, int]:
     """The place among our parameters of each key in the state: by name, if both have names."""
     places: dict[Any, int] = {}
     first = 0
@@ -80,17 +81,17 @@ def _places(optimizer: Optimizer, groups: Sequence[Mapping[str, Any]]) -> dict[A
             order = [own_names.index(str(name)) for name in names]
         for key, at in zip(group["params"], order, strict=True):
             if not isinstance(key, int | str) or key in places:
-                raise _misfit(optimizer, f"name each of its params once; got {str(key)[:40]!r}")
+                raise _misfit(optimizer, f"name each of its params once; got {repr(key)[:40]}")
             places[key] = first + at
         first += len(own["params"])
     return places
 
 
-def _settings(optimizer: Optimizer, number: int, group: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(optimizer: ParamGroups, number: int, group: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a group: ours checked, those of others, such as a scheduler's, as they are."""
     settings = {key: copy.deepcopy(v) for key, v in group.items() if key not in ("params", "param_names")}
     for name, default in optimizer.defaults.items():
-        if isinstance(default, bool):  # states of older versions of torch lack some
+        if name in FLAGS:  # states of older versions of torch lack some
             settings.setdefault(name, default)
     try:
         settings.update(optimizer.plain_settings(settings))
@@ -102,7 +103,7 @@ def _settings(optimizer: Optimizer, number: int, group: Mapping[str, Any]) -> di
     return settings
 
 
-def _state(optimizer: Optimizer, place: int, state: Any, settings: dict[str, Any]) -> dict[str, Any]:
+def _state(optimizer: ParamGroups, place: int, state: Any, settings: dict[str, Any]) -> dict[str, Any]:
     """The state of one parameter as the optimizer keeps it."""
     label = optimizer._labels[place]
     if not isinstance(state, Mapping):
@@ -125,12 +126,14 @@ def _state(optimizer: Optimizer, place: int, state: Any, settings: dict[str, Any
     }
 
 
-def _number(optimizer: Optimizer, name: str, value: Any, like: float, label: str) -> float:
+def _number(optimizer: ParamGroups, name: str, value: Any, like: float, label: str) -> float:
     """A number of the kind that the optimizer keeps; torch has tensors of one element."""
     try:
         number = float(value)
     except (TypeError, ValueError, RuntimeError):
-        raise _misfit(optimizer, f"have a number as {name!r} of params{label}; got {type(value).__name__}") from None
+        raise _misfit(
+            optimizer, f"have a number as {name!r} of params{label}; got {type(value).__name__}"
+        ) from None
     whole = isinstance(like, int)
     if not np.isfinite(number) or (whole and not (number.is_integer() and 0 <= number < MAX_STEPS)):
         bounds = f"a whole number in [0, {MAX_STEPS})" if whole else "a finite number"
@@ -138,7 +141,7 @@ def _number(optimizer: Optimizer, name: str, value: Any, like: float, label: str
     return int(number) if whole else number
 
 
-def _array(optimizer: Optimizer, name: str, value: Any, place: int, label: str) -> Array:
+def _array(optimizer: ParamGroups, name: str, value: Any, place: int, label: str) -> Array:
     """A copy of a state array, or a stored one; nothing is read before its shape and dtype are known to fit."""
     shape, dtype = optimizer.slot_spec(name, optimizer._arrays[place])
     if not isinstance(value, StoredTensor):
@@ -148,7 +151,8 @@ def _array(optimizer: Optimizer, name: str, value: Any, place: int, label: str) 
             raise _misfit(optimizer, f"have an array as {name!r} of params{label}; {error}") from error
     if value.shape != shape or value.dtype != dtype:
         raise _misfit(
-            optimizer, f"have {name!r} of params{label} as {dtype} of shape {shape}; got {value.dtype} {value.shape}"
+            optimizer,
+            f"have {name!r} of params{label} as {dtype} of shape {shape}; got {value.dtype} {value.shape}",
         )
     if isinstance(value, StoredTensor):
         return np.asarray(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,53 +19,7 @@ Array = NDArray[Any]
 class RowSteps(ParamGroups):
     """The steps of parameters whose gradient is a `RowGrad`."""
 
-    sparse: str | None
     _tables: dict[int, DeferredTable]
-
-    # ---- the rule: what a subclass writes ----------------------------------
-
-    def rows_stand(self, settings: dict[str, Any]) -> bool:
-        """Whether a row without a gradient does not move under this rule anyway."""
-        return False
-
-    def deferred_rule(self, settings: dict[str, Any]) -> dict[str, Any] | None:
-        """The Adam that this rule is for a deferred table, or None where it is no Adam with decoupled decay."""
-        return None
-
-    def slots(self, settings: dict[str, Any]) -> tuple[str, ...]:
-        """Names of the state arrays under these settings."""
-        raise NotImplementedError
-
-    def decoupled(self, settings: dict[str, Any]) -> bool:
-        """Whether weight_decay shrinks parameters and does not enter their gradients."""
-        raise NotImplementedError
-
-    def update(
-        self,
-        params: Any,
-        grads: Any,
-        slots: Mapping[str, Any],
-        phase: Any,
-        settings: dict[str, Any],
-    ) -> None:
-        """One step of these parameters."""
-        raise NotImplementedError
-
-    def advance(self, states: list[dict[str, Any]], settings: dict[str, Any]) -> None:
-        """Say in states that a step was taken."""
-        raise NotImplementedError
-
-    # ------------------------------------------------------------------------
-
-    def check_exact(self, settings: dict[str, Any]) -> None:
-        """Refuse `sparse="exact"` where a row's decay depends on steps that it has missed."""
-        decay = settings.get("weight_decay", 0.0)
-        if self.sparse == "exact" and decay and not self.decoupled(settings):
-            way_out = " or decoupled_weight_decay=True" if "decoupled_weight_decay" in settings else ""
-            raise ValueError(
-                f"{self.op}: sparse='exact' cannot be had with the coupled weight_decay={decay}; "
-                f"use sparse='dense'{way_out}"
-            )
 
     def sort_rows(
         self, flat: Sequence[Any], settings: list[dict[str, Any]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,28 +13,32 @@ from ..rowgrad import RowGrad
 #: Keywords of torch that choose how its kernels run; they mean nothing here and change nothing.
 IGNORED = frozenset({"foreach", "fused", "capturable", "differentiable"})
 
+#: Settings that are flags, and those that are pairs of numbers; all others are numbers.
+FLAGS = frozenset({"amsgrad", "centered", "decoupled_weight_decay", "maximize", "nesterov"})
+PAIRS = frozenset({"betas", "etas", "step_sizes"})
 
-def read_settings(op: str, group: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a group as plain numbers, flags and tuples, each of its default's kind.
+
+def read_settings(op: str, group: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The settings of a group as plain numbers, flags and tuples.
 
     Raises:
         TypeError: a setting is of another kind.
         ValueError: a setting is missing or no finite number.
 
     Example:
-        >>> read_settings("Adam", {"lr": 1, "betas": [0.9, 0.99]}, {"lr": 1e-3, "betas": (0.9, 0.999)})
+        >>> read_settings("Adam", {"lr": 1, "betas": [0.9, 0.99]}, ["lr", "betas"])
         {'lr': 1.0, 'betas': (0.9, 0.99)}
     """
-    found = {}
-    for name, default in defaults.items():
+    found: dict[str, Any] = {}
+    for name in names:
         if name not in group:
             raise ValueError(f"{op}: param_groups must have every setting; got none for {name!r}")
         value = group[name]
-        if isinstance(default, bool):
-            found[name]: Any = bool(value)
-        elif isinstance(default, tuple):
-            if not isinstance(value, list | tuple) or len(value) != len(default):
-                raise TypeError(f"{op}: {name} must be {len(default)} numbers; got {value!r}")
+        if name in FLAGS:
+            found[name] = bool(value)
+        elif name in PAIRS:
+            if not isinstance(value, list | tuple) or len(value) != 2:
+                raise TypeError(f"{op}: {name} must be a pair of numbers; got {value!r}")
             found[name] = tuple(check_number(op, f"{name}[{i}]", part) for i, part in enumerate(value))
         else:
             found[name] = check_number(op, name, value)
@@ -72,13 +76,14 @@ class SettingsReader:
     Args:
         op: the optimizer, as messages begin.
         group: the dict that is read.
-        defaults: names, and what kind each is.
+        names: of the settings.
         check: refuses values that are out of range.
     """
 
-    def __init__(self, op: str, group: dict[str, Any], defaults: Mapping[str, Any], check: Callable[[dict[str, Any]], None]
+    def __init__(
+        self, op: str, group: dict[str, Any], names: Iterable[str], check: Callable[[dict[str, Any]], None]
     ) -> None:
-        self._op, self._defaults, self._check = op, defaults, check
+        self._op, self._names, self._check = op, list(names), check
         self.group = group
         self._seen: list[Any] = []
         self._settings: dict[str, Any] = {}
@@ -86,9 +91,9 @@ class SettingsReader:
     def read(self) -> dict[str, Any]:
         """The settings as they are now; not to be changed."""
         get = self.group.get
-        values = [get(name) for name in self._defaults]
+        values = [get(name) for name in self._names]
         if values != self._seen:
-            self._settings = read_settings(self._op, self.group, self._defaults)
+            self._settings = read_settings(self._op, self.group, self._names)
             self._check(self._settings)
             self._seen = [_frozen(value) for value in values]
         return self._settings

@@ -90,12 +90,7 @@ class SGD(Optimizer):
         return not settings["momentum"] and not settings["weight_decay"]
 
     def update(
-        self,
-        params: Any,
-        grads: Any,
-        slots: Mapping[str, Any],
-        phase: Any,
-        settings: dict[str, Any],
+        self, params: Any, grads: Any, slots: Mapping[str, Any], phase: Any, settings: dict[str, Any]
     ) -> None:
         """One step of all these parameters in one call."""
         ops.sgd_step(

@@ -11,17 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import files
-from .groups import ParamGroups
 from .loading import checked
+from .rows import RowSteps
 
 Array = NDArray[Any]
 
 
-class StateDict(ParamGroups):
+class StateDict(RowSteps):
     """Saving and loading of an optimizer."""
-
-    def _flush(self) -> None:
-        raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
         """The state as torch lays it out, arrays as copies.
@@ -64,7 +61,8 @@ class StateDict(ParamGroups):
         """Take the state of an optimizer of the same rule over the same parameters, or nothing of it.
 
         Parameters are matched by name where both sides have names, else by place. Arrays are copied. torch's own
-        `state_dict()` is taken too, where its tensors have the shapes and dtypes of the parameters.
+        `state_dict()` is taken too, where its tensors have the shapes and dtypes of the parameters. Rows that wait for
+        `flush` stay as they are, since the parameters that belong to the state may be in place already.
 
         Args:
             state_dict: what `state_dict` gave.
@@ -78,7 +76,7 @@ class StateDict(ParamGroups):
 
     def _take(self, state_dict: Any) -> None:
         groups, states = checked(self, state_dict)
-        self.drop_tables()
+        self._tables.clear()
         for group, settings in zip(self.param_groups, groups, strict=True):
             params = group["params"]
             group.clear()

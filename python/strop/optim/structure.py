@@ -52,7 +52,9 @@ class Structure:
         try:
             self.spec = self._read(params, label, "", names)
         except RecursionError:
-            raise ValueError(f"{op}: params{label} must be nested less deeply; got one inside itself") from None
+            raise ValueError(
+                f"{op}: params{label} must be nested less deeply; got one inside itself"
+            ) from None
         if not self.leaves:
             raise ValueError(f"{op}: params{label} must hold an array; got none")
         #: Of each array, where all have one of their own: keys joined by dots.
@@ -143,7 +145,9 @@ def _collect_dict(op: str, spec: dict[Any, Spec], grads: Any, label: str, result
         raise TypeError(f"{op}: grads{label} must be a dict like params{label}; got {type(grads).__name__}")
     for key in grads:
         if key not in spec:
-            near = nearest(key, filter(lambda name: isinstance(name, str), spec)) if isinstance(key, str) else ""
+            near = (
+                nearest(key, filter(lambda name: isinstance(name, str), spec)) if isinstance(key, str) else ""
+            )
             raise ValueError(f"{op}: grads{label} must have the keys of params{label}; got {key!r} too{near}")
     for key, part in spec.items():
         if key not in grads:

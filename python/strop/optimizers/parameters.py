@@ -96,9 +96,7 @@ def check_params(op: str, params: Sequence[Any], labels: Sequence[str] | None = 
     overlap = first_overlap(arrays)
     if overlap is not None:
         late, early = (labels[i] for i in overlap)
-        raise ValueError(
-            f"{op}: params{late} must not overlap params{early}; got two views of one buffer"
-        )
+        raise ValueError(f"{op}: params{late} must not overlap params{early}; got two views of one buffer")
     return arrays
 
 

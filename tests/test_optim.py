@@ -1,0 +1,356 @@
+"""The torch dialect: numbers, structures, groups, row gradients."""
+
+from __future__ import annotations
+
+import copy
+import threading
+
+import numpy as np
+import pytest
+
+import strop
+from strop import RowGrad, optim
+
+
+def path(optimizer, param, grads=(0.1, -0.2, 0.3)):
+    values = []
+    for grad in grads:
+        optimizer.step([np.array([grad])])
+        values.append(param[0])
+    return values
+
+
+def three_steps(cls, grads=(0.1, -0.2, 0.3), **settings):
+    param = np.ones(1)
+    return path(cls([param], lr=0.1, **settings), param, grads)
+
+
+@pytest.mark.parametrize(
+    ("cls", "settings", "want"),
+    [
+        (optim.SGD, {}, [0.99, 1.01, 0.98]),
+        (optim.SGD, {"momentum": 0.9}, [0.99, 1.001, 0.9809]),
+        (optim.SGD, {"momentum": 0.9, "nesterov": True}, [0.981, 1.0109, 0.96281]),
+        (optim.SGD, {"momentum": 0.9, "dampening": 0.5}, [0.99, 0.991, 0.9769]),
+        (optim.Adam, {}, [0.9000000100, 0.9366103604, 0.9022862539]),
+        (optim.Adam, {"eps": 1e-3}, [0.9009900990, 0.9373703970, 0.9032044016]),
+        (optim.Adam, {"weight_decay": 0.01}, [0.9000000091, 0.9310643012, 0.8929585921]),
+        (optim.AdamW, {}, [0.8990000100, 0.9347113604, 0.8994525426]),
+        (
+            optim.Adam,
+            {"weight_decay": 0.01, "decoupled_weight_decay": True},
+            [0.8990000100, 0.9347113604, 0.8994525426],
+        ),
+    ],
+)
+def test_three_steps_give_the_numbers_of_torch(cls, settings, want):
+    assert three_steps(cls, **settings) == pytest.approx(want, abs=6e-11)
+
+
+def test_amsgrad_takes_the_maximum_of_the_uncorrected_second_moment():
+    got = three_steps(optim.Adam, (1.0, 0.01, 0.01), betas=(0.9, 0.5), amsgrad=True)
+    assert got == pytest.approx([0.9000000010, 0.8413411684, 0.8008738657], abs=6e-11)
+
+
+def test_the_momentum_buffer_does_not_hold_the_rate():
+    param, values = np.ones(1), []
+    optimizer = optim.SGD([param], lr=0.1, momentum=0.9)
+    for rate in (0.1, 0.01, 0.001):
+        optimizer.lr = rate
+        optimizer.step([np.ones(1)])
+        values.append(param[0])
+    assert values == pytest.approx([0.9, 0.881, 0.87829], abs=1e-12)
+
+
+@pytest.mark.parametrize(("grad", "want"), [(1e-3, -0.999900), (1e-6, -0.909091), (1e-8, -0.090909)])
+def test_epsilon_stands_where_torch_has_it(grad, want):
+    param = np.zeros(1)
+    assert path(optim.Adam([param], lr=1.0, eps=1e-7), param, [grad])[0] == pytest.approx(want, abs=1e-6)
+
+
+def test_maximize_is_the_step_of_the_negative_gradient():
+    for cls in (optim.SGD, optim.Adam, optim.AdamW):
+        up = three_steps(cls, maximize=True, weight_decay=0.1)
+        assert up == three_steps(cls, (-0.1, 0.2, -0.3), weight_decay=0.1)
+
+
+# ---- structures -------------------------------------------------------------
+
+
+def arrays(*shapes):
+    rng = np.random.default_rng(5)
+    return [rng.standard_normal(shape) for shape in shapes]
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda a, b, c: [a, b, c],
+        lambda a, b, c: (a, b, c),
+        lambda a, b, c: {"W": a, "b": b, "E": c},
+        lambda a, b, c: {"first": {"W": a, "b": b}, "second": [c]},
+        lambda a, b, c: [[a, b], [c]],
+        lambda a, b, c: [{"W": a}, {"W": b}, (c,)],
+        lambda a, b, c: [("W", a), ("b", b), ("E", c)],
+        lambda a, b, c: [{"params": [a, b]}, {"params": c}],
+        lambda a, b, c: [{"params": {"W": a, "b": b}}, {"params": [c]}],
+    ],
+)
+def test_gradients_come_in_the_structure_of_the_parameters(shape):
+    params, grads = arrays((2, 3), (), (0, 4)), arrays((2, 3), (), (0, 4))
+    want = [p - 0.5 * g for p, g in zip(params, grads, strict=True)]
+    optimizer = optim.SGD(shape(*params), lr=0.5)
+    entries = shape(*grads)
+    if isinstance(entries[0] if isinstance(entries, list) else None, dict) and "params" in entries[0]:
+        entries = [e["params"] if isinstance(e["params"], list | dict) else [e["params"]] for e in entries]
+    optimizer.step(entries)
+    for param, wanted in zip(params, want, strict=True):
+        np.testing.assert_array_equal(param, wanted)
+
+
+def test_a_dict_is_matched_by_name_and_not_by_order():
+    a, b = np.zeros(1), np.zeros(1)
+    optim.SGD({"a": a, "b": b}, lr=1.0).step({"b": np.full(1, 2.0), "a": np.ones(1)})
+    assert (a[0], b[0]) == (-1, -2)
+
+
+def test_groups_take_gradients_by_group_or_all_in_one_list():
+    a, b, c = (np.zeros(1) for _ in range(3))
+    optimizer = optim.SGD([{"params": [a, b]}, {"params": [c], "lr": 2.0}], lr=1.0)
+    one = np.ones(1)
+    optimizer.step([[one, one], [one]])
+    optimizer.step([one, one, one])
+    optimizer.step([{"params": [one, None]}, None])
+    assert [a[0], b[0], c[0]] == [-3, -2, -4]
+
+
+def test_none_stands_for_a_whole_part():
+    a, b = np.zeros(1), np.zeros(1)
+    optim.SGD({"x": {"a": a}, "y": {"b": b}}, lr=1.0).step({"x": None, "y": {"b": np.ones(1)}})
+    assert (a[0], b[0]) == (0, -1)
+
+
+def test_parameters_may_come_from_any_iterable_in_order():
+    table = {"a": np.zeros(1), "b": np.zeros(1)}
+    optimizer = optim.SGD(table.values(), lr=1.0)
+    optimizer.step([np.ones(1), None])
+    optim.SGD((p for p in table.values()), lr=1.0).step([np.ones(1), np.ones(1)])
+    assert (table["a"][0], table["b"][0]) == (-2, -1)
+
+
+def test_a_new_array_is_taken_where_its_owner_puts_it():
+    old, new = np.zeros(2), np.zeros(2)
+    optimizer = optim.SGD([old], lr=1.0, momentum=0.9)
+    optimizer.step([np.ones(2)])
+    optimizer.param_groups[0]["params"][0] = new
+    optimizer.step([np.ones(2)])
+    assert (old[0], new[0]) == (-1, -1.9)
+
+
+# ---- groups, steps of each parameter ----------------------------------------
+
+
+def test_settings_are_read_at_every_step_from_their_group():
+    a, b = np.zeros(1), np.zeros(1)
+    optimizer = optim.SGD([{"params": [a]}, {"params": [b], "lr": 0.1}], lr=1.0)
+    optimizer.param_groups[0]["lr"] = 0.5
+    optimizer.step([np.ones(1), np.ones(1)])
+    assert (a[0], b[0]) == (-0.5, -0.1)
+    assert optimizer.lr == 0.5
+    optimizer.lr = 2.0
+    assert [group["lr"] for group in optimizer.param_groups] == [2.0, 2.0]
+
+
+def test_a_setting_changed_in_place_is_seen():
+    param, betas, rate = np.zeros(1), [0.0, 0.0], np.array(1.0)
+    optimizer = optim.Adam([param], lr=rate, betas=betas, eps=0)
+    optimizer.step([np.ones(1)])
+    betas[0], rate[...] = 0.5, 2.0
+    optimizer.step([np.ones(1)])
+    # the mean gradient is .5 * 1 + .5 * 1, corrected by 1 - .25
+    assert param[0] == pytest.approx(-1 - 2.0 / 0.75)
+
+
+def test_a_group_can_be_added():
+    a, b = np.zeros(1), np.zeros(1)
+    optimizer = optim.Adam([a], lr=0.1)
+    optimizer.step([np.ones(1)])
+    optimizer.add_param_group({"params": b, "lr": 0.2})
+    optimizer.step([[np.ones(1)], [np.ones(1)]])
+    assert b[0] == pytest.approx(-0.2)
+    assert [state["step"] for state in optimizer.state] == [2, 1]
+
+
+def test_a_parameter_without_a_gradient_is_left_alone_and_its_step_does_not_count():
+    a, b = np.zeros(1), np.zeros(1)
+    optimizer = optim.Adam([a, b], lr=0.1)
+    optimizer.step([np.ones(1), None])
+    optimizer.step([None, None])
+    optimizer.step([np.ones(1), np.ones(1)])
+    optimizer.step([np.ones(1), np.ones(1)])
+    assert [state["step"] for state in optimizer.state] == [3, 2]
+    alone = np.zeros(1)
+    single = optim.Adam([alone], lr=0.1)
+    for _ in range(2):
+        single.step([np.ones(1)])
+    assert b[0] == alone[0]
+
+
+def test_groups_of_one_rule_go_to_the_kernel_in_one_call(monkeypatch):
+    calls = []
+    step = strop.ops.adam_step
+    monkeypatch.setattr(strop.ops, "adam_step", lambda **k: (calls.append(len(k["param"])), step(**k)))
+    params = [np.zeros(1) for _ in range(4)]
+    optimizer = optim.AdamW(
+        [
+            {"params": params[:2]},
+            {"params": params[2:3], "weight_decay": 0.0},
+            {"params": params[3:], "lr": 1.0},
+        ],
+        lr=0.1,
+        weight_decay=0.5,
+    )
+    grads = [np.ones(1) for _ in range(4)]
+    optimizer.step(grads)
+    assert calls == [3, 1]
+    alone = [np.ones(1) for _ in range(4)]
+    for p in alone:
+        p[:] = 0
+    optimizer.step(grads)
+    want = np.zeros(1)
+    single = optim.AdamW([want], lr=0.1, weight_decay=0.5)
+    for _ in range(2):
+        single.step([np.ones(1)])
+    assert params[0] == want
+    assert params[2] != want
+
+
+def test_repr_lists_the_groups():
+    assert repr(optim.SGD([np.ones(1)], lr=0.1)).splitlines()[:3] == [
+        "SGD (",
+        "Parameter Group 0",
+        "    dampening: 0",
+    ]
+
+
+def test_a_copy_goes_on_alone():
+    param = np.zeros((3, 2))
+    optimizer = optim.Adam([param], lr=0.1, sparse="exact")
+    optimizer.step([RowGrad([1], [[1.0, 2.0]], (3, 2))])
+    twin = copy.deepcopy(optimizer)
+    for each in (optimizer, twin):
+        each.step([RowGrad([0], [[1.0, 2.0]], (3, 2))])
+        each.flush()
+    np.testing.assert_array_equal(param, twin.param_groups[0]["params"][0])
+    assert twin.param_groups[0]["params"][0] is not param
+
+
+# ---- rows of a table --------------------------------------------------------
+
+
+def table_of_three(**settings):
+    param = np.ones((3, 1))
+    optimizer = optim.Adam([param], lr=0.1, **settings)
+    for row in (0, 1, 1, 1):
+        optimizer.step([RowGrad([row], [[1.0]], (3, 1))])
+    optimizer.flush()
+    return param.ravel()
+
+
+@pytest.mark.parametrize("sparse", [None, "dense", "exact"])
+def test_dense_and_exact_rows_are_the_dense_step(sparse):
+    assert table_of_three(sparse=sparse) == pytest.approx([0.7387705975, 0.7487701230, 1], abs=6e-11)
+
+
+def test_touched_rows_alone_move():
+    assert table_of_three(sparse="touched") == pytest.approx([0.9000000010, 0.7487701230, 1], abs=6e-11)
+
+
+def test_sparse_adam_has_the_numbers_of_torch():
+    param = np.ones((3, 1))
+    optimizer = optim.SparseAdam([param], lr=0.1)
+    for row in (0, 1, 1, 1):
+        optimizer.step([RowGrad([row], [[1.0]], (3, 1))])
+    assert param.ravel() == pytest.approx([0.9000000316, 0.7487701792, 1], abs=6e-11)
+
+
+def test_duplicate_rows_are_summed():
+    param = np.ones((4, 1))
+    optim.SGD([param], lr=0.1).step([RowGrad([2, 0, 2], [[1.0], [2.0], [3.0]], (4, 1))])
+    assert param.ravel() == pytest.approx([0.8, 1, 0.6, 1])
+
+
+def test_exact_momentum_and_decay_take_the_dense_pass():
+    moving, still = np.ones((2, 1)), np.ones((2, 1))
+    optimizer = optim.SGD([moving], lr=0.1, momentum=0.9, sparse="exact")
+    decayed = optim.AdamW([still], lr=0.1, weight_decay=0.5, sparse="exact")
+    for step in range(4):
+        optimizer.step([RowGrad([0], [[1.0 if step == 0 else 0.0]], (2, 1))])
+        decayed.step([RowGrad([0], [[1.0]], (2, 1))])
+    decayed.flush()
+    assert moving[0, 0] == pytest.approx(0.6561)
+    assert still[1, 0] == pytest.approx(0.81450625)
+
+
+@pytest.mark.parametrize("shape", [(40, 3), (40,), (40, 2, 3)])
+@pytest.mark.parametrize("settings", [{}, {"amsgrad": True}, {"maximize": True}, {"weight_decay": 0.1}])
+def test_exact_rows_are_dense_rows_whatever_comes_between(rng, shape, settings):
+    start = rng.standard_normal(shape)
+    exact, dense = start.copy(), start.copy()
+    one = optim.AdamW([exact], lr=0.01, sparse="exact", **settings)
+    other = optim.AdamW([dense], lr=0.01, sparse="dense", **settings)
+    for step in range(60):
+        rows = rng.integers(0, shape[0], 5)
+        grad = RowGrad(rows, rng.standard_normal((5, *shape[1:])), shape)
+        if step % 13 == 5:
+            grad = None
+        elif step % 17 == 3:
+            grad = grad.to_dense()
+        for optimizer in (one, other):
+            if step == 30:
+                optimizer.param_groups[0]["betas"] = (0.8, 0.99)
+            if step == 40:
+                optimizer.lr = 0.05
+            optimizer.step([grad])
+        one.catch_up(0, rows)
+        np.testing.assert_allclose(exact[rows], dense[rows], rtol=1e-7, atol=1e-8)
+    one.flush()
+    np.testing.assert_allclose(exact, dense, rtol=1e-7, atol=1e-8)
+
+
+def test_catch_up_goes_by_place_or_name():
+    table = np.ones((3, 1))
+    optimizer = optim.Adam({"emb": {"E": table}}, lr=0.1, sparse="exact")
+    for row in (0, 1):
+        optimizer.step({"emb": {"E": RowGrad([row], [[1.0]], (3, 1))}})
+    before = table[0, 0]
+    optimizer.catch_up("emb.E", [[0], [0]])
+    assert table[0, 0] < before
+
+
+# ---- one call at a time -----------------------------------------------------
+
+
+def test_a_second_concurrent_step_is_refused():
+    class Gate(dict):
+        """Gradients that are asked for while another thread steps."""
+
+        def keys(self):
+            entered.set()
+            leave.wait(10)
+            return super().keys()
+
+    entered, leave, param = threading.Event(), threading.Event(), np.zeros(1)
+    optimizer = optim.SGD({"a": param}, lr=1.0)
+    first = threading.Thread(target=optimizer.step, args=(Gate(a=np.ones(1)),))
+    first.start()
+    entered.wait(10)
+    with pytest.raises(RuntimeError) as caught:
+        optimizer.step({"a": np.ones(1)})
+    leave.set()
+    first.join()
+    assert str(caught.value) == (
+        "SGD: step must not run while another call works on the optimizer; got both at once"
+    )
+    optimizer.step({"a": np.ones(1)})
+    assert param[0] == -2
