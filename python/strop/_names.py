@@ -7,6 +7,7 @@ import inspect
 import math
 import re
 from collections.abc import Iterable, Mapping
+from numbers import Integral
 from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
@@ -164,3 +165,16 @@ def check_number(op: str, argument: str, value: object, *, low: float = -math.in
     if not math.isfinite(number) or number < low:
         raise ValueError(f"{op}: {argument} must be a finite number{bound}; got {number}")
     return number
+
+
+def check_whole(op: str, argument: str, value: object, low: int) -> None:
+    """Refuse what is no whole number of at least `low`.
+
+    Raises:
+        ValueError: the value is another one, or no whole number.
+
+    Example:
+        >>> check_whole("StepLR", "step_size", 3, 1)
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
+        raise ValueError(f"{op}: {argument} must be a whole number from {low}; got {value!r}")

@@ -6,6 +6,8 @@ import inspect
 import math
 from typing import Any
 
+from .._names import check_whole
+
 SPARSE = (None, "exact", "touched", "dense")
 
 
@@ -25,10 +27,8 @@ def check_not_negative(op: str, **values: float | None) -> None:
 
 def check_count(op: str, name: str, value: int | None, least: int) -> None:
     """Refuse a setting that is no whole number of at least `least`; None passes."""
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{op}: {name} must be a whole number from {least}; got {value!r}")
+    if value is not None:
+        check_whole(op, name, value, least)
 
 
 def check_sparse(op: str, sparse: str | None, use_ema: bool) -> None:
