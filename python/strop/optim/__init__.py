@@ -9,8 +9,25 @@ Example:
     (array([0.5, 0.5], dtype=float32), array([0., 0.], dtype=float32))
 """
 
+from . import lr_scheduler
+from .accumulation import GradientAccumulator
 from .adam import Adam, AdamW, SparseAdam
+from .averaging import ExponentialMovingAverage
 from .base import Optimizer
+from .clip import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 from .sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "SparseAdam"]
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "ExponentialMovingAverage",
+    "GradientAccumulator",
+    "Optimizer",
+    "SparseAdam",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "clip_grads_with_norm_",
+    "get_total_norm",
+    "lr_scheduler",
+]

@@ -14,37 +14,43 @@ Grad = Array | RowGrad | None
 
 
 class Accumulator:
-    """The mean gradient of several calls.
+    """The mean or the sum of the gradients of several calls.
 
     Gradients are copied or added at once: their owner may overwrite them between two calls.
 
     Args:
-        steps: calls that make one mean.
+        steps: calls that make one gradient.
+        reduction: `"mean"` or `"sum"`.
     """
 
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
+    def __init__(self, steps: int, reduction: str = "mean") -> None:
+        self.steps, self.reduction = steps, reduction
         self.calls = 0
         self._sums: list[Grad] = []
 
     def add(self, grads: list[Grad]) -> list[Grad] | None:
-        """The means if this call completes them, else None."""
+        """What has been added up if this call completes it, else None."""
         if not self.calls:
             self._sums = [None] * len(grads)
         self._sums = [_sum(total, grad) for total, grad in zip(self._sums, grads, strict=True)]
         self.calls += 1
-        if self.calls < self.steps:
-            return None
-        sums, self._sums, self.calls = self._sums, [], 0
-        return [self._mean(total) for total in sums]
+        return self.take() if self.calls == self.steps else None
 
-    def _mean(self, total: Grad) -> Grad:
-        if isinstance(total, RowGrad):
-            once = total.coalesce()
-            return RowGrad.trusted(once.rows, once.values / once.dtype.type(self.steps), once.shape)
-        if total is not None:
-            total /= self.steps
-        return total
+    def take(self) -> list[Grad] | None:
+        """What has been added up so far, which is forgotten then; None before the first call."""
+        if not self.calls:
+            return None
+        sums, count, self._sums, self.calls = self._sums, self.calls, [], 0
+        return sums if self.reduction == "sum" else [_share(total, count) for total in sums]
+
+
+def _share(total: Grad, count: int) -> Grad:
+    if isinstance(total, RowGrad):
+        once = total.coalesce()
+        return RowGrad.trusted(once.rows, once.values / once.dtype.type(count), once.shape)
+    if total is not None:
+        total /= count
+    return total
 
 
 def _sum(total: Grad, grad: Grad) -> Grad:
