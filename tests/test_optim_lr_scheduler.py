@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+from strop.optim import SGD
 from strop.optim import lr_scheduler as strop_lr
 
 
@@ -579,3 +580,48 @@ def test_a_group_that_came_later():
         "LambdaLR: param_groups must be as many as when the scheduler was made (1); got 2"
     )
     assert of_the_start.last_epoch == 0
+
+
+# ---- with an optimizer -----------------------------------------------------
+
+
+def test_a_schedule_drives_the_steps_and_its_bounds_are_saved(tmp_path):
+    def make():
+        weight = np.ones(3)
+        optimizer = SGD([weight], lr=0.1, momentum=0.9)
+        return weight, optimizer, strop_lr.OneCycleLR(optimizer, 0.5, total_steps=20)
+
+    def go(weight, optimizer, scheduler, steps):
+        for _ in range(steps):
+            optimizer.step([weight * 0.5])
+            scheduler.step()
+
+    first, second = make(), make()
+    go(*first, 9)
+    first[1].save(tmp_path / "state.safetensors")
+    second[1].load(tmp_path / "state.safetensors")
+    second[2].load_state_dict(json.loads(json.dumps(first[2].state_dict())))
+    second[0][...] = first[0]
+    go(*first, 9), go(*second, 9)
+    np.testing.assert_array_equal(first[0], second[0])
+    assert first[1].param_groups[0]["momentum"] == second[1].param_groups[0]["momentum"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_under_a_schedule_are_those_of_torch(torch, rng, name):
+    start, rates = rng.normal(size=(2, 5)), [0.05, 0.2]
+    tensors = [torch.tensor(row, requires_grad=True) for row in start]
+    groups = [{"params": [tensor], "lr": rate} for tensor, rate in zip(tensors, rates, strict=True)]
+    arrays = [row.copy() for row in start]
+    theirs = torch.optim.SGD(groups, momentum=0.9)
+    ours = SGD([{"params": [a], "lr": rate} for a, rate in zip(arrays, rates, strict=True)], momentum=0.9)
+    make = random_scheduler(rng, name, 2)
+    peer, scheduler = make(torch.optim.lr_scheduler, theirs), make(strop_lr, ours)
+    for _ in range(50):
+        grads = rng.normal(size=(2, 5))
+        for tensor, grad in zip(tensors, grads, strict=True):
+            tensor.grad = torch.tensor(grad)
+        theirs.step(), ours.step(list(grads))
+        peer.step(), scheduler.step()
+        for tensor, array in zip(tensors, arrays, strict=True):
+            np.testing.assert_allclose(array, tensor.detach().numpy(), rtol=1e-12, atol=1e-13)

@@ -74,7 +74,7 @@ class ExponentialMovingAverage:
             RuntimeError: the averages stand in the parameters at the moment.
         """
         self._check_own("update")
-        if self.n_averaged == 0:
+        if self.n_averaged == 0 or self.decay == 0:
             for mean, param in zip(self._averages, self._params, strict=True):
                 mean[...] = param
         else:

@@ -45,10 +45,10 @@ class OneCycleLR(LRScheduler):
         >>> optimizer = SGD([np.ones(2)], lr=0.1, momentum=0.9)
         >>> scheduler, rates = OneCycleLR(optimizer, 1.0, total_steps=6), []
         >>> for batch in range(6):
-        ...     rates += [round(rate, 6) for rate in scheduler.get_last_lr()]
+        ...     rates += [round(rate, 5) for rate in scheduler.get_last_lr()]
         ...     scheduler.step()
         >>> rates
-        [0.04, 0.994416, 0.811746, 0.462637, 0.133478, 4e-06]
+        [0.04, 0.99442, 0.81175, 0.46264, 0.13348, 0.0]
     """
 
     def __init__(
