@@ -607,6 +607,7 @@ def test_a_schedule_drives_the_steps_and_its_bounds_are_saved(tmp_path):
     assert first[1].param_groups[0]["momentum"] == second[1].param_groups[0]["momentum"]
 
 
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")  # torch looks into nested ones too
 @pytest.mark.parametrize("name", NAMES)
 def test_weights_under_a_schedule_are_those_of_torch(torch, rng, name):
     start, rates = rng.normal(size=(2, 5)), [0.05, 0.2]
