@@ -32,8 +32,14 @@ $(VENV)/installed: $(SOURCES) | $(BIN)/python
 # The tools of an extra alone, so that the package is not compiled again for them.
 tools = $(shell sed -n 's/^$(1) = \[\(.*\)\]/\1/p' pyproject.toml | sed "s/, / /g; s/\"/'/g")
 
+# The libraries of the examples are not compiled.
+wheels = $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all:
+
 $(VENV)/installed-test: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(call tools,test)
+	@$(wheels) $(call tools,examples) || for one in $(call tools,examples); do \
+	  $(wheels) "$$one" || echo "$$one: no wheel here, so what needs it is skipped"; \
+	done
 	@touch $@
 
 $(VENV)/installed-lint: pyproject.toml | $(BIN)/python

@@ -98,7 +98,7 @@ LAYERS = [
     {"ops", "rowgrad"},
     {"activations", "initializers", "regularizers", "constraints", "utils", "preprocessing", "datasets"},
     {"layers", "losses", "metrics", "optimizers", "optim", "callbacks"},
-    {"training"},
+    {"training", "adapters"},
     {"models"},
     {"bench", "commands", "__main__"},
 ]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import ops
+from .._backend import cpu
 from ..optimizers.deferred import DeferredTable
 from ..rowgrad import RowGrad
 from .groups import ParamGroups
@@ -113,17 +114,17 @@ class RowSteps(ParamGroups):
         """
         with self._alone("catch_up"):
             place = self._place(key)
-            once = np.unique(rows)
-            if not once.size:
+            ids = np.ascontiguousarray(rows).reshape(-1)
+            if not ids.size:
                 return
-            if once.dtype not in (np.int32, np.int64):
-                raise TypeError(f"{self.op}: rows must be int32 or int64; got {once.dtype}")
-            length = len(self._arrays[place])
-            if once[0] < 0 or once[-1] >= length:
-                bad = once[0] if once[0] < 0 else once[-1]
+            if ids.dtype not in (np.int32, np.int64):
+                raise TypeError(f"{self.op}: rows must be int32 or int64; got {ids.dtype}")
+            length, least, most = len(self._arrays[place]), ids.min(), ids.max()
+            if least < 0 or most >= length:
+                bad = least if least < 0 else most
                 raise IndexError(f"{self.op}: rows must lie in [0, {length}); got {bad}")
             if place in self._tables:
-                self._tables[place].catch_up(once)
+                self._tables[place].catch_up(cpu.compact_ids(ids, length)[0])
 
     def _place(self, key: int | str) -> int:
         if isinstance(key, str):

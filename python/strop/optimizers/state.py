@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._backend import cpu
 from .._memory import zeros_beside
 from .accumulation import Accumulator
 from .deferred import DeferredTable
@@ -146,8 +147,9 @@ class OptimizerState:
             key: place of the parameter.
             rows: int32 or int64, any shape.
         """
-        if key in self._tables:
-            self._tables[key].catch_up(np.unique(rows))
+        ids = np.ascontiguousarray(rows).reshape(-1)
+        if key in self._tables and ids.size:
+            self._tables[key].catch_up(cpu.compact_ids(ids, len(self._arrays[key]))[0])
 
     def state_tensors(self) -> dict[str, Array]:
         """Copies of the state, caught up, keyed `<slot>/<parameter>`."""
