@@ -9,6 +9,7 @@
 #include "math/adam.h"
 #include "math/adamax.h"
 #include "math/gradient.h"
+#include "math/lamb.h"
 #include "math/lion.h"
 #include "math/nadam.h"
 #include "math/radam.h"
@@ -252,6 +253,40 @@ struct EmbeddingBagScatter {
 #define STROP_EMBEDDING_BAG_KERNELS(X) \
   X(embedding_bag, EmbeddingBag)       \
   X(embedding_bag_scatter, EmbeddingBagScatter)
+
+// ---- lamb ------------------------------------------------------------------
+
+// Elements of a tensor that share one partial sum of its norms. Fixed: the
+// order of a sum depends on the size alone.
+inline constexpr Index kLambBlock = 1024;
+
+// One parameter tensor of a step: four arrays of `size` elements that do not
+// overlap. All but `grad` are updated.
+template <typename T>
+struct LambTensor {
+  T* param;
+  const T* grad;
+  T* moment1;
+  T* moment2;
+  Index size;
+  T lost;  // both decays: math/lamb.h
+  T inside;
+};
+
+// `sums`: room for 2 numbers per block of each tensor. `steps`: room for one
+// per tensor.
+template <typename T>
+struct LambStep {
+  const LambTensor<T>* tensors;
+  Index count;
+  Lamb<T> coefficients;
+  Gradient<T> gradient;
+  double learning_rate;
+  double* sums;
+  T* steps;
+};
+
+#define STROP_LAMB_KERNELS(X) X(lamb_step, LambStep)
 
 // ---- loss ------------------------------------------------------------------
 
@@ -529,6 +564,7 @@ struct FindWords {
   STROP_DEFERRED_ADAM_KERNELS(X) \
   STROP_EMBEDDING_KERNELS(X)     \
   STROP_EMBEDDING_BAG_KERNELS(X) \
+  STROP_LAMB_KERNELS(X)          \
   STROP_LOSS_KERNELS(X)          \
   STROP_MATMUL_KERNELS(X)        \
   STROP_REDUCTION_KERNELS(X)     \

@@ -46,6 +46,7 @@ EXACT = {
     "embedding_lookup",
     "embedding_lookup_backward",
     "find_words",
+    "lamb_step",
     "max",
     "mean",
     "mean_absolute_error",
@@ -136,6 +137,18 @@ def update_steps(d, rule):
     arrays = {name: np.full_like(table, value) for name, value in states.items()}
     call(param=table, **arrays, grad=grad, **arguments)
     yield from (table, *arrays.values())
+
+
+def lamb_steps(d):
+    sizes = [3, 0, 1_500_003, 17, 300_000, 1025, 400_000]
+    arrays = {name: [d.positive(n) for n in sizes] for name in ("param", "moment1", "moment2")}
+    for step, dialect in enumerate(("torch", "keras"), start=3):
+        grad = [d.floats(n) for n in sizes]
+        ops.lamb_step(
+            **arrays, grad=grad, learning_rate=0.1, step=step, dialect=dialect, weight_decay=0.01, l2=0.01
+        )
+    for each in arrays.values():
+        yield from each
 
 
 def deferred(d, *, step):
@@ -231,6 +244,7 @@ CALLS = {
     "embedding_lookup": lookups,
     "embedding_lookup_backward": lookups_backward,
     "find_words": lambda d: ops.find_words(texts(d), [f"w{i}" for i in range(9000)], delimiters=" "),
+    "lamb_step": lamb_steps,
     "log_softmax": lambda d: softmaxes(d, ops.log_softmax),
     "log_softmax_backward": lambda d: softmaxes(d, ops.log_softmax, ops.log_softmax_backward),
     "matmul": matmuls,

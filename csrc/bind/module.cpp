@@ -13,6 +13,7 @@ void bind_adam(py::module_&);
 void bind_deferred_adam(py::module_&);
 void bind_embedding(py::module_&);
 void bind_embedding_bag(py::module_&);
+void bind_lamb(py::module_&);
 void bind_loss(py::module_&);
 void bind_matmul(py::module_&);
 void bind_reduction(py::module_&);
@@ -32,6 +33,7 @@ PYBIND11_MODULE(STROP_MODULE, m) {
   bind_deferred_adam(m);
   bind_embedding(m);
   bind_embedding_bag(m);
+  bind_lamb(m);
   bind_loss(m);
   bind_matmul(m);
   bind_reduction(m);

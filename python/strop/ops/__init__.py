@@ -12,6 +12,7 @@ from .adam import adam_step
 from .deferred_adam import AdamClock, choose_gap, deferred_adam_catch_up, deferred_adam_step
 from .embedding import CompactScratch, compact_ids, embedding_lookup, embedding_lookup_backward
 from .embedding_bag import embedding_bag, embedding_bag_backward, embedding_bag_scatter
+from .lamb import lamb_step
 from .loss import binary_cross_entropy, mean_absolute_error, mean_squared_error, softmax_cross_entropy
 from .matmul import matmul, matmul_backward
 from .reduction import argmax, max, mean, norm, sum
@@ -46,6 +47,7 @@ __all__ = [
     "embedding_lookup",
     "embedding_lookup_backward",
     "find_words",
+    "lamb_step",
     "lion_step",
     "log_softmax",
     "log_softmax_backward",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import kernels
@@ -14,17 +13,22 @@ from ..rowgrad import RowGrad
 Arrays = NDArray[Any] | Sequence[NDArray[Any]]
 
 
+def first_array(param: Arrays) -> object:
+    """The array, or the first of a list: what tells the library."""
+    if isinstance(param, (list, tuple)) and param:
+        return param[0]
+    return param
+
+
 def take_step(
     op: str, param: Arrays, grad: Arrays | RowGrad, states: tuple[Arrays | None, ...], *settings: Any
 ) -> None:
     """Call the kernel of `op` on all of the arrays, or on the rows of a `RowGrad`."""
-    rows, first = None, param
+    rows = None
     if isinstance(grad, RowGrad):
         once = grad.coalesce()
         grad, rows = once.values, once.rows
-    elif not isinstance(param, np.ndarray):
-        first = param[0] if len(param) else param
-    getattr(kernels(op, first), op)(param, grad, rows, *states, *settings)
+    getattr(kernels(op, first_array(param)), op)(param, grad, rows, *states, *settings)
 
 
 def rmsprop_step(

@@ -8,6 +8,7 @@ from .adam import adam_step
 from .deferred_adam import deferred_adam_catch_up, gap_coefficients
 from .embedding import compact_ids, embedding_lookup, embedding_lookup_backward
 from .embedding_bag import embedding_bag, embedding_bag_scatter
+from .lamb import lamb_step
 from .loss import binary_cross_entropy, mean_absolute_error, mean_squared_error, softmax_cross_entropy
 from .matmul import matmul, matmul_backward
 from .reduction import argmax, max, mean, norm, sum
@@ -35,6 +36,7 @@ __all__ = [
     "embedding_lookup_backward",
     "find_words",
     "gap_coefficients",
+    "lamb_step",
     "lion_step",
     "log_softmax",
     "log_softmax_backward",

@@ -1,0 +1,77 @@
+#include <cmath>
+
+#include "bind/update.h"
+
+namespace strop::bind {
+namespace {
+
+constexpr const char* op = "lamb_step";
+
+// Room for the partial sums of the largest group of tensors: of all of them.
+template <typename T>
+Index blocks_of(const std::vector<LambTensor<T>>& tensors) {
+  Index blocks = 0;
+  for (const auto& t : tensors)
+    blocks += (t.size + kLambBlock - 1) / kLambBlock;
+  return blocks;
+}
+
+void lamb_step(py::handle param, py::handle grad, py::handle moment1,
+               py::handle moment2, double learning_rate, Index step,
+               double beta1, double beta2, double eps,
+               const std::string& dialect, py::handle weight_decay, double l2,
+               double grad_scale) {
+  const bool keras = keras_dialect(op, dialect);
+  check_betas(op, beta1, beta2);
+  check_at_least_0(op, "eps", eps);
+  check_first_step(op, step);
+  const GradientSettings gradient(op, l2, grad_scale);
+  TensorLists t;
+  t.add(op, "param", param);
+  t.add(op, "grad", grad);
+  t.add(op, "moment1", moment1);
+  t.add(op, "moment2", moment2);
+  check_lists(op, t);
+  const std::size_t count = t.lists[0].size();
+  const std::vector<double> decay = decays(op, weight_decay, count);
+  if (count == 0) return;
+  visit_float(t.lists[0][0], [&](auto zero) {
+    using T = decltype(zero);
+    std::vector<LambTensor<T>> tensors;
+    tensors.reserve(count);
+    Index elements = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      elements += t.lists[0][i].size();
+      tensors.push_back(
+          {data<T>(t.lists[0][i]), data<const T>(t.lists[1][i]),
+           data<T>(t.lists[2][i]), data<T>(t.lists[3][i]), t.lists[0][i].size(),
+           T(keras ? learning_rate * decay[i] : 0), T(keras ? 0 : decay[i])});
+    }
+    std::vector<double> sums(std::size_t(2 * blocks_of(tensors)));
+    std::vector<T> steps(count);
+    const double c1 = 1 - std::pow(beta1, double(step));
+    const double c2 = 1 - std::pow(beta2, double(step));
+    const LambStep<T> args{tensors.data(),
+                           Index(count),
+                           {RunningMean<T>::of(beta1), T(beta2), T(1 - beta2),
+                            T(1 / c1), T(1 / std::sqrt(c2)), T(eps)},
+                           gradient.as<T>(),
+                           learning_rate,
+                           sums.data(),
+                           steps.data()};
+    const Release unlocked(elements);
+    backend::lamb_step(args, Stream{});
+  });
+}
+
+}  // namespace
+
+void bind_lamb(py::module_& m) {
+  using py::arg;
+  m.def("lamb_step", &lamb_step, "One LAMB step in place.", arg("param"),
+        arg("grad"), arg("moment1"), arg("moment2"), arg("learning_rate"),
+        arg("step"), arg("beta1"), arg("beta2"), arg("eps"), arg("dialect"),
+        arg("weight_decay"), arg("l2"), arg("grad_scale"));
+}
+
+}  // namespace strop::bind

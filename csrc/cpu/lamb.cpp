@@ -1,0 +1,132 @@
+// LAMB steps in two passes over each tensor, bound by memory: the moments and
+// the norms (24 bytes of float per element), then the parameter (16). Tensors
+// are taken in groups, so that the second pass of small ones finds them in
+// cache. You et al. 2020.
+
+#include "cpu/denormals.h"
+#include "cpu/parallel.h"
+#include "cpu/rows.h"
+#include "cpu/tensors.h"
+#include "kernels.h"
+
+namespace strop::cpu::STROP_ISA {
+namespace {
+
+// Elements of the tensors of a group: four arrays of float are 8 MiB then.
+constexpr Index kGroup = 1 << 19;
+
+constexpr Index blocks_of(Index size) {
+  return (size + kLambBlock - 1) / kLambBlock;
+}
+
+// The moments of n elements of a block after the step, and what the norms are
+// the sums of.
+template <typename T>
+STROP_HD void advance(const LambTensor<T>& t, Index begin, Index n,
+                      const Lamb<T>& c, GradientForm form,
+                      const Gradient<T>& gradient, double* sums) {
+  const T* __restrict param = t.param + begin;
+  const T* __restrict grad = t.grad + begin;
+  T* __restrict moment1 = t.moment1 + begin;
+  T* __restrict moment2 = t.moment2 + begin;
+  // In double: in float32 the square of a parameter below 1e-23 is 0.
+  double kept[kLambBlock], direction[kLambBlock];
+#pragma GCC ivdep
+  for (Index i = 0; i < n; ++i) {
+    const T g = seen_gradient(form, grad[i], param[i], gradient);
+    lamb_moments(moment1[i], moment2[i], g, c);
+    const T w = param[i] - t.lost * param[i];
+    kept[i] = double(w);
+    direction[i] =
+        double(lamb_direction(w, moment1[i], moment2[i], t.inside, c));
+  }
+  sums[0] = lane_sum<true>(kept, n);
+  sums[1] = lane_sum<true>(direction, n);
+}
+
+template <typename T>
+STROP_HD void apply(const LambTensor<T>& t, Index begin, Index n,
+                    const Lamb<T>& c, T step) {
+  T* __restrict param = t.param + begin;
+  const T* __restrict moment1 = t.moment1 + begin;
+  const T* __restrict moment2 = t.moment2 + begin;
+#pragma GCC ivdep
+  for (Index i = 0; i < n; ++i) {
+    const T w = param[i] - t.lost * param[i];
+    param[i] =
+        w - step * lamb_direction(w, moment1[i], moment2[i], t.inside, c);
+  }
+}
+
+// learning_rate times the ratio of the norms, from the sums of the blocks, in
+// their order.
+double step_from(const double* sums, Index blocks, double learning_rate) {
+  double kept = 0, direction = 0;
+  for (Index b = 0; b < blocks; ++b) {
+    kept += sums[2 * b];
+    direction += sums[2 * b + 1];
+  }
+  if (kept == 0 || direction == 0) return learning_rate;
+  return learning_rate * (square_root(kept) / square_root(direction));
+}
+
+template <typename T>
+void step_group(const LambStep<T>& args, const LambTensor<T>* tensors,
+                Index count, T* steps) {
+  const LambStep<T> a = args;
+  Index blocks = 0;
+  for (Index k = 0; k < count; ++k) blocks += blocks_of(tensors[k].size);
+  const Index cost = Index{sizeof(T)} * kLambBlock * 3 / 8;
+  parallel_for(blocks, 16, blocks * cost, [=](Index begin, Index end) {
+    const FloatMode mode = flush_denormals();
+    for_form(a.gradient, [&](GradientForm form) __attribute__((always_inline)) {
+      Index which = 0;
+      Index first = 0;  // block of the tensor
+      for (Index b = begin; b < end; ++b) {
+        while (b >= first + blocks_of(tensors[which].size)) {
+          first += blocks_of(tensors[which++].size);
+        }
+        const LambTensor<T>& t = tensors[which];
+        const Index at = (b - first) * kLambBlock;
+        const Index left = t.size - at;
+        advance(t, at, left < kLambBlock ? left : kLambBlock, a.coefficients,
+                form, a.gradient, a.sums + 2 * b);
+      }
+    });
+    restore_denormals(mode);
+  });
+  const double* sums = a.sums;
+  for (Index k = 0; k < count; ++k) {
+    const Index own = blocks_of(tensors[k].size);
+    steps[k] = T(step_from(sums, own, a.learning_rate));
+    sums += 2 * own;
+  }
+  for_each_piece(tensors, count, Index{sizeof(T)} * 5 / 4,
+                 [=](Index which, Index begin, Index end) {
+                   const FloatMode mode = flush_denormals();
+                   apply(tensors[which], begin, end - begin, a.coefficients,
+                         steps[which]);
+                   restore_denormals(mode);
+                 });
+}
+
+template <typename T>
+void step(const LambStep<T>& a) {
+  Index first = 0;
+  while (first < a.count) {
+    Index count = 0, elements = 0;
+    do {
+      elements += a.tensors[first + count++].size;
+    } while (first + count < a.count &&
+             elements + a.tensors[first + count].size <= kGroup);
+    step_group(a, a.tensors + first, count, a.steps + first);
+    first += count;
+  }
+}
+
+}  // namespace
+
+void lamb_step(const LambStep<float>& a) { step(a); }
+void lamb_step(const LambStep<double>& a) { step(a); }
+
+}  // namespace strop::cpu::STROP_ISA

@@ -1,0 +1,42 @@
+#pragma once
+
+#include "math/update.h"
+
+namespace strop {
+
+// LAMB (You et al. 2020): Adam's direction, scaled for each tensor by the ratio
+// of the norms of the parameter and of the direction:
+//
+//     w         = param - lost * param
+//     direction = (moment1 / c1) / (sqrt(moment2 / c2) + eps) + inside * w
+//     param     = w - learning_rate * |w| / |direction| * direction
+//
+//           lost                          inside
+//   optax   0                             weight_decay
+//   Keras   learning_rate * weight_decay  0
+//
+// The ratio is 1 where one of the norms is 0.
+template <typename T>
+struct Lamb {
+  RunningMean<T> mean;
+  T beta2;
+  T one_minus_beta2;
+  T inv_c1;       // 1 / (1 - beta1^t)
+  T inv_root_c2;  // 1 / sqrt(1 - beta2^t)
+  T eps;
+};
+
+template <typename T>
+STROP_HD void lamb_moments(T& moment1, T& moment2, T grad, const Lamb<T>& c) {
+  moment1 = mean_after(moment1, grad, c.mean);
+  moment2 = c.beta2 * moment2 + c.one_minus_beta2 * grad * grad;
+}
+
+template <typename T>
+STROP_HD T lamb_direction(T kept, T moment1, T moment2, T inside,
+                          const Lamb<T>& c) {
+  const T root = square_root(moment2) * c.inv_root_c2 + c.eps;
+  return c.inv_c1 * moment1 / root + inside * kept;
+}
+
+}  // namespace strop
