@@ -56,6 +56,7 @@ def warm_up_then_decay(optimizer):
         (lambda o: strop_lr.OneCycleLR(o, 1.0, 6), [0.04, 0.994416, 0.811746, 0.462637, 0.133478, 4e-6]),
         (lambda o: strop_lr.ReduceLROnPlateau(o, patience=2, factor=0.5), [0.1, 0.1, 0.1, 0.1, 0.05]),
         (lambda o: strop_lr.CosineAnnealingWarmRestarts(o, 2), [0.1, 0.05, 0.1, 0.05]),
+        (lambda o: strop_lr.CyclicLR(o, 1.0, 3.0, 2, mode="triangular2"), [1, 2, 3, 2, 1, 1.5, 2, 1.5]),
         (warm_up_then_decay, [0.05, 0.075, 0.1, 0.05, 0.025]),
     ],
 )
@@ -142,6 +143,13 @@ def random_scheduler(rng, name, count):
         "LambdaLR": lambda m, o: m.LambdaLR(o, [lambda e, a=a: a / (1 + e) for a in several]),
         "MultiplicativeLR": lambda m, o: m.MultiplicativeLR(o, lambda e: factor + e / 100),
         "OneCycleLR": lambda m, o: m.OneCycleLR(o, several, 120, pct_start=factor / 1.5, div_factor=whole + 1),
+        "CyclicLR": lambda m, o: m.CyclicLR(
+            o, rate, several, whole, marks[0], ["triangular", "triangular2", "exp_range"][whole % 3], 0.95,
+            base_momentum=several[0] / 4, cycle_momentum=bool(whole % 4),
+        ),
+        "CyclicLR of a function": lambda m, o: m.CyclicLR(
+            o, rate, several[0], whole, scale_fn=lambda x: 1 / (1 + x), scale_mode=["cycle", "iterations"][whole % 2]
+        ),
         "OneCycleLR three phases": lambda m, o: m.OneCycleLR(
             o, several, epochs=10, steps_per_epoch=12, pct_start=factor / 2.5, three_phase=True,
             anneal_strategy="linear", base_momentum=several[0] / 3, cycle_momentum=bool(whole % 3),
@@ -174,6 +182,7 @@ def random_scheduler(rng, name, count):
 NAMES = [
     "StepLR", "MultiStepLR", "ExponentialLR", "ConstantLR", "LinearLR", "PolynomialLR", "CosineAnnealingLR",
     "CosineAnnealingWarmRestarts", "LambdaLR", "MultiplicativeLR", "OneCycleLR", "OneCycleLR three phases",
+    "CyclicLR", "CyclicLR of a function",
     "SequentialLR", "SequentialLR nested", "ChainedScheduler",
 ]  # fmt: skip
 
@@ -239,7 +248,7 @@ def test_the_plateau_is_that_of_torch(torch, rng, mode, threshold_mode):
 
 
 @pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
-@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("OneCycle")])
+@pytest.mark.parametrize("name", NAMES)
 def test_states_of_torch_are_taken(torch, rng, name):
     theirs, ours = pairs(torch, [0.1, 0.2], adam=False)
     make = random_scheduler(rng, name, 2)
@@ -248,7 +257,7 @@ def test_states_of_torch_are_taken(torch, rng, name):
         peer.step()
     scheduler.load_state_dict(peer.state_dict())
     for group, of_peer in zip(ours.param_groups, theirs.param_groups, strict=True):
-        group["lr"] = of_peer["lr"]
+        group |= {key: value for key, value in of_peer.items() if key in group and key != "params"}
     for _ in range(20):
         peer.step(), scheduler.step()
         same(theirs, ours, name)
@@ -346,6 +355,15 @@ def test_what_a_callable_object_keeps_is_saved():
     assert state["lr_lambdas"] == [{"calls": 2}, None]
     strop_lr.LambdaLR(Optimizer(0.1, 0.1), [target, lambda e: 1.0]).load_state_dict(state)
     assert target.calls == 2
+    cycles = [
+        strop_lr.CyclicLR(Optimizer(0.1), 0.1, 1, 3, scale_fn=Halving(), cycle_momentum=False) for _ in "ab"
+    ]
+    cycles[0].step()
+    cycles[1].load_state_dict(json.loads(json.dumps(cycles[0].state_dict())))
+    assert cycles[1]._scale_fn_custom.calls == 2
+    with pytest.raises(ValueError) as caught:
+        cycles[1].load_state_dict(cycles[0].state_dict() | {"_scale_fn_custom": 5})
+    assert str(caught.value) == "CyclicLR: state_dict['_scale_fn_custom'] must be a dict or None; got 5"
 
 
 def step_state(**changes):
@@ -473,6 +491,15 @@ REFUSED = [
      "OneCycleLR: div_factor must be above 0; got 0"),
     (lambda o, m: m.OneCycleLR(Optimizer(0.1), 1.0, 9), ValueError,
      "OneCycleLR: optimizer must have momentum or betas; got one without; use cycle_momentum=False"),
+    (lambda o, m: m.CyclicLR(o, 0.1, 1.0, 0), ValueError, "CyclicLR: step_size_up must be above 0; got 0"),
+    (lambda o, m: m.CyclicLR(o, 0.1, 1.0, mode="square"), ValueError,
+     "CyclicLR: mode must be one of 'triangular', 'triangular2', 'exp_range'; got 'square'"),
+    (lambda o, m: m.CyclicLR(o, 0.1, 1.0, scale_fn=2.0), TypeError,
+     "CyclicLR: scale_fn must be a function or None; got float"),
+    (lambda o, m: m.CyclicLR(o, 0.1, 1.0, scale_fn=len, scale_mode="step"), ValueError,
+     "CyclicLR: scale_mode must be 'cycle' or 'iterations'; got 'step'"),
+    (lambda o, m: m.CyclicLR(o, [0.1, 0.2], 1.0), ValueError,
+     "CyclicLR: base_lr must be one number or one per parameter group (1); got 2"),
     (lambda o, m: m.ReduceLROnPlateau(o, factor=1.0), ValueError,
      "ReduceLROnPlateau: factor must be below 1; got 1.0"),
     (lambda o, m: m.ReduceLROnPlateau(o, "least"), ValueError,

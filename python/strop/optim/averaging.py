@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import ops
 from .._memory import zeros_beside
 from .._names import check_number, check_whole
+from ..optimizers.accumulation import average
 from ..optimizers.parameters import about, check_params
 from .gradients import label, leaves, rebuild
 
@@ -74,14 +74,7 @@ class ExponentialMovingAverage:
             RuntimeError: the averages stand in the parameters at the moment.
         """
         self._check_own("update")
-        if self.n_averaged == 0 or self.decay == 0:
-            for mean, param in zip(self._averages, self._params, strict=True):
-                mean[...] = param
-        else:
-            # A gradient of average - param, formed inside the kernel: l2 adds the one, grad_scale turns the other.
-            # Decaying by a factor instead would leave a bias of 3e-5 where decay is 0.999 and floats have 24 bits.
-            rate = 1 - self.decay
-            ops.sgd_step(param=self._averages, grad=self._params, learning_rate=rate, l2=1.0, grad_scale=-1.0)
+        average(self._averages, self._params, self.decay if self.n_averaged else 0.0)
         self.n_averaged += 1
 
     def averaged(self) -> Any:

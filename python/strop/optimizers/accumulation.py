@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import ops
 from ..rowgrad import RowGrad
 
 Array = NDArray[Any]
@@ -70,7 +71,11 @@ def _sum(total: Grad, grad: Grad) -> Grad:
 
 
 def average(averages: list[Array], arrays: list[Array], momentum: float) -> None:
-    """Move each average towards its parameter; after the first update it is the parameter (momentum 0)."""
-    for mean, array in zip(averages, arrays, strict=True):
-        mean *= momentum
-        mean += (1 - momentum) * array
+    """Move each average towards its parameter, in one call; after the first update it is the parameter (momentum 0)."""
+    if momentum == 0:
+        for mean, array in zip(averages, arrays, strict=True):
+            mean[...] = array
+        return
+    # A step along average - param, which the kernel forms: l2 adds the one, grad_scale turns the other. To scale the
+    # average by momentum instead would leave a bias of 3e-5 where momentum is 0.999 and floats have 24 bits.
+    ops.sgd_step(param=averages, grad=arrays, learning_rate=1 - momentum, l2=1.0, grad_scale=-1.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..._names import check_number, check_whole
@@ -150,6 +150,22 @@ class OneCycleLR(LRScheduler):
             _, momenta, part = self._phase()
             groups = self.optimizer.param_groups
             set_momentum(groups, [self._between(group, momenta, part) for group in groups])
+
+    def _entries(self, state: Any) -> dict[str, Any]:
+        phases = state.get("_schedule_phases") if isinstance(state, Mapping) else None
+        if isinstance(phases, list) and len(phases) in (2, 3) and "_anneal_func_type" in state:  # torch's
+            rest = {
+                key: state[key]
+                for key in state
+                if key not in ("_schedule_phases", "_anneal_func_type", "use_beta1")
+            }
+            total, first = state.get("total_steps"), phases[0]
+            check_whole(self.op, "state_dict['total_steps']", total, 1)
+            end = first.get("end_step") if isinstance(first, Mapping) else None
+            rise = check_number(self.op, "state_dict['_schedule_phases'][0]['end_step']", end) + 1
+            strategy, three = state["_anneal_func_type"], len(phases) == 3
+            state = {**rest, "pct_start": rise / total, "anneal_strategy": strategy, "three_phase": three}
+        return super()._entries(state)
 
 
 def check_cycles(op: str, groups: Sequence[dict[str, Any]]) -> None:

@@ -36,7 +36,7 @@ class _OfFunctions(LRScheduler):
 
     def state_dict(self) -> dict[str, Any]:
         """The counters; of each function the attributes if it is an object that can be called, else None."""
-        return super().state_dict() | {"lr_lambdas": [_attributes(each) for each in self.lr_lambdas]}
+        return super().state_dict() | {"lr_lambdas": [attributes_of(each) for each in self.lr_lambdas]}
 
     def _entries(self, state: Any) -> dict[str, Any]:
         if not isinstance(state, Mapping) or "lr_lambdas" not in state:
@@ -61,7 +61,8 @@ class _OfFunctions(LRScheduler):
                 vars(function).update(held)
 
 
-def _attributes(function: Function) -> dict[str, Any] | None:
+def attributes_of(function: Any) -> dict[str, Any] | None:
+    """What an object that can be called keeps; None for a plain function."""
     held = None if isinstance(function, types.FunctionType) else getattr(function, "__dict__", None)
     return None if held is None else dict(plain(held))
 
