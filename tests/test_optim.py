@@ -41,10 +41,34 @@ def three_steps(cls, grads=(0.1, -0.2, 0.3), **settings):
             {"weight_decay": 0.01, "decoupled_weight_decay": True},
             [0.8990000100, 0.9347113604, 0.8994525426],
         ),
+        (optim.RMSprop, {}, [0.0000010000, 0.8953235613, 0.0918192825]),
+        (optim.Adagrad, {}, [0.9000000001, 0.9894427192, 0.9092643466]),
+        (optim.Adadelta, {}, [0.9996839302, 1.0000878491, 0.9996010887]),
+        (optim.Adamax, {}, [0.9000000100, 0.9289473770, 0.9042241306]),
+        (optim.Lion, {}, [0.9, 1.0, 0.9]),
+        (optim.Lion, {"weight_decay": 0.1}, [0.89, 0.9811, 0.871289]),
     ],
 )
 def test_three_steps_give_the_numbers_of_torch(cls, settings, want):
     assert three_steps(cls, **settings) == pytest.approx(want, abs=6e-11)
+
+
+def test_nadam_has_the_numbers_of_torch_and_its_float32_product():
+    want = [0.8943548314, 0.9850105753, 0.8966539091]
+    assert three_steps(optim.NAdam) == pytest.approx(want, abs=6e-11)
+
+
+@pytest.mark.parametrize(
+    ("cls", "settings", "want"),
+    [
+        (optim.RAdam, {"weight_decay": 0.01}, [0.99, 0.9957894737, 0.9883724995]),
+        (optim.Rprop, {}, [0.9, 0.9, 0.85]),
+    ],
+)
+def test_rules_that_keras_lacks_have_the_numbers_of_torch(cls, settings, want):
+    param = np.ones(1)
+    got = path(cls([param], lr=0.1, **settings), param)
+    assert got == pytest.approx(want, abs=6e-11)
 
 
 def test_amsgrad_takes_the_maximum_of_the_uncorrected_second_moment():
@@ -290,6 +314,50 @@ def test_exact_momentum_and_decay_take_the_dense_pass():
     decayed.flush()
     assert moving[0, 0] == pytest.approx(0.6561)
     assert still[1, 0] == pytest.approx(0.81450625)
+
+
+@pytest.mark.parametrize(
+    ("cls", "settings", "stands"),
+    [
+        (optim.SGD, {}, True),
+        (optim.SGD, {"weight_decay": 0.1}, False),
+        (optim.Adagrad, {"lr_decay": 0.1, "initial_accumulator_value": 0.1}, True),
+        (optim.Adagrad, {"weight_decay": 0.1}, False),
+        (optim.RMSprop, {"momentum": 0.9}, False),
+        (optim.NAdam, {}, False),
+        (optim.Lion, {"weight_decay": 0.1}, False),
+        (optim.Rprop, {}, False),
+        (optim.Adadelta, {}, False),
+    ],
+)
+def test_row_gradients_are_dense_gradients_bit_for_bit(rng, cls, settings, stands, monkeypatch):
+    dense_passes = []
+    to_dense = RowGrad.to_dense
+    monkeypatch.setattr(RowGrad, "to_dense", lambda grad: (dense_passes.append(1), to_dense(grad))[1])
+    for sparse in (None, "exact")[: 1 if settings.get("weight_decay") and cls is not optim.Lion else 2]:
+        start = rng.standard_normal((6, 2))
+        rows, dense = start.copy(), start.copy()
+        one, other = cls([rows], sparse=sparse, **settings), cls([dense], **settings)
+        dense_passes.clear()
+        for _ in range(5):
+            grad = RowGrad([1, 4, 1], rng.standard_normal((3, 2)), (6, 2))
+            one.step([grad])
+            other.step([to_dense(grad)])
+        np.testing.assert_array_equal(rows, dense)
+        assert bool(dense_passes) != stands
+
+
+@pytest.mark.parametrize("cls", [optim.SGD, optim.NAdam, optim.RMSprop, optim.Adadelta, optim.Lion])
+def test_touched_rows_step_as_if_they_were_all_there_is(rng, cls):
+    start = rng.standard_normal((6, 2))
+    table, alone = start.copy(), start[[1, 4]].copy()
+    one, other = cls([table], sparse="touched"), cls([alone])
+    for _ in range(5):
+        values = rng.standard_normal((2, 2))
+        one.step([RowGrad([1, 4], values, (6, 2))])
+        other.step([values])
+    np.testing.assert_array_equal(table[[1, 4]], alone)
+    np.testing.assert_array_equal(table[[0, 2, 3, 5]], start[[0, 2, 3, 5]])
 
 
 @pytest.mark.parametrize("shape", [(40, 3), (40,), (40, 2, 3)])

@@ -49,6 +49,45 @@ def message(call, *args, **kwargs):
         (optim.Adam, {"betas": (0.9, -1)}, "ValueError: Adam: betas must lie in [0, 1); got (0.9, -1.0)"),
         (optim.Adam, {"betas": 0.9}, "TypeError: Adam: betas must be a pair of numbers; got 0.9"),
         (
+            optim.NAdam,
+            {"momentum_decay": -1},
+            "ValueError: NAdam: momentum_decay must be a finite number of at least 0; got -1.0",
+        ),
+        (optim.RAdam, {"betas": (0.9, 1.0)}, "ValueError: RAdam: betas must lie in [0, 1); got (0.9, 1.0)"),
+        (
+            optim.Adamax,
+            {"eps": -1},
+            "ValueError: Adamax: eps must be a finite number of at least 0; got -1.0",
+        ),
+        (
+            optim.Adagrad,
+            {"lr_decay": -1},
+            "ValueError: Adagrad: lr_decay must be a finite number of at least 0; got -1.0",
+        ),
+        (
+            optim.Adagrad,
+            {"initial_accumulator_value": -1},
+            "ValueError: Adagrad: initial_accumulator_value must be a finite number of at least 0; got -1.0",
+        ),
+        (optim.Adadelta, {"rho": 1.5}, "ValueError: Adadelta: rho must lie in [0, 1]; got 1.5"),
+        (optim.RMSprop, {"alpha": -0.1}, "ValueError: RMSprop: alpha must lie in [0, 1]; got -0.1"),
+        (
+            optim.RMSprop,
+            {"momentum": -1},
+            "ValueError: RMSprop: momentum must be a finite number of at least 0; got -1.0",
+        ),
+        (
+            optim.Rprop,
+            {"etas": (1.0, 1.2)},
+            "ValueError: Rprop: etas must lie in (0, 1) and above 1; got (1.0, 1.2)",
+        ),
+        (
+            optim.Rprop,
+            {"step_sizes": (2, 1)},
+            "ValueError: Rprop: step_sizes must rise from 0 or more; got (2.0, 1.0)",
+        ),
+        (optim.Lion, {"betas": (-1, 0)}, "ValueError: Lion: betas must lie in [0, 1); got (-1.0, 0.0)"),
+        (
             optim.Adam,
             {"sparse": "lazy"},
             "ValueError: Adam: sparse must be 'exact', 'touched', 'dense' or None; got 'lazy'",
@@ -82,7 +121,7 @@ def test_settings_are_refused_at_construction(cls, settings, want):
 
 
 def test_keywords_of_torch_that_choose_a_kernel_are_ignored():
-    for cls in (optim.SGD, optim.Adam, optim.AdamW, optim.SparseAdam):
+    for cls in (optim.SGD, optim.Adam, optim.AdamW, optim.SparseAdam, optim.Rprop, optim.Lion):
         cls([np.ones(1)], foreach=True, fused=None, capturable=False, differentiable=False)
 
 

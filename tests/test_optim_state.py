@@ -18,6 +18,19 @@ RULES = [
     (optim.Adam, {"amsgrad": True}, {"step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"}),
     (optim.AdamW, {}, {"step", "exp_avg", "exp_avg_sq"}),
     (optim.SparseAdam, {}, {"step", "exp_avg", "exp_avg_sq"}),
+    (optim.NAdam, {}, {"step", "mu_product", "exp_avg", "exp_avg_sq"}),
+    (optim.RAdam, {}, {"step", "exp_avg", "exp_avg_sq"}),
+    (optim.Adamax, {}, {"step", "exp_avg", "exp_inf"}),
+    (optim.Adagrad, {"lr_decay": 0.1}, {"step", "sum"}),
+    (optim.Adadelta, {}, {"step", "square_avg", "acc_delta"}),
+    (optim.RMSprop, {}, {"step", "square_avg"}),
+    (
+        optim.RMSprop,
+        {"momentum": 0.9, "centered": True},
+        {"step", "square_avg", "momentum_buffer", "grad_avg"},
+    ),
+    (optim.Rprop, {}, {"step", "prev", "step_size"}),
+    (optim.Lion, {}, {"step", "exp_avg"}),
 ]
 SHAPES = [(3, 2), (), (0, 4), (5,)]
 

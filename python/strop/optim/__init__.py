@@ -11,19 +11,35 @@ Example:
 
 from . import lr_scheduler
 from .accumulation import GradientAccumulator
+from .adadelta import Adadelta
+from .adagrad import Adagrad
 from .adam import Adam, AdamW, SparseAdam
+from .adamax import Adamax
 from .averaging import ExponentialMovingAverage
 from .base import Optimizer
 from .clip import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
+from .lion import Lion
+from .nadam import NAdam
+from .radam import RAdam
+from .rmsprop import RMSprop
+from .rprop import Rprop
 from .sgd import SGD
 
 __all__ = [
     "SGD",
+    "Adadelta",
+    "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
     "ExponentialMovingAverage",
     "GradientAccumulator",
+    "Lion",
+    "NAdam",
     "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
     "SparseAdam",
     "clip_grad_norm_",
     "clip_grad_value_",

@@ -82,7 +82,7 @@ class Optimizer(StateDict):
         with self._alone("step"):
             flat = self._flatten(grads)
             arrays = self._live()
-            settings = [reader.read() for reader in self._readers]
+            settings = self._settings()
             plain = bool(cpu.gradients_fit(flat, arrays))
             if not plain:
                 check_grads(self.op, flat, arrays, self._labels, required=False)

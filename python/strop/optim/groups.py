@@ -36,7 +36,7 @@ class ParamGroups(Rule):
         self._arrays: list[Array] = []
         self._group_of: list[int] = []
         groups, self._grouped = groups_of(self.op, params)
-        self._add_groups(groups)
+        self._add_groups(groups, [])
 
     def drop_tables(self) -> None:
         """Bring deferred rows up to date and defer none any more."""
@@ -60,13 +60,16 @@ class ParamGroups(Rule):
                 f"{self.op}: param_group must be a dict with 'params'; got {type(param_group).__name__}"
             )
         with self._alone("add_param_group"):
-            self._add_groups([dict(param_group)])
-            self._grouped = True
+            leaves = list(self._live())
+            self._add_groups([dict(param_group)], leaves)
+            if not self._grouped:
+                self._structures[0].prefix("[0]")
+                self._grouped = True
 
-    def _add_groups(self, groups: list[dict[str, Any]]) -> None:
-        structures, readers = list(self._structures), list(self._readers)
-        leaves: list[Any] = [array for group in self.param_groups for array in group["params"]]
-        for given in groups:
+    def _add_groups(self, more: list[dict[str, Any]], leaves: list[Any]) -> None:
+        """Take more groups behind the ones whose arrays are `leaves`, once all are known to be good."""
+        structures, readers, groups = list(self._structures), list(self._readers), list(self.param_groups)
+        for given in more:
             params = given.pop("params")
             by_group = self._grouped or bool(readers)
             if by_group and hasattr(params, "dtype"):  # torch takes a single one in a group
@@ -76,13 +79,14 @@ class ParamGroups(Rule):
             if structure.names is not None:
                 group["param_names"] = structure.names
             self.plain_settings(group)
+            groups.append(group)
             structures.append(structure)
-            readers.append(SettingsReader(self.op, group, self.defaults, self.check_settings))
+            readers.append(SettingsReader(self.op, self.defaults, self.check_settings))
             leaves += structure.leaves
         labels = [label for structure in structures for label in structure.labels]
         self._arrays = check_params(self.op, leaves, labels)
         self._structures, self._readers = structures, readers
-        self.param_groups += [reader.group for reader in readers[len(self.param_groups) :]]
+        self.param_groups += groups[len(self.param_groups) :]
         self._group_of = [i for i, structure in enumerate(structures) for _ in structure.leaves]
         self.state += [{} for _ in self._arrays[len(self.state) :]]
         self._batcher.forget()
@@ -104,6 +108,10 @@ class ParamGroups(Rule):
             lines.append(f"Parameter Group {i}")
             lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
         return "\n".join([*lines, ")"])
+
+    def _settings(self) -> list[dict[str, Any]]:
+        """The settings of each group as they are now."""
+        return [reader.read(group) for reader, group in zip(self._readers, self.param_groups, strict=True)]
 
     def _live(self) -> list[Array]:
         """The parameters, if need be those that their owner has put in their places in `param_groups`."""

@@ -135,8 +135,9 @@ def _number(optimizer: ParamGroups, name: str, value: Any, like: float, label: s
             optimizer, f"have a number as {name!r} of params{label}; got {type(value).__name__}"
         ) from None
     whole = isinstance(like, int)
-    if not np.isfinite(number) or (whole and not (number.is_integer() and 0 <= number < MAX_STEPS)):
-        bounds = f"a whole number in [0, {MAX_STEPS})" if whole else "a finite number"
+    good = number.is_integer() and 0 <= number < MAX_STEPS if whole else 0 <= number <= 1
+    if not good:
+        bounds = f"a whole number in [0, {MAX_STEPS})" if whole else "a number in [0, 1]"
         raise _misfit(optimizer, f"have {bounds} as {name!r} of params{label}; got {number}")
     return int(number) if whole else number
 

@@ -58,16 +58,25 @@ def check_betas(op: str, settings: Mapping[str, Any]) -> None:
         raise ValueError(f"{op}: betas must lie in [0, 1); got {settings['betas']}")
 
 
+def check_share(op: str, settings: Mapping[str, Any], name: str) -> None:
+    """Refuse a share outside [0, 1]."""
+    if not 0 <= settings[name] <= 1:
+        raise ValueError(f"{op}: {name} must lie in [0, 1]; got {settings[name]}")
+
+
 def coupled(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The kernel's words for a coupled decay and for going up: `weight_decay` and `maximize` of torch."""
     return {"l2": settings["weight_decay"], "grad_scale": -1.0 if settings["maximize"] else 1.0}
 
 
+def decoupled(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The same where the decay is decoupled."""
+    return {"weight_decay": settings["weight_decay"], "grad_scale": -1.0 if settings["maximize"] else 1.0}
+
+
 def decoupled_or_not(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The same where `decoupled_weight_decay` says which decay it is."""
-    if not settings["decoupled_weight_decay"]:
-        return coupled(settings)
-    return {"weight_decay": settings["weight_decay"], "grad_scale": -1.0 if settings["maximize"] else 1.0}
+    return decoupled(settings) if settings["decoupled_weight_decay"] else coupled(settings)
 
 
 class SettingsReader:
@@ -75,25 +84,21 @@ class SettingsReader:
 
     Args:
         op: the optimizer, as messages begin.
-        group: the dict that is read.
         names: of the settings.
         check: refuses values that are out of range.
     """
 
-    def __init__(
-        self, op: str, group: dict[str, Any], names: Iterable[str], check: Callable[[dict[str, Any]], None]
-    ) -> None:
+    def __init__(self, op: str, names: Iterable[str], check: Callable[[dict[str, Any]], None]) -> None:
         self._op, self._names, self._check = op, list(names), check
-        self.group = group
         self._seen: list[Any] = []
         self._settings: dict[str, Any] = {}
 
-    def read(self) -> dict[str, Any]:
+    def read(self, group: Mapping[str, Any]) -> dict[str, Any]:
         """The settings as they are now; not to be changed."""
-        get = self.group.get
+        get = group.get
         values = [get(name) for name in self._names]
         if values != self._seen:
-            self._settings = read_settings(self._op, self.group, self._names)
+            self._settings = read_settings(self._op, group, self._names)
             self._check(self._settings)
             self._seen = [_frozen(value) for value in values]
         return self._settings

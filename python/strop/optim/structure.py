@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from .._names import nearest
+from ..optimizers.parameters import array_of
 
 #: None stands for an array.
 Spec = None | list["Spec"] | dict[Any, "Spec"]
@@ -38,10 +37,11 @@ class Structure:
     """
 
     def __init__(self, op: str, params: Any, label: str = "") -> None:
-        if isinstance(params, np.ndarray | str | bytes) or not isinstance(params, Iterable):
+        single = hasattr(params, "dtype")
+        if single or isinstance(params, str | bytes) or not isinstance(params, Iterable):
             raise TypeError(
                 f"{op}: params{label} must be a list or a dict of arrays, or groups of them; "
-                f"got {type(params).__name__}{'; write [array]' if hasattr(params, 'dtype') else ''}"
+                f"got {type(params).__name__}{'; write [array]' if single else ''}"
             )
         if isinstance(params, set | frozenset):
             raise TypeError(f"{op}: params{label} must keep their order; got a set; use a list")
@@ -74,10 +74,15 @@ class Structure:
                 self._read(part, f"{label}[{i}]", f"{name}.{i}" if name else str(i), names)
                 for i, part in enumerate(tree)
             ]
-        self.leaves.append(tree)
+        self.leaves.append(array_of(tree))
         self.labels.append(label)
         names.append(name)
         return None
+
+    def prefix(self, label: str) -> None:
+        """Put a label before what messages say."""
+        self._label = label + self._label
+        self.labels = [label + own for own in self.labels]
 
     def has_key(self, key: str) -> bool:
         """Whether the structure is a dict with this key."""

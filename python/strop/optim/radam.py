@@ -1,0 +1,87 @@
+"""RAdam, the torch dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .. import ops
+from .base import Optimizer
+from .settings import at_least_0, check_betas, decoupled_or_not
+
+
+class RAdam(Optimizer):
+    """Adam whose step is shortened while few gradients have been seen.
+
+    In the first steps, five at beta2 = 0.999, the mean square is not used at all.
+
+    Args:
+        params: a list, a tuple or a dict of arrays, nested as it may be, or parameter groups; see `Optimizer`.
+        lr: learning rate.
+        betas: decay of the mean gradient and of the mean square.
+        eps: added to the root of the mean square before it is corrected.
+        weight_decay: coupled decay (L2): the rule sees `grad + weight_decay * param`.
+        decoupled_weight_decay: shrink parameters by `lr * weight_decay` instead.
+        maximize: go up the gradient.
+        settings: `sparse` and `check_finite` of every `Optimizer`.
+
+    Raises:
+        TypeError: a parameter is no array, a setting no number, or a keyword is unknown.
+        ValueError: a setting is out of range, or parameters overlap or are strided.
+
+    Example:
+        >>> import numpy as np
+        >>> weight = np.ones(1)
+        >>> RAdam([weight], lr=0.1).step([np.array([0.1])])
+        >>> print(f"{weight[0]:.10f}")
+        0.9900000000
+
+    References:
+        Liu et al., On the variance of the adaptive learning rate and beyond, 2020.
+    """
+
+    every_slot = ("exp_avg", "exp_avg_sq")
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        decoupled_weight_decay: bool = False,
+        *,
+        maximize: bool = False,
+        **settings: Any,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "decoupled_weight_decay": decoupled_weight_decay,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults, **settings)
+
+    def check(self, settings: dict[str, Any]) -> None:
+        """Refuse settings that are out of range."""
+        check_betas(self.op, settings)
+        at_least_0(self.op, settings, "eps", "weight_decay")
+
+    def update(
+        self, params: Any, grads: Any, slots: Mapping[str, Any], phase: Any, settings: dict[str, Any]
+    ) -> None:
+        """One step of all these parameters in one call."""
+        ops.radam_step(
+            param=params,
+            grad=grads,
+            moment1=slots["exp_avg"],
+            moment2=slots["exp_avg_sq"],
+            learning_rate=settings["lr"],
+            step=phase + 1,
+            beta1=settings["betas"][0],
+            beta2=settings["betas"][1],
+            eps=settings["eps"],
+            **decoupled_or_not(settings),
+        )
