@@ -61,7 +61,7 @@ def test_nadam_has_the_numbers_of_torch_and_its_float32_product():
 @pytest.mark.parametrize(
     ("cls", "settings", "want"),
     [
-        (optim.RAdam, {"weight_decay": 0.01}, [0.99, 0.9957894737, 0.9883724995]),
+        (optim.RAdam, {}, [0.99, 0.9957894737, 0.9883724995]),
         (optim.Rprop, {}, [0.9, 0.9, 0.85]),
     ],
 )
