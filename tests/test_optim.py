@@ -58,6 +58,12 @@ def test_nadam_has_the_numbers_of_torch_and_its_float32_product():
     assert three_steps(optim.NAdam) == pytest.approx(want, abs=6e-11)
 
 
+def test_lamb_has_the_numbers_of_optax():
+    param = np.array([1.0, 2.0])
+    optim.LAMB([param], lr=0.1, weight_decay=0.01).step([np.full(2, 0.1)])
+    assert param == pytest.approx([0.8426669198, 1.8411091511], abs=6e-11)
+
+
 @pytest.mark.parametrize(
     ("cls", "settings", "want"),
     [
@@ -326,6 +332,7 @@ def test_exact_momentum_and_decay_take_the_dense_pass():
         (optim.RMSprop, {"momentum": 0.9}, False),
         (optim.NAdam, {}, False),
         (optim.Lion, {"weight_decay": 0.1}, False),
+        (optim.LAMB, {"weight_decay": 0.1}, False),
         (optim.Rprop, {}, False),
         (optim.Adadelta, {}, False),
     ],
@@ -334,7 +341,9 @@ def test_row_gradients_are_dense_gradients_bit_for_bit(rng, cls, settings, stand
     dense_passes = []
     to_dense = RowGrad.to_dense
     monkeypatch.setattr(RowGrad, "to_dense", lambda grad: (dense_passes.append(1), to_dense(grad))[1])
-    for sparse in (None, "exact")[: 1 if settings.get("weight_decay") and cls is not optim.Lion else 2]:
+    for sparse in (None, "exact")[
+        : 1 if settings.get("weight_decay") and cls not in (optim.Lion, optim.LAMB) else 2
+    ]:
         start = rng.standard_normal((6, 2))
         rows, dense = start.copy(), start.copy()
         one, other = cls([rows], sparse=sparse, **settings), cls([dense], **settings)

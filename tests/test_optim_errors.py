@@ -86,6 +86,11 @@ def message(call, *args, **kwargs):
             {"step_sizes": (2, 1)},
             "ValueError: Rprop: step_sizes must rise from 0 or more; got (2.0, 1.0)",
         ),
+        (
+            optim.LAMB,
+            {"sparse": "touched"},
+            "ValueError: LAMB: sparse must be 'exact', 'dense' or None; got 'touched'",
+        ),
         (optim.Lion, {"betas": (-1, 0)}, "ValueError: Lion: betas must lie in [0, 1); got (-1.0, 0.0)"),
         (
             optim.Adam,

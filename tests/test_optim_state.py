@@ -31,6 +31,7 @@ RULES = [
     ),
     (optim.Rprop, {}, {"step", "prev", "step_size"}),
     (optim.Lion, {}, {"step", "exp_avg"}),
+    (optim.LAMB, {}, {"step", "exp_avg", "exp_avg_sq"}),
 ]
 SHAPES = [(3, 2), (), (0, 4), (5,)]
 

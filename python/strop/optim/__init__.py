@@ -18,6 +18,7 @@ from .adamax import Adamax
 from .averaging import ExponentialMovingAverage
 from .base import Optimizer
 from .clip import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
+from .lamb import LAMB
 from .lion import Lion
 from .nadam import NAdam
 from .radam import RAdam
@@ -26,6 +27,7 @@ from .rprop import Rprop
 from .sgd import SGD
 
 __all__ = [
+    "LAMB",
     "SGD",
     "Adadelta",
     "Adagrad",
