@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import importlib
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +32,17 @@ def absent(what: str, reason: str) -> None:
     if what in REQUIRED:
         pytest.fail(f"STROP_REQUIRE names {what}: {reason}")
     pytest.skip(reason)
+
+
+def import_keras(name: str = "keras") -> Any:
+    """A module of Keras, or a visible skip; its NumPy back end starts no threads and takes no memory."""
+    os.environ.setdefault("KERAS_BACKEND", "numpy")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return importlib.import_module(name)
+    except ImportError as error:
+        absent("keras", f"Keras is not installed: {error}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

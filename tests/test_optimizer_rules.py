@@ -191,15 +191,6 @@ def test_a_full_clock_is_flushed_on_the_way():
     np.testing.assert_allclose(deferred.value, dense, atol=1e-6)
 
 
-def test_momentum_on_a_table_is_exact_by_the_dense_pass():
-    embeddings = Variable("t", np.ones((2, 1)), sparse_rows=True)
-    optimizer = SGD(0.1, momentum=0.9)
-    optimizer.apply([RowGrad([0], [[1.0]], (2, 1))], [embeddings])
-    for _ in range(3):
-        optimizer.apply([RowGrad([1], [[0.0]], (2, 1))], [embeddings])
-    np.testing.assert_allclose(embeddings.value, [[0.6561], [1.0]])
-
-
 def test_touched_rows_only_for_momentum_too():
     param = np.ones((2, 1))
     optimizer = SGD(0.1, momentum=0.9, sparse="touched")

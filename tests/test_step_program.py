@@ -13,7 +13,7 @@ import strop
 from strop import config
 from strop.callbacks import LambdaCallback
 from strop.layers import Activation, Dense, Dropout, Embedding, Flatten, GlobalAveragePooling1D
-from strop.optimizers import SGD, Adam, AdamW
+from strop.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from strop.optimizers.schedules import ExponentialDecay
 from strop.training import loop
 from strop.training.program import reading_program, training_program
@@ -76,6 +76,11 @@ OPTIMIZERS = {
     "schedule": lambda: Adam(ExponentialDecay(0.01, 7, 0.5)),
     "function": lambda: Adam(lambda: 0.02),
     "sgd": lambda: SGD(0.5),
+    "sgd, decay": lambda: SGD(0.5, weight_decay=0.01),
+    "momentum": lambda: SGD(0.1, momentum=0.9),
+    "nesterov": lambda: SGD(ExponentialDecay(0.1, 7, 0.5), momentum=0.9, nesterov=True, weight_decay=0.01),
+    "rmsprop": lambda: RMSprop(0.01),
+    "rmsprop, all": lambda: RMSprop(0.01, momentum=0.9, centered=True, weight_decay=0.01),
 }
 
 
@@ -200,7 +205,8 @@ def test_the_tutorials_model_has_a_program():
         Adam(gradient_accumulation_steps=2),
         Adam(sparse="touched"),
         Adam(beta_1=0.9, beta_2=0.95),
-        SGD(momentum=0.9),
+        SGD(momentum=0.9, sparse="touched"),
+        Adagrad(),
     ],
     ids=lambda optimizer: repr(sorted(optimizer.get_config().items()))[:40],
 )

@@ -5,12 +5,9 @@ from __future__ import annotations
 import copy
 import csv
 import gzip
-import importlib
 import itertools
-import os
 import pickle
 import random
-import warnings
 from collections import OrderedDict, defaultdict
 
 import numpy as np
@@ -18,25 +15,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conftest import absent
+from conftest import import_keras
 from strop.preprocessing import text as ours
 from strop.preprocessing._numbers import Numbers
 
 
 @pytest.fixture(scope="module")
 def theirs():
-    """Keras' module; its NumPy back end starts no threads and takes no memory."""
-    before = os.environ.get("KERAS_BACKEND")
-    os.environ["KERAS_BACKEND"] = before or "numpy"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return importlib.import_module("keras.src.legacy.preprocessing.text")
-    except ImportError as error:
-        absent("keras", f"Keras is not installed: {error}")
-    finally:
-        if before is None:
-            del os.environ["KERAS_BACKEND"]
+    """Keras' module."""
+    return import_keras("keras.src.legacy.preprocessing.text")
 
 
 @pytest.fixture(params=["table", "word by word"])

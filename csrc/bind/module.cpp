@@ -22,6 +22,7 @@ void bind_softmax(py::module_&);
 void bind_update(py::module_&);
 void bind_words(py::module_&);
 
+void bind_linear_clock(py::module_&);
 void bind_step(py::module_&);
 
 PYBIND11_MODULE(STROP_MODULE, m) {
@@ -41,6 +42,7 @@ PYBIND11_MODULE(STROP_MODULE, m) {
   bind_softmax(m);
   bind_update(m);
   bind_words(m);
+  bind_linear_clock(m);
   bind_step(m);
 }
 

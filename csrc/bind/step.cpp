@@ -6,6 +6,8 @@
 #include "bind/backend.h"
 #include "bind/optimizer.h"
 #include "bind/samples.h"
+#include "bind/step_rules.h"
+#include "step/linear_table.h"
 #include "step/program.h"
 
 // The step program for strop.training: it trusts that the layers and the
@@ -19,37 +21,13 @@ using step_data::floats_or_none;
 using step_data::op;
 using step_data::SampleSet;
 
-step::LossRule loss_of(const std::string& name, double smoothing) {
-  using Kind = step::LossKind;
-  if (name == "softmax_cross_entropy") {
-    return {Kind::kSoftmax, PointwiseLoss::kMeanSquaredError, smoothing};
-  }
-  const PointwiseLoss which =
-      name == "binary_cross_entropy"  ? PointwiseLoss::kBinaryCrossEntropy
-      : name == "mean_absolute_error" ? PointwiseLoss::kMeanAbsoluteError
-                                      : PointwiseLoss::kMeanSquaredError;
-  return {Kind::kPointwise, which, 0};
-}
-
-step::Rule rule_of(const py::dict& adam, const py::dict& sgd) {
-  if (adam.size() > 0) {
-    return adam_rule(op, adam["beta1"].cast<double>(),
-                     adam["beta2"].cast<double>(), adam["eps"].cast<double>(),
-                     "hat", adam["bias_correction"].cast<bool>());
-  }
-  if (sgd.size() == 0) return step::SgdRule{};
-  const double momentum = sgd["momentum"].cast<double>();
-  return step::SgdRule{momentum, 0, sgd["nesterov"].cast<bool>(), true,
-                       momentum != 0};
-}
-
 template <typename T>
 class Program {
  public:
   using Steps = step::Program<T>;
 
   Program(const std::string& loss, double smoothing, const step::Rule& rule)
-      : program_(loss_of(loss, smoothing), rule) {}
+      : program_(loss_of(loss, smoothing), rule), rule_(rule) {}
 
   void set_deferred_bag(step::AdamClock& clock, py::object clock_object,
                         const std::vector<py::object>& arrays, double decay,
@@ -59,9 +37,7 @@ class Program {
       if (arrays[i].is_none()) continue;
       require_same_shape(op, floats<T>("state", arrays[i]), param);
     }
-    const Array last = borrow(op, "last", arrays[4]);
-    require_shape(op, last, {param.shape[0]});
-    if (last.dtype != DType::kInt32) raise_type(op, "last must be int32");
+    const Array last = steps_of_rows(arrays[4], param);
     const step::AdamTable<T> rows{
         data<T>(param),
         data<T>(floats<T>("moment1", arrays[1])),
@@ -74,6 +50,42 @@ class Program {
             pad);
     keep(arrays);
     kept_.push_back(std::move(clock_object));
+  }
+
+  // `states` in the order of the clock, `rule_states` in that of the rule.
+  void set_linear_bag(py::object clock_object,
+                      const std::vector<py::object>& states,
+                      const std::vector<py::object>& rule_states,
+                      py::object param_object, py::object last_object,
+                      double push, double decay, std::optional<Index> pad) {
+    step::LinearClock& clock = clock_object.cast<step::LinearClock&>();
+    const Array param = table("param", param_object);
+    const Array last = steps_of_rows(last_object, param);
+    if (states.size() != clock.states() || rule_states.size() > 3) {
+      raise_value(op, "states must be those of the clock");
+    }
+    step::LinearTable<T> rows{data<T>(param),
+                              {},
+                              data<std::int32_t>(last),
+                              param.shape[0],
+                              param.shape[1]};
+    for (const py::object& state : states) {
+      const Array a = floats<T>("state", state);
+      require_same_shape(op, a, param);
+      rows.states.push_back(data<T>(a));
+    }
+    UpdateTensor<T> tensor{data<T>(param), nullptr, {}, param.size(), 0};
+    for (std::size_t k = 0; k < rule_states.size(); ++k) {
+      const Array a = floats_or_none<T>("state", rule_states[k]);
+      if (a.object) require_same_shape(op, a, param);
+      tensor.state[k] = data<T>(a);
+    }
+    set_bag(std::make_unique<step::DeferredLinearTable<T>>(rows, clock, rule_,
+                                                           tensor, push, decay),
+            pad);
+    keep(states);
+    keep(rule_states);
+    keep({clock_object, param_object, last_object});
   }
 
   void set_sgd_bag(py::object table_object, std::optional<Index> pad) {
@@ -157,6 +169,13 @@ class Program {
     return a;
   }
 
+  static Array steps_of_rows(py::handle object, const Array& param) {
+    const Array last = borrow(op, "last", object);
+    require_shape(op, last, {param.shape[0]});
+    if (last.dtype != DType::kInt32) raise_type(op, "last must be int32");
+    return last;
+  }
+
   void set_bag(std::unique_ptr<step::Table<T>> table,
                std::optional<Index> pad) {
     width_ = table->width;
@@ -238,6 +257,7 @@ class Program {
   }
 
   Steps program_;
+  step::Rule rule_;
   bool reads_ids_ = false;
   Index inputs_ = -1;  // of the first layer, where x is floats
   Index width_ = -1;   // of the last layer so far
@@ -251,12 +271,13 @@ void bind_program(py::module_& m, const char* program, const char* samples) {
            py::arg("weight"));
   py::class_<Program<T>>(m, program, "A model's steps, without Python between.")
       .def(py::init([](const std::string& loss, double smoothing,
-                       const py::dict& adam, const py::dict& sgd) {
+                       const py::dict& adam, const py::dict& sgd,
+                       const py::dict& rmsprop) {
              return std::make_unique<Program<T>>(loss, smoothing,
-                                                 rule_of(adam, sgd));
+                                                 rule_of(adam, sgd, rmsprop));
            }),
            py::arg("loss"), py::arg("smoothing"), py::arg("adam"),
-           py::arg("sgd"))
+           py::arg("sgd"), py::arg("rmsprop"))
       .def("set_deferred_bag",
            [](Program<T>& p, py::object clock,
               const std::vector<py::object>& arrays, double decay,
@@ -265,6 +286,7 @@ void bind_program(py::module_& m, const char* program, const char* samples) {
              p.set_deferred_bag(clock.cast<step::AdamClock&>(), clock, arrays,
                                 decay, pad);
            })
+      .def("set_linear_bag", &Program<T>::set_linear_bag)
       .def("set_sgd_bag", &Program<T>::set_sgd_bag)
       .def("set_reader", &Program<T>::set_reader)
       .def("add_dense", &Program<T>::add_dense)

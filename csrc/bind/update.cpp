@@ -96,15 +96,8 @@ void rmsprop_step(py::handle param, py::handle grad, py::handle rows,
        {"velocity", velocity, true}},
       [&](auto zero) {
         using T = decltype(zero);
-        return Rmsprop<T>{T(rho),
-                          T(1 - rho),
-                          RunningMean<T>::of(rho),
-                          T(keras ? eps : 0),
-                          T(keras ? 0 : eps),
-                          T(momentum),
-                          T(keras ? learning_rate : 1),
-                          T(keras ? 1 : learning_rate),
-                          T(learning_rate)};
+        return step::coefficients_of<T>(
+            step::RmspropRule{rho, momentum, eps, keras}, learning_rate);
       },
       [](const auto& args) { backend::rmsprop_step(args, Stream{}); });
 }

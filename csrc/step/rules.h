@@ -50,4 +50,23 @@ SgdCoefficients<T> coefficients_of(const SgdRule& r, double learning_rate,
           T(r.nesterov ? -learning_rate : 0), decay};
 }
 
+struct RmspropRule {
+  double rho, momentum, eps;
+  bool keras;
+};
+
+// The coefficients of math/rmsprop.h for a dialect.
+template <typename T>
+Rmsprop<T> coefficients_of(const RmspropRule& r, double learning_rate) {
+  return {T(r.rho),
+          T(1 - r.rho),
+          RunningMean<T>::of(r.rho),
+          T(r.keras ? r.eps : 0),
+          T(r.keras ? 0 : r.eps),
+          T(r.momentum),
+          T(r.keras ? learning_rate : 1),
+          T(r.keras ? 1 : learning_rate),
+          T(learning_rate)};
+}
+
 }  // namespace strop::step

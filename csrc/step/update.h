@@ -12,15 +12,15 @@ namespace strop::step {
 template <typename T>
 struct Parameter {
   T* param;
-  T* first;   // moment1, or velocity, or null
-  T* second;  // moment2, or null
-  T* third;   // max_moment2, or null
+  T* first;   // moment1, velocity or mean_square, or null
+  T* second;  // moment2 or mean_grad, or null
+  T* third;   // max_moment2 or RMSprop's velocity, or null
   Index size;
   double decay;
   Buffer<T>* grad;  // where its gradient will stand
 };
 
-using Rule = std::variant<AdamRule, SgdRule>;
+using Rule = std::variant<AdamRule, SgdRule, RmspropRule>;
 
 // One optimizer step over all parameters of a program in one call.
 template <typename T>
@@ -45,6 +45,25 @@ class Update {
                      Stream{});
       return;
     }
+    if (const auto* rmsprop = std::get_if<RmspropRule>(&rule_)) {
+      updates_.clear();
+      for (const Parameter<T>& p : parameters_) {
+        updates_.push_back({p.param,
+                            p.grad->data(),
+                            {p.first, p.second, p.third},
+                            p.size,
+                            T(learning_rate * p.decay)});
+      }
+      cpu::rmsprop_step(
+          RmspropStep<T>{updates_.data(),
+                         Index(updates_.size()),
+                         {},
+                         0,
+                         {},
+                         coefficients_of<T>(*rmsprop, learning_rate)},
+          Stream{});
+      return;
+    }
     sgd_.clear();
     for (const Parameter<T>& p : parameters_) {
       sgd_.push_back({p.param, p.first, p.grad->data(), p.size,
@@ -61,6 +80,7 @@ class Update {
   std::vector<Parameter<T>> parameters_;
   std::vector<AdamTensor<T>> adam_;
   std::vector<SgdTensor<T>> sgd_;
+  std::vector<UpdateTensor<T>> updates_;
 };
 
 }  // namespace strop::step

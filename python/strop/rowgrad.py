@@ -115,6 +115,20 @@ class RowGrad:
         values = self.coalesce().values
         return float(cpu.norm(values))
 
+    def scaled(self, factor: float) -> RowGrad:
+        """The gradient times a number, each row once.
+
+        Example:
+            >>> RowGrad([0, 0], [[3.0], [4.0]], (2, 1)).scaled(0.5).values
+            array([[3.5]])
+        """
+        once = self.coalesce()
+        return (
+            once
+            if factor == 1
+            else RowGrad.trusted(once.rows, once.values * once.dtype.type(factor), once.shape)
+        )
+
     @classmethod
     def from_ids(cls, ids: Any, values: Any, shape: tuple[int, ...]) -> RowGrad:
         """From ids of any shape and a gradient of shape ids.shape + shape[1:].

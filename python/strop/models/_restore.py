@@ -151,7 +151,7 @@ def not_decaying(model: Sequential) -> list[str]:
 
 
 def restore_optimizer(
-    model: Sequential, iterations: Any, no_decay: list[Any], tensors: Mapping[str, StoredTensor]
+    model: Sequential, content: Mapping[str, Any], tensors: Mapping[str, StoredTensor]
 ) -> None:
     """Step count, exclusions and state; all names, shapes and dtypes are checked before any state is made.
 
@@ -159,10 +159,14 @@ def restore_optimizer(
         ValueError: the state is not that of this optimizer and these weights.
     """
     optimizer = model.optimizer
+    iterations, no_decay = content["iterations"], content["no_decay"]
+    pending_calls = content.get("pending_calls", 0)
+    if type(pending_calls) is not int:
+        raise ValueError(f"{OP}: pending_calls must be a whole number; got {type(pending_calls).__name__}")
     if type(iterations) is not int or not 0 <= iterations < MAX_ITERATIONS:
         raise ValueError(f"{OP}: iterations must lie in [0, {MAX_ITERATIONS}); got {iterations!r}")
     state = {name.removeprefix(OPTIMIZER): t for name, t in tensors.items() if name.startswith(OPTIMIZER)}
-    slots = [*optimizer.slots(), *(["average"] if optimizer.use_ema else [])]
+    slots = optimizer.state_names(pending_calls)
     specs = model.weight_specs()
     trained = set()
     for name in state:
@@ -192,7 +196,7 @@ def restore_optimizer(
     optimizer.iterations = iterations
     if state:
         optimizer.build(variables)
-        optimizer.load_state_tensors(cast(dict[str, Array], state), iterations)
+        optimizer.load_state_tensors(cast(dict[str, Array], state), iterations, pending_calls)
 
 
 def layer_streams(model: Sequential) -> dict[str, _random.Streams]:

@@ -74,6 +74,7 @@ def save(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -
         "model": model.get_config(),
         "compile": compiled,
         "iterations": 0 if compiled is None else model.optimizer.iterations,
+        "pending_calls": 0 if compiled is None else model.optimizer.pending_calls,
         "no_decay": [] if compiled is None else not_decaying(model),
         "random": _random.get_state(),
         "layer_random": {name: streams.get_state() for name, streams in layer_streams(model).items()},
@@ -128,7 +129,7 @@ def load_model(
             model = restore_layers(content, tensors, custom)
             if compile and content["compile"] is not None:
                 restore_compiled(model, content["compile"], custom)
-                restore_optimizer(model, content["iterations"], content["no_decay"], tensors)
+                restore_optimizer(model, content, tensors)
                 streams = restore_streams(model, content["layer_random"], content["random"])
         except (ValueError, OSError, MemoryError):
             raise

@@ -44,6 +44,17 @@ class Accumulator:
         sums, count, self._sums, self.calls = self._sums, self.calls, [], 0
         return sums if self.reduction == "sum" else [_share(total, count) for total in sums]
 
+    def dense(self, place: int, like: Array) -> Array:
+        """A copy of what has been added up for a parameter; zeros where nothing has."""
+        total = self._sums[place]
+        if isinstance(total, RowGrad):
+            return total.to_dense()
+        return np.zeros_like(like) if total is None else total.copy()
+
+    def restore(self, calls: int, sums: list[Grad]) -> None:
+        """Go on from a number of calls and their sums."""
+        self.calls, self._sums = calls, sums
+
 
 def _share(total: Grad, count: int) -> Grad:
     if isinstance(total, RowGrad):

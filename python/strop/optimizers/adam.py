@@ -7,9 +7,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from .. import ops
-from ..rowgrad import RowGrad
-from .base import Optimizer, Rate
+from .base import Optimizer
 from .deferred import DeferredTable
+from .rate import Rate
 from .settings import check_not_negative, check_unit_interval
 
 Array = NDArray[Any]
@@ -29,8 +29,9 @@ class Adam(Optimizer):
         epsilon: added to the root of the mean square.
         amsgrad: divide by the greatest mean square so far.
         bias_correction: False leaves the correction of the first steps out, as some textbooks do.
-        settings: those of every `Optimizer`: weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
-            ema_overwrite_frequency, gradient_accumulation_steps, name, sparse.
+        more: settings of every `Optimizer` in Keras' order: weight_decay, clipnorm, clipvalue, global_clipnorm,
+            use_ema, ema_momentum, ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name.
+        settings: the same by name, and sparse.
 
     Raises:
         ValueError: a setting is out of range.
@@ -47,6 +48,9 @@ class Adam(Optimizer):
         Kingma and Ba, Adam, 2015; Reddi et al., On the convergence of Adam and beyond, 2018.
     """
 
+    own = ("beta_1", "beta_2", "epsilon", "amsgrad", "bias_correction")
+    kernel = ops.adam_step
+
     def __init__(
         self,
         learning_rate: Rate = 0.001,
@@ -54,20 +58,15 @@ class Adam(Optimizer):
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         amsgrad: bool = False,
-        *,
+        *more: Any,
         bias_correction: bool = True,
         **settings: Any,
     ) -> None:
-        super().__init__(learning_rate, **settings)
+        super().__init__(learning_rate, *more, **settings)
         check_unit_interval(self.op, beta_1=beta_1, beta_2=beta_2)
         check_not_negative(self.op, epsilon=epsilon)
         self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
         self.amsgrad, self.bias_correction = bool(amsgrad), bool(bias_correction)
-
-    def get_config(self) -> dict[str, Any]:
-        """The settings, as the constructor takes them."""
-        own = ("beta_1", "beta_2", "epsilon", "amsgrad", "bias_correction")
-        return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
     def slots(self) -> tuple[str, ...]:
         """Names of the state arrays of a parameter."""
@@ -85,40 +84,9 @@ class Adam(Optimizer):
         """The rule's numbers for a step program."""
         return {"adam": self._rule()} if type(self) in (Adam, AdamW) else None
 
-    def update(
-        self,
-        params: list[Array],
-        grads: list[Array],
-        state: dict[str, list[Array]],
-        rate: float,
-        decays: list[float],
-    ) -> None:
-        """One step of all dense gradients in one call."""
-        ops.adam_step(
-            param=params,
-            grad=grads,
-            moment1=state["moment1"],
-            moment2=state["moment2"],
-            max_moment2=state.get("max_moment2"),
-            learning_rate=rate,
-            step=self.iterations + 1,
-            weight_decay=decays,
-            **self._rule(),
-        )
-
-    def update_rows(
-        self, param: Array, grad: RowGrad, state: dict[str, Any], rate: float, decay: float
-    ) -> None:
-        """One step of the rows that have a gradient; the others stand still."""
-        ops.adam_step(
-            param=param,
-            grad=grad,
-            **state,
-            learning_rate=rate,
-            step=self.iterations + 1,
-            weight_decay=decay,
-            **self._rule(),
-        )
+    def numbers(self) -> dict[str, Any]:
+        """The rule's numbers for the next update, as its op takes them."""
+        return {"step": self.iterations + 1, **self._rule()}
 
     def defer(self, param: Array, state: dict[str, Array]) -> DeferredTable | None:
         """A deferred table for this parameter, or None where only the dense pass is exact."""
@@ -137,11 +105,12 @@ class AdamW(Adam):
         beta_2: decay of the mean square.
         epsilon: added to the root of the mean square.
         amsgrad: divide by the greatest mean square so far.
+        more: as for `Adam`, from clipnorm on.
         settings: as for `Adam`.
 
     Raises:
         ValueError: a setting is out of range.
-        TypeError: an unknown keyword.
+        TypeError: an unknown keyword, or weight_decay is None.
 
     Example:
         >>> import numpy as np
@@ -162,8 +131,9 @@ class AdamW(Adam):
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         amsgrad: bool = False,
+        *more: Any,
         **settings: Any,
     ) -> None:
-        super().__init__(
-            learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **settings
-        )
+        if weight_decay is None:
+            raise TypeError("AdamW: weight_decay must be a number; got None; use Adam")
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay, *more, **settings)

@@ -5,9 +5,10 @@ The order is Keras': accumulate, clip, decay, update, average, constrain.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import is_
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
 
@@ -16,9 +17,11 @@ from .._names import check_kwargs
 from ..rowgrad import RowGrad
 from .accumulation import average
 from .clipping import clip
-from .parameters import adopt, array_of, check_grads, check_params
-from .schedules import LearningRateSchedule, rate_config, rate_from_config
+from .parameters import adopt, array_of, check_grads, check_params, places_of
+from .rate import Rate
+from .schedules import rate_config, rate_from_config
 from .settings import (
+    check_above_0,
     check_count,
     check_not_negative,
     check_one_clip,
@@ -30,11 +33,10 @@ from .state import OptimizerState
 
 Array = NDArray[Any]
 Grad = Array | RowGrad | None
-Rate = float | LearningRateSchedule | Callable[[], float]
 
 
 class Optimizer(OptimizerState):
-    """Base of the optimizers; a rule is a subclass with `slots`, `update` and `update_rows`.
+    """Base of the optimizers; a rule is a subclass with `own`, `slots`, `kernel` and `numbers`.
 
     Args:
         learning_rate: float, a schedule, or a function without arguments.
@@ -45,20 +47,27 @@ class Optimizer(OptimizerState):
         use_ema: keep an exponential moving average of each parameter.
         ema_momentum: share of the average that is kept at each step.
         ema_overwrite_frequency: steps after which parameters are set to their averages.
-        gradient_accumulation_steps: calls of apply whose mean gradient makes one update.
+        loss_scale_factor: what the loss was multiplied by; `apply` divides the gradients by it.
+        gradient_accumulation_steps: calls of apply whose mean gradient makes one update. A schedule counts the calls,
+            as in Keras.
         name: for people.
-        sparse: what a `RowGrad` means: `"exact"`, dense Adam's result, deferred; `"touched"`, other rows stand still;
-            `"dense"`, every row at every step; None, exact inside a model and dense on arrays of the caller.
+        sparse: what a `RowGrad` means: `"exact"`, the dense result, rows deferred where the rule allows it;
+            `"touched"`, other rows stand still; `"dense"`, every row at every step; None, exact inside a model and
+            dense on arrays of the caller.
 
     Raises:
         ValueError: a setting is out of range, or two ways of clipping are given.
         TypeError: an unknown keyword.
     """
 
+    #: Settings of the rule alone, as its constructor names them.
+    own: ClassVar[tuple[str, ...]] = ()
+    #: The op of the rule: `kernel(param=, grad=, <slots>=, learning_rate=, weight_decay=, grad_scale=, <numbers>=)`.
+    kernel: ClassVar[Callable[..., None]]
+
     def __init__(
         self,
         learning_rate: Rate,
-        *,
         weight_decay: float | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
@@ -66,8 +75,10 @@ class Optimizer(OptimizerState):
         use_ema: bool = False,
         ema_momentum: float = 0.99,
         ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
+        *,
         sparse: str | None = None,
         **unknown: Any,
     ) -> None:
@@ -79,36 +90,41 @@ class Optimizer(OptimizerState):
         check_one_clip(self.op, **clips)
         check_unit_interval(self.op, closed=True, ema_momentum=ema_momentum)
         check_count(self.op, "ema_overwrite_frequency", ema_overwrite_frequency, 1)
+        check_above_0(self.op, loss_scale_factor=loss_scale_factor)
         check_count(self.op, "gradient_accumulation_steps", gradient_accumulation_steps, 2)
         check_sparse(self.op, sparse, use_ema)
         self.learning_rate = learning_rate
         self.weight_decay, self.clipnorm, self.clipvalue = weight_decay, clipnorm, clipvalue
         self.global_clipnorm, self.use_ema, self.ema_momentum = global_clipnorm, bool(use_ema), ema_momentum
-        self.ema_overwrite_frequency = ema_overwrite_frequency
+        self.ema_overwrite_frequency, self.loss_scale_factor = ema_overwrite_frequency, loss_scale_factor
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.name, self.sparse = name or self.op.lower(), sparse
-        #: Updates taken so far.
-        self.iterations = 0
+        # Whoever steps holds it. A list, whose pop is atomic, can be copied and pickled; a lock cannot.
+        self._free = [True]
         self.reset()
 
     # ---- the rule: what a subclass writes ----------------------------------
 
-    def update(
-        self,
-        params: list[Array],
-        grads: list[Array],
-        state: dict[str, list[Array]],
-        rate: float,
-        decays: list[float],
-    ) -> None:
-        """One step of all dense gradients in one call; checks all of them before it writes."""
-        raise NotImplementedError(f"{self.op}: a rule must have an update")
+    def numbers(self) -> dict[str, Any]:
+        """The rule's numbers for the next update, as its op takes them."""
+        return {}
 
-    def update_rows(
-        self, param: Array, grad: RowGrad, state: dict[str, Any], rate: float, decay: float
+    def update(
+        self, params: Any, grads: Any, state: dict[str, Any], rate: float, decays: Any, scale: float
     ) -> None:
-        """One step of the rows that have a gradient; the others stand still."""
-        raise NotImplementedError(f"{self.op}: a RowGrad must be dense for this rule; use sparse='dense'")
+        """One step of an array or a list of arrays; it checks all of them before it writes.
+
+        Of a `RowGrad` the rows alone move.
+        """
+        type(self).kernel(
+            param=params,
+            grad=grads,
+            **state,
+            learning_rate=rate,
+            weight_decay=decays,
+            grad_scale=scale,
+            **self.numbers(),
+        )
 
     def plain_rule(self) -> dict[str, Any] | None:
         """The rule's name and numbers for a step program, if a step is that rule and nothing around it."""
@@ -121,40 +137,17 @@ class Optimizer(OptimizerState):
         """The rule's name and numbers, for rules that a step program has."""
         return None
 
-    # ---- the learning rate -------------------------------------------------
-
-    @property
-    def learning_rate(self) -> float:
-        """The rate of the next update."""
-        rate = self._rate
-        if isinstance(rate, float):
-            return rate
-        return float(rate(self.iterations) if isinstance(rate, LearningRateSchedule) else rate())
-
-    @learning_rate.setter
-    def learning_rate(self, rate: Rate) -> None:
-        if not callable(rate):
-            if isinstance(rate, bool | str) or not hasattr(rate, "__float__"):
-                raise TypeError(
-                    f"{self.op}: learning_rate must be a number, a schedule or a function; "
-                    f"got {type(rate).__name__}"
-                )
-            rate = float(rate)
-            check_not_negative(self.op, learning_rate=rate)
-        self._rate: Rate = rate
-
-    def rates(self, count: int) -> list[float]:
-        """The rates of the next `count` updates; of the next one alone where a function of the user's gives them."""
-        if isinstance(self._rate, LearningRateSchedule):
-            return [float(self._rate(self.iterations + i)) for i in range(count)]
-        return [self.learning_rate] * count if isinstance(self._rate, float) else [self.learning_rate]
-
     # ---- a step ------------------------------------------------------------
 
-    def apply_gradients(self, grads_and_vars: Iterable[tuple[Grad, Any]]) -> None:
-        """Take one step from pairs, as `zip(grads, params)` gives them; see `apply`."""
+    def apply_gradients(self, grads_and_vars: Iterable[tuple[Grad, Any]]) -> int:
+        """Take one step from pairs, as `zip(grads, params)` gives them; see `apply`.
+
+        Returns:
+            The updates taken so far.
+        """
         pairs = list(grads_and_vars)
         self.apply([grad for grad, _ in pairs], [param for _, param in pairs])
+        return self.iterations
 
     def apply(self, grads: Sequence[Grad], params: Sequence[Any] | None = None) -> None:
         """Take one step: update every parameter in place.
@@ -164,15 +157,35 @@ class Optimizer(OptimizerState):
 
         Args:
             grads: one per parameter: an array like it, a `RowGrad` of its shape, or None to leave it alone.
-            params: arrays or variables, in the same order at every call; None: those of the call before.
+            params: arrays or variables. Those of the first call may come in any order, or some of them alone; other
+                arrays of the same shapes take their places. None: all of the first call.
 
         Raises:
             TypeError: a gradient has another dtype than its parameter, or is no array.
             ValueError: counts or shapes differ, an array is strided or read-only, or all gradients are None. No
                 parameter has changed then, not even the first.
+            RuntimeError: another thread is in the middle of a step.
         """
+        self.take(grads, params, 1 / self.loss_scale_factor if self.loss_scale_factor else 1.0)
+
+    def take(self, grads: Sequence[Grad], params: Sequence[Any] | None, scale: float) -> None:
+        """Take one step as `apply` does, with gradients of which each is first multiplied by `scale`."""
+        try:
+            self._free.pop()
+        except IndexError:
+            raise RuntimeError(
+                f"{self.op}: apply must be called by one thread at a time; got a second call"
+            ) from None
+        try:
+            self._take(grads, params, scale)
+        finally:
+            self._free.append(True)
+
+    def _take(self, grads: Sequence[Grad], params: Sequence[Any] | None, scale: float) -> None:
         if params is not None and len(grads) != len(params):
             raise ValueError(f"{self.op}: grads must be as many as params ({len(params)}); got {len(grads)}")
+        if not len(grads) and not self._params and params is not None:
+            return  # a model without parameters, as in Keras
         if not self._params:
             if params is None:
                 raise ValueError(f"{self.op}: params must be given in the first call; got None")
@@ -182,31 +195,34 @@ class Optimizer(OptimizerState):
             len(params) == len(self._arrays)
             and (all(map(is_, params, self._arrays)) or all(map(is_, map(array_of, params), self._arrays)))
         ):
-            adopt(self, params)
+            places = places_of(params, self._arrays)
+            if places is None:
+                adopt(self, params)
+            else:
+                placed = dict(zip(places, grads, strict=True))
+                grads = [placed.get(place) for place in range(len(self._arrays))]
         plain = cpu.gradients_fit(grads, self._arrays)
         if not plain:
             check_grads(self.op, grads, self._arrays)
-        grads = list(grads)
-        if self._pending is not None:
-            means = self._pending.add(grads)
-            if means is None:
-                return
-            grads = means
-        self._step(clip(grads, self.clipvalue, self.clipnorm, self.global_clipnorm), plain)
-        self.iterations += 1
+        given, updates = list(grads), self.iterations
+        means = given if self._pending is None else self._pending.add(given)
+        if means is not None:
+            clipped, scale = clip(means, scale, self.clipvalue, self.clipnorm, self.global_clipnorm)
+            self._step(clipped, plain, scale)
+        self._calls += 1
         if self.use_ema:
-            average(self._averages, self._arrays, self.ema_momentum if self.iterations > 1 else 0.0)
-            if self.ema_overwrite_frequency and self.iterations % self.ema_overwrite_frequency == 0:
+            average(self._averages, self._arrays, self.ema_momentum if updates else 0.0)
+            if self.ema_overwrite_frequency and (updates + 1) % self.ema_overwrite_frequency == 0:
                 self.finalize_variable_values()
         for i in self._constrained:
-            if grads[i] is not None:
+            if given[i] is not None:
                 self._params[i].constraint.apply(self._arrays[i])
 
-    def _step(self, grads: list[Any], plain: bool) -> None:
+    def _step(self, grads: list[Any], plain: bool, scale: float) -> None:
         """The update of all parameters: dense ones first, since that call checks them all."""
         rate = self.learning_rate
         if plain and not self._tables:  # every gradient an array: nothing to sort out
-            self.update(self._arrays, grads, self._slots, rate, self._decays)
+            self.update(self._arrays, grads, self._slots, rate, self._decays, scale)
             return
         places: list[int] = []
         dense: list[Array] = []
@@ -220,26 +236,27 @@ class Optimizer(OptimizerState):
                     rows.append((i, grad.coalesce()))
                     continue
                 grad = grad.to_dense()
-            if table is not None:
-                table.flush()
             if grad is not None:
                 places.append(i)
                 dense.append(grad)
+                if table is not None:
+                    table.flush()
         if places:
             if places != self._dense[0]:
                 state = {name: [arrays[i] for i in places] for name, arrays in self._slots.items()}
                 params, decays = [self._arrays[i] for i in places], [self._decays[i] for i in places]
                 self._dense = (places, params, state, decays)
             _, params, state, decays = self._dense
-            self.update(params, dense, state, rate, decays)
+            self.update(params, dense, state, rate, decays, scale)
         taken = {i for i, _ in rows}
         for i, grad in rows:
             if i in self._tables:
-                self._tables[i].step(grad, rate, self._decays[i])
+                self._tables[i].step(grad.scaled(scale), rate, self._decays[i])
             else:
-                self.update_rows(self._arrays[i], grad, self._state(i), rate, self._decays[i])
+                self.update(self._arrays[i], grad, self._state(i), rate, self._decays[i], scale)
         for i, table in self._tables.items():
             if i not in taken:  # a dense step, or none: the step counts, and nothing is outstanding
+                table.flush()
                 table.restart(self.iterations + 1)
 
     def _touched(self, place: int) -> bool:
@@ -257,8 +274,9 @@ class Optimizer(OptimizerState):
 
     def get_config(self) -> dict[str, Any]:
         """The settings, as the constructor takes them; a schedule as its class name and config."""
-        names = Optimizer.__init__.__kwdefaults__ or {}
-        return {"learning_rate": rate_config(self._rate), **{name: getattr(self, name) for name in names}}
+        around = [name for name in inspect.signature(Optimizer).parameters if hasattr(self, name)]
+        settings = {name: getattr(self, name) for name in (*around, *self.own)}
+        return {**settings, "learning_rate": rate_config(self._rate)}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:

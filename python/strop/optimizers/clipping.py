@@ -21,29 +21,33 @@ def norm_of(grad: Array | RowGrad) -> float:
 
 
 def clip(
-    grads: list[Grad], clipvalue: float | None, clipnorm: float | None, global_clipnorm: float | None
-) -> list[Grad]:
-    """Clipped gradients; at most one of the bounds is set, and 0 counts as not set, as in Keras."""
+    grads: list[Grad],
+    scale: float,
+    clipvalue: float | None,
+    clipnorm: float | None,
+    global_clipnorm: float | None,
+) -> tuple[list[Grad], float]:
+    """Gradients and the factor of all of them, clipped, from the same before.
+
+    At most one of the bounds is set, and 0 counts as not set, as in Keras.
+    """
     if clipnorm:
-        return [g if g is None else _to_norm(g, norm_of(g), clipnorm) for g in grads]
+        return [g if g is None else _to_norm(g, norm_of(g) * scale, clipnorm) for g in grads], scale
     if global_clipnorm:
-        total = math.sqrt(sum(norm_of(g) ** 2 for g in grads if g is not None))
-        # One gradient that is not finite spoils all of them, as in Keras: nothing hides it.
-        bound = global_clipnorm if math.isfinite(total) else math.nan
-        return [g if g is None else _to_norm(g, total, bound) for g in grads]
+        norm = scale * math.sqrt(sum(norm_of(g) ** 2 for g in grads if g is not None))
+        if not math.isfinite(norm):  # one gradient that is not finite spoils all of them, as in Keras
+            return grads, math.nan
+        return grads, scale * min(1.0, global_clipnorm / norm) if norm else scale
     if clipvalue:
-        return [g if g is None else _to_value(g, clipvalue) for g in grads]
-    return grads
+        return [g if g is None else _to_value(g, clipvalue / scale) for g in grads], scale
+    return grads, scale
 
 
 def _to_norm(grad: Array | RowGrad, norm: float, bound: float) -> Array | RowGrad:
     if norm <= bound:
         return grad
-    factor = grad.dtype.type(bound / norm)
-    if isinstance(grad, RowGrad):
-        once = grad.coalesce()
-        return RowGrad.trusted(once.rows, once.values * factor, once.shape)
-    return np.asarray(grad * factor)
+    factor = bound / norm
+    return grad.scaled(factor) if isinstance(grad, RowGrad) else np.asarray(grad * grad.dtype.type(factor))
 
 
 def _to_value(grad: Array | RowGrad, bound: float) -> Array | RowGrad:

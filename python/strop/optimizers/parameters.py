@@ -74,6 +74,9 @@ def check_params(op: str, params: Sequence[Any], labels: Sequence[str] | None = 
         ValueError: one is strided, read-only or overlaps another.
         NotImplementedError: one is a CuPy array.
     """
+    given: Any = params
+    if isinstance(given, np.ndarray):
+        raise TypeError(f"{op}: params must be a list of arrays; got a {about(given)}; write [param]")
     arrays = [array_of(p) for p in params]
     labels = labels or places(len(arrays))
     for array, label in zip(arrays, labels, strict=True):
@@ -119,6 +122,7 @@ def check_grads(
 
     Raises:
         TypeError: one is no array or has another dtype.
+        IndexError: a row was changed to one outside the parameter.
         ValueError: counts or shapes differ, one is strided or overlaps a parameter, a parameter has become
             read-only, or all are None.
         NotImplementedError: one is a CuPy array.
@@ -131,6 +135,7 @@ def check_grads(
         if grad is None:
             continue
         if isinstance(grad, RowGrad):
+            check_rows(op, f"grads{label}", grad)
             memory.append((i, grad.values))
         elif not is_plain(grad):
             kernels(op, grad)
@@ -167,14 +172,39 @@ def check_grads(
                     )
 
 
+def check_rows(op: str, name: str, grad: RowGrad) -> None:
+    """Refuse rows that somebody has changed since the `RowGrad` checked them.
+
+    Raises:
+        IndexError: one is outside the parameter.
+    """
+    rows = grad.rows
+    if rows.size and not (rows.min() >= 0 and rows.max() < grad.shape[0]):
+        at = int(np.flatnonzero((rows < 0) | (rows >= grad.shape[0]))[0])
+        raise IndexError(f"{op}: rows of {name} must lie in [0, {grad.shape[0]}); got {rows[at]} at ({at},)")
+
+
+def places_of(params: Sequence[Any], arrays: list[Array]) -> list[int] | None:
+    """Where parameters stand among those of the first call; None if one is new or comes twice."""
+    known = {id(array): place for place, array in enumerate(arrays)}
+    places = [known.get(id(array_of(param)), -1) for param in params]
+    return places if -1 not in places and len(set(places)) == len(places) else None
+
+
 def adopt(optimizer: OptimizerState, params: Sequence[Any]) -> None:
     """Take other arrays of the same shapes in the same places: identity is by position.
 
     Raises:
-        ValueError: counts, shapes or dtypes differ from those of the first call.
+        ValueError: counts or shapes differ from those of the first call.
+        TypeError: the dtype does.
     """
     arrays = check_params(optimizer.op, params)
     if [(a.shape, a.dtype) for a in arrays] != [(a.shape, a.dtype) for a in optimizer._arrays]:
+        if [a.shape for a in arrays] == [a.shape for a in optimizer._arrays]:
+            raise TypeError(
+                f"{optimizer.op}: params must be {optimizer._arrays[0].dtype} as in the first call, like the "
+                f"optimizer's state; got {arrays[0].dtype}"
+            )
         shapes = ", ".join(str(a.shape) for a in optimizer._arrays)
         raise ValueError(
             f"{optimizer.op}: params must have the shapes of the first call, {shapes}; "

@@ -6,29 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from .._names import from_config
-
-
-class LearningRateSchedule:
-    """Base of the schedules: a function of the step, with a config.
-
-    Subclasses set their settings as attributes and name them in `settings`.
-    """
-
-    settings: tuple[str, ...] = ()
-
-    def __call__(self, step: int) -> float:
-        """The learning rate of the update after `step` updates."""
-        raise NotImplementedError(f"{type(self).__name__}: a schedule must have a __call__(step)")
-
-    def get_config(self) -> dict[str, Any]:
-        """The settings, as `from_config` takes them."""
-        return {name: getattr(self, name) for name in self.settings}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> LearningRateSchedule:
-        """The schedule that `get_config` described."""
-        return cls(**config)
+from .._names import check_number, from_config
+from .cosine_decay import CosineDecay, CosineDecayRestarts
+from .schedule import LearningRateSchedule
 
 
 class ExponentialDecay(LearningRateSchedule):
@@ -39,19 +19,30 @@ class ExponentialDecay(LearningRateSchedule):
         decay_steps: steps over which the rate falls by decay_rate.
         decay_rate: the factor.
         staircase: True holds the rate between whole multiples of decay_steps.
+        name: for people.
 
     Example:
         >>> round(ExponentialDecay(0.1, 10, 0.5)(5), 6)
         0.070711
     """
 
-    settings = ("initial_learning_rate", "decay_steps", "decay_rate", "staircase")
+    settings = ("initial_learning_rate", "decay_steps", "decay_rate", "staircase", "name")
+
+    initial_learning_rate: float
+    decay_steps: float
+    decay_rate: float
+    staircase: bool
 
     def __init__(
-        self, initial_learning_rate: float, decay_steps: float, decay_rate: float, staircase: bool = False
+        self,
+        initial_learning_rate: float,
+        decay_steps: float,
+        decay_rate: float,
+        staircase: bool = False,
+        name: str | None = "ExponentialDecay",
     ) -> None:
-        self.initial_learning_rate = initial_learning_rate
-        self.decay_steps, self.decay_rate, self.staircase = decay_steps, decay_rate, staircase
+        numbers = {"initial_learning_rate": initial_learning_rate, "decay_rate": decay_rate}
+        self._set(name, {"staircase": staircase}, decay_steps=decay_steps, **numbers)
 
     def __call__(self, step: int) -> float:
         """The learning rate of the update after `step` updates."""
@@ -69,19 +60,30 @@ class InverseTimeDecay(LearningRateSchedule):
         decay_steps: steps per unit of time.
         decay_rate: how much the divisor grows per unit.
         staircase: True holds the rate between whole multiples of decay_steps.
+        name: for people.
 
     Example:
         >>> InverseTimeDecay(0.1, 1, 0.5)(2)
         0.05
     """
 
-    settings = ("initial_learning_rate", "decay_steps", "decay_rate", "staircase")
+    settings = ("initial_learning_rate", "decay_steps", "decay_rate", "staircase", "name")
+
+    initial_learning_rate: float
+    decay_steps: float
+    decay_rate: float
+    staircase: bool
 
     def __init__(
-        self, initial_learning_rate: float, decay_steps: float, decay_rate: float, staircase: bool = False
+        self,
+        initial_learning_rate: float,
+        decay_steps: float,
+        decay_rate: float,
+        staircase: bool = False,
+        name: str | None = "InverseTimeDecay",
     ) -> None:
-        self.initial_learning_rate = initial_learning_rate
-        self.decay_steps, self.decay_rate, self.staircase = decay_steps, decay_rate, staircase
+        numbers = {"initial_learning_rate": initial_learning_rate, "decay_rate": decay_rate}
+        self._set(name, {"staircase": staircase}, decay_steps=decay_steps, **numbers)
 
     def __call__(self, step: int) -> float:
         """The learning rate of the update after `step` updates."""
@@ -97,24 +99,30 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     Args:
         boundaries: rising steps; the value before a boundary holds at the boundary itself.
         values: one more than boundaries.
+        name: for people.
 
     Raises:
-        ValueError: values is not one longer than boundaries.
+        ValueError: values is not one longer than boundaries, or a number is not finite.
+        TypeError: one is no number.
 
     Example:
         >>> [PiecewiseConstantDecay([2, 4], [1.0, 0.5, 0.1])(step) for step in (0, 2, 3, 4, 5)]
         [1.0, 1.0, 0.5, 0.5, 0.1]
     """
 
-    settings = ("boundaries", "values")
+    settings = ("boundaries", "values", "name")
 
-    def __init__(self, boundaries: Sequence[float], values: Sequence[float]) -> None:
+    def __init__(
+        self, boundaries: Sequence[float], values: Sequence[float], name: str | None = "PiecewiseConstant"
+    ) -> None:
         if len(values) != len(boundaries) + 1:
             raise ValueError(
                 "PiecewiseConstantDecay: values must be one longer than boundaries "
                 f"({len(boundaries)}); got {len(values)}"
             )
-        self.boundaries, self.values = list(boundaries), list(values)
+        for number in (*boundaries, *values):
+            check_number("PiecewiseConstantDecay", "boundaries and values", number)
+        self.boundaries, self.values, self.name = list(boundaries), list(values), name
 
     def __call__(self, step: int) -> float:
         """The learning rate of the update after `step` updates."""
@@ -130,13 +138,19 @@ class PolynomialDecay(LearningRateSchedule):
         end_learning_rate: the rate after decay_steps.
         power: 1 is a straight line.
         cycle: True starts again with longer and longer periods.
+        name: for people.
 
     Example:
         >>> round(PolynomialDecay(0.1, 10)(5), 6)
         0.05005
     """
 
-    settings = ("initial_learning_rate", "decay_steps", "end_learning_rate", "power", "cycle")
+    settings = ("initial_learning_rate", "decay_steps", "end_learning_rate", "power", "cycle", "name")
+    initial_learning_rate: float
+    decay_steps: float
+    end_learning_rate: float
+    power: float
+    cycle: bool
 
     def __init__(
         self,
@@ -145,9 +159,10 @@ class PolynomialDecay(LearningRateSchedule):
         end_learning_rate: float = 0.0001,
         power: float = 1.0,
         cycle: bool = False,
+        name: str | None = "PolynomialDecay",
     ) -> None:
-        self.initial_learning_rate, self.decay_steps = initial_learning_rate, decay_steps
-        self.end_learning_rate, self.power, self.cycle = end_learning_rate, power, cycle
+        numbers = {"initial_learning_rate": initial_learning_rate, "end_learning_rate": end_learning_rate}
+        self._set(name, {"cycle": cycle}, decay_steps=decay_steps, power=power, **numbers)
 
     def __call__(self, step: int) -> float:
         """The learning rate of the update after `step` updates."""
@@ -159,48 +174,16 @@ class PolynomialDecay(LearningRateSchedule):
         return float(height * left**self.power + self.end_learning_rate)
 
 
-class CosineDecay(LearningRateSchedule):
-    """A straight warm-up, then half a cosine down to `alpha` times the rate.
-
-    Args:
-        initial_learning_rate: the rate at step 0; without warm-up also the height of the cosine.
-        decay_steps: length of the cosine.
-        alpha: what is left at its end, as a share.
-        warmup_target: the height of the cosine if there is a warm-up.
-        warmup_steps: length of the warm-up.
-
-    Example:
-        >>> [round(CosineDecay(0.0, 10, warmup_target=0.1, warmup_steps=2)(step), 6) for step in (0, 1, 2, 7, 12)]
-        [0.0, 0.05, 0.1, 0.05, 0.0]
-    """
-
-    settings = ("initial_learning_rate", "decay_steps", "alpha", "warmup_target", "warmup_steps")
-
-    def __init__(
-        self,
-        initial_learning_rate: float,
-        decay_steps: float,
-        alpha: float = 0.0,
-        warmup_target: float | None = None,
-        warmup_steps: float = 0,
-    ) -> None:
-        self.initial_learning_rate, self.decay_steps, self.alpha = initial_learning_rate, decay_steps, alpha
-        self.warmup_target, self.warmup_steps = warmup_target, warmup_steps
-
-    def __call__(self, step: int) -> float:
-        """The learning rate of the update after `step` updates."""
-        top = self.initial_learning_rate
-        if self.warmup_target is not None:
-            if step < self.warmup_steps:
-                return float(top + (self.warmup_target - top) * step / self.warmup_steps)
-            top, step = self.warmup_target, step - int(self.warmup_steps)
-        cosine = 0.5 * (1 + math.cos(math.pi * min(step, self.decay_steps) / self.decay_steps))
-        return float(top * ((1 - self.alpha) * cosine + self.alpha))
-
-
 registry: dict[str, type[LearningRateSchedule]] = {
     cls.__name__: cls
-    for cls in (CosineDecay, ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay)
+    for cls in (
+        CosineDecay,
+        CosineDecayRestarts,
+        ExponentialDecay,
+        InverseTimeDecay,
+        PiecewiseConstantDecay,
+        PolynomialDecay,
+    )
 }
 
 

@@ -25,6 +25,13 @@ def check_not_negative(op: str, **values: float | None) -> None:
             raise ValueError(f"{op}: {name} must be 0 or more; got {value}")
 
 
+def check_above_0(op: str, **values: float | None) -> None:
+    """Refuse a setting that is 0, below it or no finite number; None passes."""
+    for name, value in values.items():
+        if value is not None and not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"{op}: {name} must be above 0; got {value}")
+
+
 def check_count(op: str, name: str, value: int | None, least: int) -> None:
     """Refuse a setting that is no whole number of at least `least`; None passes."""
     if value is not None:
@@ -52,5 +59,6 @@ def keywords(cls: type) -> list[str]:
     for each in cls.__mro__:
         if "__init__" in vars(each) and each is not object:
             parameters = inspect.signature(each.__init__).parameters.values()  # type: ignore[misc]
-            names |= {p.name: None for p in parameters if p.kind != p.VAR_KEYWORD and p.name != "self"}
+            named = (p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL))
+            names |= {p.name: None for p in named if p.name != "self"}
     return list(names)

@@ -13,12 +13,15 @@ from .._backend import cpu
 from .._memory import zeros_beside
 from .accumulation import Accumulator
 from .deferred import DeferredTable
+from .linear import LinearTable
 from .parameters import check_params, paths
+from .rate import HasRate
 
 Array = NDArray[Any]
+AnyTable = DeferredTable | LinearTable
 
 
-class OptimizerState:
+class OptimizerState(HasRate):
     """The state of the parameters of the first call, by their places."""
 
     op: str
@@ -26,9 +29,17 @@ class OptimizerState:
     use_ema: bool
     weight_decay: float | None
     gradient_accumulation_steps: int | None
-    iterations: int
     _params: list[Any]
-    _tables: dict[int, DeferredTable]
+    _tables: dict[int, AnyTable]
+
+    @property
+    def iterations(self) -> int:
+        """Updates taken so far."""
+        return self._calls // (self.gradient_accumulation_steps or 1)
+
+    @iterations.setter
+    def iterations(self, count: int) -> None:
+        self._calls = count * (self.gradient_accumulation_steps or 1)
 
     def reset(self) -> None:
         """Forget all state, as if no step had been taken with any parameter; `iterations` stays."""
@@ -47,18 +58,42 @@ class OptimizerState:
         self._dense: tuple[list[int], list[Array], dict[str, list[Array]], list[float]] = ([], [], {}, [])
         steps = self.gradient_accumulation_steps
         self._pending = Accumulator(steps) if steps else None
+        self._calls -= self._calls % (steps or 1)
 
     def slots(self) -> tuple[str, ...]:
-        """Names of the state arrays of a parameter, each like the parameter and 0 at the start."""
+        """Names of the state arrays of a parameter, each like the parameter."""
         return ()
+
+    def start(self, slot: str) -> float:
+        """The value of a state array before the first step."""
+        return 0.0
 
     def rows_are_exact(self, decay: float) -> bool:
         """Whether a row without a gradient does not move under this rule anyway."""
         return False
 
-    def defer(self, param: Array, state: dict[str, Array]) -> DeferredTable | None:
-        """A deferred table for this parameter, or None where only the dense pass is exact."""
+    def linear(self) -> tuple[dict[str, float], float] | None:
+        """A step without a gradient, where it is linear and can be deferred.
+
+        Returns:
+            What it multiplies each state array by, and what it adds of the first one to the parameter; or None.
+        """
         return None
+
+    def defer(self, param: Array, state: dict[str, Array]) -> AnyTable | None:
+        """A deferred table for this parameter, or None where only the dense pass is exact."""
+        linear = self.linear()
+        if linear is None or param.ndim != 2:
+            return None
+        factors, push = linear
+        named = {name: state[name] for name in factors}
+        return LinearTable(param, named, factors, push, self.update, self.iterations)
+
+    def update(
+        self, params: Any, grads: Any, state: dict[str, Any], rate: float, decays: Any, scale: float
+    ) -> None:
+        """One step of an array or a list of arrays."""
+        raise NotImplementedError(f"{self.op}: a rule must have an update")
 
     # ---- parameters --------------------------------------------------------
 
@@ -72,7 +107,7 @@ class OptimizerState:
         arrays = check_params(self.op, params)
         self._check_exact(params)
         self._params, self._arrays = list(params), arrays
-        self._slots = {name: [zeros_beside(a) for a in arrays] for name in self.slots()}
+        self._slots = {name: [_filled(a, self.start(name)) for a in arrays] for name in self.slots()}
         self._averages = [zeros_beside(a) for a in arrays] if self.use_ema else []
         self._decays = [self._decay_of(p) for p in params]
         self._constrained = [i for i, p in enumerate(params) if getattr(p, "constraint", None) is not None]
@@ -94,11 +129,13 @@ class OptimizerState:
                         "; use sparse='dense'"
                     )
 
-    def _defer(self, place: int) -> DeferredTable | None:
+    def _defer(self, place: int) -> AnyTable | None:
         """The deferred table of a parameter, where one is exact; it is made when it is first needed."""
         param = self._params[place]
         if place in self._tables or self._arrays[place].ndim != 2 or self.use_ema:
             return self._tables.get(place)
+        if self.rows_are_exact(self._decays[place]):
+            return None
         if any(getattr(param, name, None) is not None for name in ("regularizer", "constraint")):
             return None
         table = self.defer(self._arrays[place], self._state(place))
@@ -120,10 +157,15 @@ class OptimizerState:
 
         Raises:
             ValueError: a step has been taken already.
+            TypeError: var_names is one string.
         """
         if self._params:
             raise ValueError(
                 "exclude_from_weight_decay: parameters must be named before the first step; got one after"
+            )
+        if isinstance(var_names, str):
+            raise TypeError(
+                f"exclude_from_weight_decay: var_names must be a list of patterns; got one str; write [{var_names!r}]"
             )
         self._excluded[0].extend(var_list or [])
         self._excluded[1].extend(var_names or [])
@@ -161,20 +203,38 @@ class OptimizerState:
                 tensors[f"{name}/{path}"] = caught_up[name] if caught_up else arrays[place].copy()
             if self.use_ema:
                 tensors[f"average/{path}"] = self._averages[place].copy()
+            if self._pending is not None and self._pending.calls:
+                tensors[f"accumulated/{path}"] = self._pending.dense(place, self._arrays[place])
         return tensors
 
-    def load_state_tensors(self, tensors: Mapping[str, Array], iterations: int) -> None:
+    @property
+    def pending_calls(self) -> int:
+        """Calls of apply whose gradients wait for their update."""
+        return self._pending.calls if self._pending is not None else 0
+
+    def state_names(self, pending_calls: int = 0) -> list[str]:
+        """What `state_tensors` has of each parameter."""
+        return [*self.slots(), *["average"] * self.use_ema, *["accumulated"] * bool(pending_calls)]
+
+    def load_state_tensors(
+        self, tensors: Mapping[str, Array], iterations: int, pending_calls: int = 0
+    ) -> None:
         """Set the state to what `state_tensors` gave; all names and shapes are checked before the first write.
 
         Raises:
             ValueError: a name, shape or dtype is not that of these parameters.
         """
+        if not 0 <= pending_calls < (self.gradient_accumulation_steps or 1):
+            raise ValueError(
+                f"{self.op}: pending_calls must lie in [0, {self.gradient_accumulation_steps or 1}); "
+                f"got {pending_calls}"
+            )
+        sums = [np.empty_like(array) for array in self._arrays] if pending_calls else []
+        held = {**self._slots, "average": self._averages, "accumulated": sums}
         targets: dict[str, Array] = {}
         for place, path in enumerate(paths(self._params)):
-            for name, arrays in self._slots.items():
-                targets[f"{name}/{path}"] = arrays[place]
-            if self.use_ema:
-                targets[f"average/{path}"] = self._averages[place]
+            for name in self.state_names(pending_calls):
+                targets[f"{name}/{path}"] = held[name][place]
         for name in sorted(set(targets) ^ set(tensors)):
             what = "lack" if name in targets else "have an unknown"
             raise ValueError(f"{self.op}: state must fit the parameters; got tensors that {what} {name!r}")
@@ -189,5 +249,16 @@ class OptimizerState:
         for name, target in targets.items():
             target[...] = tensors[name]
         self.iterations = iterations
+        if self._pending is not None:
+            self._calls += pending_calls
+            self._pending.restore(pending_calls, list(sums))
         for table in self._tables.values():
             table.restart(iterations)
+
+
+def _filled(like: Array, value: float) -> Array:
+    """A state array at its start."""
+    array = zeros_beside(like)
+    if value:
+        array.fill(value)
+    return array

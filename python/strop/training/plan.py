@@ -250,7 +250,7 @@ class Plan:
                 dense = grads[i].to_dense() if isinstance(grads[i], RowGrad) else grads[i]
                 grads[i] = dense + variable.regularizer.gradient(variable._value)
         if grads:
-            optimizer.apply(grads, self.variables)
+            optimizer.take(grads, self.variables, 1.0)  # the loss was not scaled
         return loss, output
 
 

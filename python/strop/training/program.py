@@ -18,6 +18,8 @@ from .._backend import cpu
 from ..activations.base import Activation as Function
 from ..layers import Flatten
 from ..ops import ACTIVATIONS
+from ..optimizers.deferred import DeferredTable
+from ..optimizers.linear import LinearTable
 from ..optimizers.parameters import adopt, array_of
 from .data import Data
 from .plan import BagStep, DenseStep, LayerStep, Plan
@@ -36,6 +38,13 @@ _FROM_LOGITS = {
     losses.BinaryCrossentropy: "binary_cross_entropy",
     losses.CategoricalCrossentropy: "softmax_cross_entropy",
     losses.SparseCategoricalCrossentropy: "softmax_cross_entropy",
+}
+
+#: The rules that a program has, and their state as it takes it.
+_STATES = {
+    "adam": ("moment1", "moment2", "max_moment2"),
+    "sgd": ("velocity",),
+    "rmsprop": ("mean_square", "mean_grad", "velocity"),
 }
 
 #: The losses, the outputs, the targets and the weights of some batches.
@@ -127,7 +136,7 @@ def reading_program(plan: Plan) -> Program | None:
 def _new(plan: Plan, loss: tuple[str, float], **rule: Any) -> tuple[Any, Any]:
     wide = plan.dtype == np.float64
     made = (cpu.StepProgram64 if wide else cpu.StepProgram32)(
-        loss=loss[0], smoothing=loss[1], adam=rule.get("adam", {}), sgd=rule.get("sgd", {})
+        loss=loss[0], smoothing=loss[1], **{name: rule.get(name, {}) for name in _STATES}
     )
     return made, cpu.StepSamples64 if wide else cpu.StepSamples32
 
@@ -179,14 +188,33 @@ def _add_bag(compiled: Any, step: Any, optimizer: Any) -> bool:
         compiled.set_reader(variable.value, step.pad_id)
         return True
     table = variable.deferred
-    if table is not None and table is optimizer._tables.get(0):
-        arrays = [table.param, *(table.state.get(name) for name in ("moment1", "moment2", "max_moment2"))]
+    if isinstance(table, DeferredTable) and table is optimizer._tables.get(0):
+        arrays = [table.param, *_states(optimizer, 0)]
         compiled.set_deferred_bag(table.clock, [*arrays, table.last], optimizer._decays[0], step.pad_id)
+        return True
+    if isinstance(table, LinearTable) and table is optimizer._tables.get(0):
+        compiled.set_linear_bag(
+            table.clock,
+            list(table.state.values()),
+            _states(optimizer, 0),
+            table.param,
+            table.last,
+            table.push,
+            optimizer._decays[0],
+            step.pad_id,
+        )
         return True
     if table is None and not optimizer.slots() and optimizer._touched(0) and not optimizer._decays[0]:
         compiled.set_sgd_bag(variable._value, step.pad_id)
         return True
     return False
+
+
+def _states(optimizer: Any, place: int) -> list[Array | None]:
+    """The state of a parameter in the program's order, None where its rule has none."""
+    (name,) = optimizer.rule_numbers()
+    slots = optimizer._slots
+    return [slots[slot][place] if slot in slots else None for slot in _STATES[name]]
 
 
 def _add_dense(compiled: Any, step: DenseStep, function: Function, optimizer: Any, place: int) -> None:
@@ -198,7 +226,7 @@ def _add_dense(compiled: Any, step: DenseStep, function: Function, optimizer: An
     states, decays = [], []
     if trained:
         places = range(place, place + len(step.variables))
-        states = [[slots[i] for slots in optimizer._slots.values()] for i in places]
+        states = [_states(optimizer, i) for i in places]
         decays = [optimizer._decays[i] for i in places]
     compiled.add_dense(
         layer.kernel._value,

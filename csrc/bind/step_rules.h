@@ -1,0 +1,42 @@
+#pragma once
+
+#include "bind/optimizer.h"
+#include "bind/samples.h"
+#include "step/loss.h"
+#include "step/update.h"
+
+// The loss and the rule of a step program from what strop.training says.
+
+namespace strop::bind {
+
+inline step::LossRule loss_of(const std::string& name, double smoothing) {
+  using Kind = step::LossKind;
+  if (name == "softmax_cross_entropy") {
+    return {Kind::kSoftmax, PointwiseLoss::kMeanSquaredError, smoothing};
+  }
+  const PointwiseLoss which =
+      name == "binary_cross_entropy"  ? PointwiseLoss::kBinaryCrossEntropy
+      : name == "mean_absolute_error" ? PointwiseLoss::kMeanAbsoluteError
+                                      : PointwiseLoss::kMeanSquaredError;
+  return {Kind::kPointwise, which, 0};
+}
+
+inline step::Rule rule_of(const py::dict& adam, const py::dict& sgd,
+                          const py::dict& rmsprop) {
+  if (rmsprop.size() > 0) {
+    return step::RmspropRule{rmsprop["rho"].cast<double>(),
+                             rmsprop["momentum"].cast<double>(),
+                             rmsprop["eps"].cast<double>(), true};
+  }
+  if (adam.size() > 0) {
+    return adam_rule(step_data::op, adam["beta1"].cast<double>(),
+                     adam["beta2"].cast<double>(), adam["eps"].cast<double>(),
+                     "hat", adam["bias_correction"].cast<bool>());
+  }
+  if (sgd.size() == 0) return step::SgdRule{};
+  const double momentum = sgd["momentum"].cast<double>();
+  return step::SgdRule{momentum, 0, sgd["nesterov"].cast<bool>(), true,
+                       momentum != 0};
+}
+
+}  // namespace strop::bind
