@@ -34,8 +34,7 @@ class Program {
                         std::optional<Index> pad) {
     const Array param = table("param", arrays[0]);
     for (std::size_t i = 1; i + 1 < arrays.size(); ++i) {
-      if (arrays[i].is_none()) continue;
-      require_same_shape(op, floats<T>("state", arrays[i]), param);
+      state_of(arrays[i], param);
     }
     const Array last = steps_of_rows(arrays[4], param);
     const step::AdamTable<T> rows{
@@ -70,15 +69,12 @@ class Program {
                               param.shape[0],
                               param.shape[1]};
     for (const py::object& state : states) {
-      const Array a = floats<T>("state", state);
-      require_same_shape(op, a, param);
-      rows.states.push_back(data<T>(a));
+      require_same_shape(op, floats<T>("state", state), param);
+      rows.states.push_back(data<T>(state_of(state, param)));
     }
     UpdateTensor<T> tensor{data<T>(param), nullptr, {}, param.size(), 0};
     for (std::size_t k = 0; k < rule_states.size(); ++k) {
-      const Array a = floats_or_none<T>("state", rule_states[k]);
-      if (a.object) require_same_shape(op, a, param);
-      tensor.state[k] = data<T>(a);
+      tensor.state[k] = data<T>(state_of(rule_states[k], param));
     }
     set_bag(std::make_unique<step::DeferredLinearTable<T>>(rows, clock, rule_,
                                                            tensor, push, decay),
@@ -169,6 +165,12 @@ class Program {
     return a;
   }
 
+  static Array state_of(const py::object& object, const Array& param) {
+    const Array a = floats_or_none<T>("state", object);
+    if (a.object) require_same_shape(op, a, param);
+    return a;
+  }
+
   static Array steps_of_rows(py::handle object, const Array& param) {
     const Array last = borrow(op, "last", object);
     require_shape(op, last, {param.shape[0]});
@@ -188,9 +190,7 @@ class Program {
                      double decay, step::Buffer<T>& grad) {
     T* arrays[3] = {};
     for (std::size_t i = 0; i < state.size() && i < 3; ++i) {
-      const Array a = floats_or_none<T>("state", state[i]);
-      if (a.object) require_same_shape(op, a, param);
-      arrays[i] = data<T>(a);
+      arrays[i] = data<T>(state_of(state[i], param));
     }
     program_.train_parameter({data<T>(param), arrays[0], arrays[1], arrays[2],
                               param.size(), decay, &grad});
@@ -246,14 +246,6 @@ class Program {
     const py::slice batches(0, losses ? done : 0, 1);
     const py::slice rows(0, std::min(done * batch, end - begin), 1);
     return py::make_tuple(values[batches], output[rows]);
-  }
-
-  static void require_target(const step::Samples<T>& samples,
-                             const py::object& y, Index units) {
-    const Array a = borrow(op, "y", y);
-    const Index wanted =
-        samples.target != nullptr ? samples.size * units : samples.size;
-    if (a.size() != wanted) raise_value(op, "y must fit the program");
   }
 
   Steps program_;

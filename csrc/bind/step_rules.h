@@ -5,7 +5,8 @@
 #include "step/loss.h"
 #include "step/update.h"
 
-// The loss and the rule of a step program from what strop.training says.
+// The loss and the rule of a step program from what strop.training says, and
+// a check of its targets.
 
 namespace strop::bind {
 
@@ -37,6 +38,16 @@ inline step::Rule rule_of(const py::dict& adam, const py::dict& sgd,
   const double momentum = sgd["momentum"].cast<double>();
   return step::SgdRule{momentum, 0, sgd["nesterov"].cast<bool>(), true,
                        momentum != 0};
+}
+
+// A target of another length than its samples was changed since.
+template <typename T>
+void require_target(const step::Samples<T>& samples, const py::object& y,
+                    Index units) {
+  const Array a = borrow(step_data::op, "y", y);
+  const Index wanted =
+      samples.target != nullptr ? samples.size * units : samples.size;
+  if (a.size() != wanted) raise_value(step_data::op, "y must fit the program");
 }
 
 }  // namespace strop::bind
