@@ -431,3 +431,56 @@ def test_a_second_concurrent_step_is_refused():
     )
     optimizer.step({"a": np.ones(1)})
     assert param[0] == -2
+
+
+def test_every_parameter_may_have_a_group_of_its_own():
+    params = [np.zeros(1) for _ in range(20)]
+    optimizer = optim.Adam([{"params": p, "lr": 0.1 * (i % 3)} for i, p in enumerate(params)])
+    optimizer.step([np.ones(1) for _ in params])
+    assert [p[0] for p in params] == pytest.approx([-0.1 * (i % 3) for i in range(20)])
+
+
+def test_a_group_may_be_replaced_by_its_owner():
+    param = np.zeros(1)
+    optimizer = optim.SGD([param], lr=1.0)
+    optimizer.param_groups[0] = {**optimizer.param_groups[0], "lr": 0.5}
+    optimizer.step([np.ones(1)])
+    assert param[0] == -0.5
+
+
+def test_layers_variables_can_be_parameters():
+    layer = strop.layers.Dense(1)
+    strop.Sequential([strop.Input((2,)), layer])
+    before = layer.get_weights()
+    optimizer = optim.SGD(layer.variables, lr=1.0)
+    optimizer.step([np.ones(w.shape, w.dtype) for w in before])
+    for old, new in zip(before, layer.get_weights(), strict=True):
+        np.testing.assert_array_equal(new, old - 1)
+
+
+@pytest.mark.parametrize("cls", [optim.SGD, optim.Adam, optim.AdamW, optim.RMSprop, optim.LAMB])
+def test_arrays_of_no_elements_and_of_no_axes_take_steps(cls):
+    params = [np.zeros((0, 3), np.float32), np.zeros((), np.float32), np.zeros(1, np.float32)]
+    optimizer = cls(params, lr=0.5)
+    for _ in range(2):
+        optimizer.step([np.ones_like(p) for p in params])
+    assert params[1] == params[2][0]
+    assert params[1] != 0
+
+
+def test_optimizers_step_in_many_threads_at_once():
+    def run(out, i):
+        param = np.zeros(100_000, np.float32)
+        optimizer = optim.Adam([param], lr=0.1)
+        for step in range(5):
+            optimizer.step([np.full(100_000, step + 1, np.float32)])
+        out[i] = param
+
+    out = [None] * 6
+    threads = [threading.Thread(target=run, args=(out, i)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for param in out[1:]:
+        np.testing.assert_array_equal(param, out[0])
