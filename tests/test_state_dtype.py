@@ -1,11 +1,13 @@
-"""`state_dtype` of Adam and AdamW: what is kept, refused, saved and loaded."""
+"""`state_dtype` of Adam and AdamW in both dialects: what is kept, refused, saved and loaded."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from strop import ops, optim
+import strop
+from strop import ops, optim, optimizers
+from strop.layers import Dense, Embedding, GlobalAveragePooling1D
 from strop.rowgrad import RowGrad
 
 KINDS = pytest.mark.parametrize("kind", ["bfloat16", "8bit"])
@@ -14,6 +16,20 @@ DTYPES = {
     "bfloat16": [np.uint16, np.float32, np.uint16, np.uint16],
     "8bit": [np.uint8, np.float32, np.uint8, np.float32],
 }
+
+
+class Keras:
+    names = ("moment1", "moment2")
+
+    def __init__(self, params, rule="Adam", **settings):
+        self.optimizer, self.params = getattr(optimizers, rule)(0.01, **settings), params
+        self.settings = {"eps": 1e-7, "eps_mode": "hat"}
+
+    def step(self, grads):
+        self.optimizer.apply(grads, self.params)
+
+    def moments(self, name):
+        return self.optimizer._slots[name]
 
 
 class Torch:
@@ -30,7 +46,7 @@ class Torch:
         return [state[name] for state in self.optimizer.state]
 
 
-DIALECTS = pytest.mark.parametrize("dialect", [Torch], ids=["torch"])
+DIALECTS = pytest.mark.parametrize("dialect", [Keras, Torch], ids=["keras", "torch"])
 
 
 def arrays(rng, shapes=SHAPES):
@@ -45,7 +61,7 @@ def test_large_parameters_have_compact_moments_and_small_ones_full_moments(rng, 
     want = [p.copy() for p in params]
     moments = [[ops.zero_moment(p, kind) for p in params] for _ in range(2)]
     run = dialect(params, rule, weight_decay=0.1, state_dtype=kind)
-    coupled = rule == "Adam"
+    coupled = dialect is Torch and rule == "Adam"
     for step in (1, 2, 3):
         grads = arrays(rng)
         run.step(grads)
@@ -139,6 +155,65 @@ def test_what_cannot_be_had_is_refused(rng, dialect, rule):
 
 
 # ---- saved and loaded ------------------------------------------------------
+
+
+def model_of(kind, **settings):
+    strop.utils.set_random_seed(5)
+    layers = [Embedding(400, 16), GlobalAveragePooling1D(), Dense(300, "relu"), Dense(1, "sigmoid")]
+    model = strop.Sequential([strop.Input((9,)), *layers])
+    model.compile(optimizer=optimizers.AdamW(0.01, state_dtype=kind, **settings), loss="binary_crossentropy")
+    return model
+
+
+def data():
+    rng = np.random.default_rng(3)
+    return rng.integers(0, 400, (200, 9)), rng.integers(0, 2, 200)
+
+
+@KINDS
+@pytest.mark.parametrize("sparse", [None, "touched"])
+def test_a_saved_model_goes_on_bit_for_bit(tmp_path, kind, sparse):
+    path = tmp_path / "m.safetensors"
+    whole = model_of(kind, sparse=sparse)
+    whole.fit(*data(), epochs=4, shuffle=False, verbose=0)
+    half = model_of(kind, sparse=sparse)
+    half.fit(*data(), epochs=2, shuffle=False, verbose=0)
+    half.save(path)
+    again = strop.models.load_model(path)
+    assert again.optimizer.get_config() == half.optimizer.get_config()
+    assert again.optimizer.state_dtype == kind
+    for model in (half, again):
+        model.fit(*data(), epochs=2, shuffle=False, verbose=0)
+        for got, want in zip(model.get_weights(), whole.get_weights(), strict=True):
+            np.testing.assert_array_equal(got, want)
+        for name, want in whole.optimizer.state_tensors().items():
+            np.testing.assert_array_equal(model.optimizer.state_tensors()[name], want)
+
+
+@KINDS
+def test_a_file_names_its_moments_by_their_format(tmp_path, kind):
+    from safetensors import safe_open
+
+    model = model_of(kind)
+    model.fit(*data(), epochs=1, verbose=0)
+    model.save(tmp_path / "m.safetensors")
+    with safe_open(tmp_path / "m.safetensors", "np") as file:
+        names = {name.split("/")[1] for name in file.keys() if name.startswith("optimizer/")}  # noqa: SIM118
+    assert names == {"moment1", "moment2", f"moment1.{kind}", f"moment2.{kind}"}
+
+
+def test_state_of_another_format_is_refused(rng):
+    run = Keras(arrays(rng), state_dtype="8bit")
+    run.step(arrays(rng))
+    other = Keras(arrays(rng), state_dtype="bfloat16")
+    other.step(arrays(rng))
+    before = other.optimizer.state_tensors()
+    with pytest.raises(
+        ValueError, match=r"Adam: state must fit the parameters; got tensors that .* 'moment1.8bit/0'"
+    ):
+        other.optimizer.load_state_tensors(run.optimizer.state_tensors(), 1)
+    for name, array in other.optimizer.state_tensors().items():
+        np.testing.assert_array_equal(array, before[name])
 
 
 @KINDS
