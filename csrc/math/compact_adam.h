@@ -56,13 +56,15 @@ STROP_HD std::uint32_t chance_of(std::uint32_t key, std::uint32_t element) {
 // ---- 8 bits: the dynamic map of a number in [0, 1] --------------------------
 
 // Seven decades from 1e-7 to 1, each with twice the cells of the one below: a
-// code is the cell a number lies in and stands for the middle of it. Cell k of
-// [2^(i+1), 2^(i+2)) is in decade i, so that the exponent of k says the decade;
-// 0 and 1 have codes of their own. (Dettmers et al. 2022, section 2.2)
+// code stands for the middle of its cell, and a number gets the nearest code.
+// Cell k of [2^(i+1), 2^(i+2)) is in decade i, so that the exponent of k says
+// the decade; 0 and 1 have codes of their own (Dettmers et al. 2022, 2.2).
 // Powers of ten are made of 10, 100 and 10,000: three choices instead of six.
 
-// The cell of x in [0, 1), as a number below 256: its whole part is k.
-STROP_HD float cell_of(float x) {
+// The cell of x in [0, 1), as a number below 256: its whole part is k. Where
+// `joined` cells of a decade share a code, so that k falls by as many at once.
+// The first fifth of a decade's first code is nearer to the code below it.
+STROP_HD float cell_of(float x, float joined) {
   float cells = 128;
   const bool below4 = x < 1e-4f;
   x = below4 ? x * 1e4f : x;
@@ -74,7 +76,8 @@ STROP_HD float cell_of(float x) {
   x = below1 ? x * 1e1f : x;
   cells = below1 ? cells * 0x1p-1f : cells;
   const float within = x * (1 / 0.9f) - 0.1f / 0.9f;  // [0.1, 1) to [0, 1)
-  return cells + cells * within;
+  const float past = cells * within;
+  return cells + past - (past < 0.2f * joined ? joined : 0);
 }
 
 // The number `part` of the way through cell k.
@@ -89,18 +92,16 @@ STROP_HD float in_cell(float k, float part) {
   return power * (within * 0.9f - 0.8f);
 }
 
-// 1 to a rounding: the greatest of a block over itself.
-constexpr float kNearlyOne = 0.9999998f;
-
 // Codes 0 to 255. A number above 0 never gets the code of 0: the root of a
 // second moment is divided by.
 STROP_HD int positive_code(float x) {
-  const float held = x < kNearlyOne ? x : 0.5f;
-  int code = int(cell_of(held)) - 1;
+  constexpr float kToOne = 1 - 0.225f / 128;  // half-way from the last cell
+  const float held = x < kToOne ? x : 0.5f;
+  int code = int(cell_of(held, 1)) - 1;
   code = code < 1 ? 1 : code;
   code = code < 254 ? code : 254;
   code = x > 0 ? code : 0;
-  return x < kNearlyOne ? code : 255;
+  return x < kToOne ? code : 255;
 }
 
 STROP_HD float positive_value(int code) {
@@ -113,11 +114,12 @@ STROP_HD float positive_value(int code) {
 // With a sign: half as many cells to each side; code 127 is 0, 255 is 1, and
 // there is none for -1.
 STROP_HD int signed_code(float x) {
+  constexpr float kToOne = 1 - 0.225f / 64;
   const float size = x < 0 ? -x : x;
-  const float held = size < kNearlyOne ? size : 0.5f;
-  int k = int(cell_of(held) * 0.5f);
+  const float held = size < kToOne ? size : 0.5f;
+  int k = int(cell_of(held, 2) * 0.5f);
   k = k < 127 ? k : 127;
-  k = size < kNearlyOne ? k : (x < 0 ? 127 : 128);
+  k = size < kToOne ? k : (x < 0 ? 127 : 128);
   k = size == size ? k : 0;
   return 127 + (x < 0 ? -k : k);
 }

@@ -26,7 +26,8 @@ def zeros_beside(like: Array, dtype: Any = None) -> Array:
     raw = np.zeros(like.size * dtype.itemsize + _LINE, np.uint8)
     place = like.ctypes.data % _LINE // like.itemsize * dtype.itemsize
     start = (place - raw.ctypes.data) % _LINE
-    return raw[start : start + like.size * dtype.itemsize].view(dtype).reshape(like.shape)
+    result: Array = raw[start : start + like.size * dtype.itemsize].view(dtype).reshape(like.shape)
+    return result
 
 
 def aligned_zeros(like: Array) -> Array:

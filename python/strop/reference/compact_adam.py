@@ -78,13 +78,13 @@ def dynamic_map(signed: bool) -> Float64:
 
 
 def cells(signed: bool) -> Float64:
-    """The lower end of the cell of each positive code but that of 1."""
-    return np.concatenate(
-        [
-            np.linspace(0.1, 1, (1 if signed else 2) * 2**decade + 1)[:-1] * 10.0 ** (decade - 6)
-            for decade in range(7)
-        ]
-    )
+    """From where on each positive code but that of 1 is the nearest: half-way from the one below it."""
+    found = []
+    for decade in range(7):
+        edges = np.linspace(0.1, 1, (1 if signed else 2) * 2**decade + 1)
+        edges[0] += 0.2 * (edges[1] - edges[0])  # half-way to the narrower cells of the decade below
+        found.append(edges[:-1] * 10.0 ** (decade - 6))
+    return np.concatenate(found)
 
 
 def codes_of(x: Float64, signed: bool) -> NDArray[np.uint8]:
@@ -93,8 +93,8 @@ def codes_of(x: Float64, signed: bool) -> NDArray[np.uint8]:
     k = np.searchsorted(cells(signed), size, side="right")
     if not signed:
         k = np.where(size > 0, np.maximum(k, 1), 0)
-        return np.where(size > 1 - 1e-7, 255, k).astype(np.uint8)
-    k = np.where(size > 1 - 1e-7, np.where(x < 0, 127, 128), k)
+        return np.where(size >= 1 - 0.225 / 128, 255, k).astype(np.uint8)
+    k = np.where(size >= 1 - 0.225 / 64, np.where(x < 0, 127, 128), k)
     return (127 + np.where(x < 0, -k, k)).astype(np.uint8)
 
 
