@@ -79,6 +79,17 @@ def test_includes_point_in_one_direction(folder):
             assert allowed, f"{path.name} includes {name}"
 
 
+def test_cuda_launchers_neither_allocate_nor_wait():
+    # Or they could not be captured in a graph. device.cu has what waits, and says so.
+    banned = re.compile(
+        r"cuda(Malloc|Free|HostAlloc|\w+Synchronize|Memcpy(?!Async)|EventCreate)|__shared__|printf"
+    )
+    for path in sorted((CSRC / "cuda").glob("*.cu*")):
+        if path.name != "device.cu":
+            text = path.read_text().replace("#define STROP_SHARED(Type, name, size) __shared__", "")
+            assert not banned.search(re.sub(r"//.*", "", text)), path.name
+
+
 def test_kernel_files_include_nothing_with_weak_templates():
     allowed = {"cstddef", "cstdint", "cmath", "immintrin.h", "arm_neon.h", "cfloat", "climits", "cstring"}
     for stem in stems():

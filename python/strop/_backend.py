@@ -66,9 +66,8 @@ def cuda_text() -> str:
 
 
 def _on_gpu(array: object) -> bool:
-    if isinstance(array, np.ndarray):
-        return False
-    return hasattr(type(array), "__cuda_array_interface__")
+    # Of torch every tensor's class has the interface, but only tensors on a GPU give one.
+    return type(array).__module__.split(".")[0] == "cupy" or hasattr(array, "__cuda_array_interface__")
 
 
 def _cuda_kernels(op: str) -> Any:

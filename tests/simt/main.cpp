@@ -15,6 +15,7 @@ namespace strop::native {
 #define STROP_DECLARE_TEST(stem) void test_##stem();
 STROP_STEMS_TO_TEST(STROP_DECLARE_TEST)
 void test_planted();
+void read_beyond();
 
 namespace {
 
@@ -69,6 +70,7 @@ double random_number() {
 
 int main(int count, char** values) {
   using namespace strop::native;
+  if (count > 1 && std::string(values[1]) == "beyond") read_beyond();
   const int seeds = count > 2 ? std::atoi(values[2]) : 2;
   for (const Test& test : tests) {
     if (count > 1 && std::string(values[1]) != test.stem) continue;

@@ -103,6 +103,11 @@ void grid_barriers() {
 
 }  // namespace
 
+void read_beyond() {
+  std::vector<float> out(32);
+  run_beyond(out.data());
+}
+
 void test_planted() {
   missing_barrier();
   plain_counter();
