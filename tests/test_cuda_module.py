@@ -27,6 +27,7 @@ import cases.embedding
 import cases.loss
 import cases.reduction
 import cases.softmax
+import cases.update
 import fake_cupy
 import strop
 from conftest import ROOT, absent
@@ -321,6 +322,48 @@ def test_adam_has_the_bits_of_the_cpu(simt, rng, dtype, size, settings):
         ops.adam_step(**theirs, learning_rate=0.01, step=step, **settings)
     for name in names:
         assert np.array_equal(host(mine[name]), theirs[name]), name
+
+
+@pytest.mark.parametrize("rule", cases.update.STATES)
+def test_the_other_rules_have_the_bits_of_the_cpu(simt, rng, dtype, rule):
+    for number, settings in enumerate(cases.update.SETTINGS[rule]):
+        states, arguments = cases.update.start(rule, settings)
+        if rule != "rprop_step":
+            arguments |= cases.update.DECAYS[number % 4]
+        for size in (0, 1, 3, 17, 1000, 4097):
+            theirs = {name: np.full(size, value, dtype) for name, value in states.items()}
+            theirs["param"] = rng.standard_normal(size).astype(dtype)
+            mine = {name: asarray(array) for name, array in theirs.items()}
+            for step in (1, 2, 3):
+                counted = {"step": step} if rule in cases.update.COUNTED else {}
+                if rule == "nadam_step":
+                    counted["mu_product"] = 0.9**step
+                grad = rng.standard_normal(size).astype(dtype)
+                getattr(ops, rule)(**theirs, grad=grad, **arguments, **counted)
+                getattr(ops, rule)(**mine, grad=asarray(grad), **arguments, **counted)
+            for name, array in theirs.items():
+                assert np.array_equal(host(mine[name]), array), (name, settings, size)
+
+
+@pytest.mark.parametrize("width", [1, 3, 16])
+def test_rows_have_the_bits_of_the_cpu_and_a_bad_one_moves_nothing(simt, rng, dtype, width):
+    arrays = {
+        name: np.abs(rng.standard_normal((9, width))).astype(dtype)
+        for name in ("param", "moment1", "moment2")
+    }
+    grad, rows = rng.standard_normal((3, width)).astype(dtype), np.array([7, 0, 4])
+    mine = {name: asarray(array) for name, array in arrays.items()}
+    settings = {"learning_rate": 0.01, "step": 3, "l2": 0.1}
+    simt.adam_rows(**mine, grad=asarray(grad), rows=asarray(rows), **settings)
+    _backend.cpu.adam_rows(**arrays, grad=grad, rows=rows, **settings)
+    for name, array in arrays.items():
+        assert np.array_equal(host(mine[name]), array)
+    bad = asarray(np.array([1, 9, -1]))
+    before = host(mine["param"]).copy()
+    simt.sgd_rows(mine["param"], asarray(grad), bad, learning_rate=1.0)
+    assert np.array_equal(host(mine["param"])[2:], before[2:])
+    with pytest.raises(IndexError, match="element 1 of its array"):
+        _backend.synchronize()
 
 
 def test_many_tensors_take_one_step(simt, rng):
