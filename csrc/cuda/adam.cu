@@ -59,9 +59,10 @@ __global__ void __launch_bounds__(kBlock)
               std::uint64_t* fault) {
   const Index i = Index{blockIdx.x} * kBlock + threadIdx.x;
   if (i >= a.rows.size * a.width) return;
-  const Index row = id_of(a.rows, i / a.width);
-  if (row < 0 || row >= a.table_rows) return report(fault, i / a.width);
-  const Index at = row * a.stride + i % a.width;
+  const Place place = place_of(i, a.width);
+  const Index row = id_of(a.rows, place.row);
+  if (row < 0 || row >= a.table_rows) return report(fault, place.row);
+  const Index at = row * a.stride + place.column;
   const bool amsgrad = a.max_moment2 != nullptr;
   T top = amsgrad ? a.max_moment2[at] : T(0);
   T param = a.param[at], moment1 = a.moment1[at], moment2 = a.moment2[at];

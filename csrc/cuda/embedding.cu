@@ -23,11 +23,12 @@ __global__ void __launch_bounds__(kBlock)
     const Index u = begin + k * kBlock;
     units[k] = Unit{};
     if (u >= total) continue;
-    const Index id = id_of(ids, u / width);
+    const Place place = place_of(u, width);
+    const Index id = id_of(ids, place.row);
     if (id >= 0 && id < rows) {
-      units[k] = table[id * width + u % width];
+      units[k] = table[id * width + place.column];
     } else {
-      report(fault, u / width);
+      report(fault, place.row);
     }
   }
 #pragma unroll

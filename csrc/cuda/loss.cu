@@ -42,7 +42,8 @@ __global__ void __launch_bounds__(kBlock)
       if (i + j >= size) break;
       const LossTerm<T> term =
           term_of<L>(pred.v[j], target.v[j], probability.v[j]);
-      const T weight = a.weight == nullptr ? T(1) : a.weight[(i + j) / a.width];
+      const T weight =
+          a.weight == nullptr ? T(1) : a.weight[place_of(i + j, a.width).row];
       sum += a.weight == nullptr ? term.value : term.value * weight;
       grad.v[j] = term.slope * (a.weight == nullptr ? scale : weight * scale);
     }

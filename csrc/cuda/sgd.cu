@@ -54,9 +54,10 @@ __global__ void __launch_bounds__(kBlock)
               std::uint64_t* fault) {
   const Index i = Index{blockIdx.x} * kBlock + threadIdx.x;
   if (i >= a.rows.size * a.width) return;
-  const Index row = id_of(a.rows, i / a.width);
-  if (row < 0 || row >= a.table_rows) return report(fault, i / a.width);
-  const Index at = row * a.stride + i % a.width;
+  const Place place = place_of(i, a.width);
+  const Index row = id_of(a.rows, place.row);
+  if (row < 0 || row >= a.table_rows) return report(fault, place.row);
+  const Index at = row * a.stride + place.column;
   const bool moving = a.velocity != nullptr;
   T param = a.param[at], velocity = moving ? a.velocity[at] : T(0);
   update(param, velocity, a.grad[i], moving,

@@ -59,9 +59,10 @@ __global__ void __launch_bounds__(kBlock)
                 std::uint64_t* fault) {
   const Index i = Index{blockIdx.x} * kBlock + threadIdx.x;
   if (i >= rows.size * width) return;
-  const Index row = id_of(rows, i / width);
-  if (row < 0 || row >= t.size / width) return report(fault, i / width);
-  const Index at = row * width + i % width;
+  const Place place = place_of(i, width);
+  const Index row = id_of(rows, place.row);
+  if (row < 0 || row >= t.size / width) return report(fault, place.row);
+  const Index at = row * width + place.column;
   T param = t.param[at], state[3] = {};
 #pragma unroll
   for (int s = 0; s < 3; ++s) {
