@@ -22,6 +22,7 @@ KNOWN_GAPS = dict.fromkeys(
     [
         "activation",
         "adam",
+        "compact_adam",
         "deferred_adam",
         "embedding",
         "embedding_bag",

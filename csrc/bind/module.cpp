@@ -10,6 +10,7 @@ void bind_rows(py::module_&);
 
 void bind_activation(py::module_&);
 void bind_adam(py::module_&);
+void bind_compact_adam(py::module_&);
 void bind_deferred_adam(py::module_&);
 void bind_embedding(py::module_&);
 void bind_embedding_bag(py::module_&);
@@ -31,6 +32,7 @@ PYBIND11_MODULE(STROP_MODULE, m) {
   bind_rows(m);
   bind_activation(m);
   bind_adam(m);
+  bind_compact_adam(m);
   bind_deferred_adam(m);
   bind_embedding(m);
   bind_embedding_bag(m);
