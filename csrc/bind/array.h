@@ -2,6 +2,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,8 +28,8 @@ enum class DType {
   kOther
 };
 
-// The memory of one array, borrowed for the length of a call. Reading it
-// allocates nothing: `shape` points into the array object.
+// The memory of one array, borrowed for the length of a call. Reading one of
+// NumPy's allocates nothing: `shape` points into the array object.
 struct Array {
   const char* name;  // the argument's name, for messages
   py::handle object;
@@ -39,6 +40,12 @@ struct Array {
   bool contiguous;
   bool writable;
   int place = -1;  // in a list of arrays; messages then say name[place]
+#if STROP_CUDA
+  std::shared_ptr<py::ssize_t[]> own_shape;  // CuPy keeps none in its arrays
+  int device = -1;
+  bool freed = false;
+  std::uintptr_t producer = 0;  // the stream that its values come from, or 0
+#endif
 
   Index size() const;
   // Bytes from `address` to the end of a contiguous array.
@@ -52,6 +59,7 @@ T* data(const Array& a) {
 
 // "float32 array of shape (3, 4)"
 std::string describe(const Array& a);
+std::string label(const Array& a);  // its name, and its place in a list
 std::string shape_text(const py::ssize_t* shape, int ndim);
 
 // Reads the array behind `object`; TypeError if it is not one of this backend's
