@@ -92,6 +92,8 @@ void compact_adam_step(py::handle param, py::handle grad, py::handle moment1,
   const std::vector<double> decay = decays(op, weight_decay, count);
   t.lists.insert(t.lists.end(), moments.lists.begin(), moments.lists.end());
   require_all_disjoint(op, t);
+  Queue queue(op);
+  add_all(queue, t);
   std::vector<AdamTensor<float>> full;
   std::vector<CompactAdamTensor> compact[2];
   Index elements = 0;
@@ -116,7 +118,7 @@ void compact_adam_step(py::handle param, py::handle grad, py::handle moment1,
   if (!full.empty()) {
     backend::adam_step(AdamStep<float>{full.data(), Index(full.size()),
                                        s.coefficients, gradient},
-                       Stream{});
+                       queue.stream());
   }
   for (const auto format : {MomentFormat::kBfloat16, MomentFormat::kBlocks8}) {
     const auto& list = compact[int(format)];
@@ -124,7 +126,7 @@ void compact_adam_step(py::handle param, py::handle grad, py::handle moment1,
     backend::compact_adam_step(
         CompactAdamStep<float>{list.data(), Index(list.size()), format, s.key,
                                s.coefficients, gradient},
-        Stream{});
+        queue.stream());
   }
 }
 
@@ -141,6 +143,8 @@ void compact_adam_rows(py::handle param, py::handle grad,
   const Array second = borrow(op, "moment2", moment2);
   const Array g = borrow(op, "grad", grad);
   const Array rows = borrow(op, "rows", rows_object);
+  Queue queue(op);
+  add_all(queue, {p, first, second}, g, rows);
   require_float32(op, p);
   check_rows(op, {p}, g, rows);
   check_moments(p, first, second);
@@ -161,8 +165,8 @@ void compact_adam_rows(py::handle param, py::handle grad,
     backend::adam_rows(
         AdamRows<float>{data<float>(p), data<float>(first), data<float>(second),
                         nullptr, data<const float>(g), ids_of(rows), width,
-                        width, s.coefficients, gradient},
-        Stream{});
+                        width, s.coefficients, gradient, p.shape[0]},
+        queue.stream());
     return;
   }
   const CompactAdamTensor table{
@@ -171,7 +175,7 @@ void compact_adam_rows(py::handle param, py::handle grad,
   backend::compact_adam_rows(
       CompactAdamRows<float>{table, ids_of(rows), format_of(first), s.key,
                              s.coefficients, gradient},
-      Stream{});
+      queue.stream());
 }
 
 }  // namespace

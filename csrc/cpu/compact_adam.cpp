@@ -3,12 +3,13 @@
 // memory where moments are of 16 bits, by the codes where they are of 8.
 // Dettmers et al. 2022, "8-bit optimizers via block-wise quantization".
 
+#include "math/compact_adam.h"
+
 #include "cpu/compact_adam_block.h"
 #include "cpu/denormals.h"
 #include "cpu/parallel.h"
 #include "cpu/tensors.h"
 #include "kernels.h"
-#include "math/compact_adam.h"
 
 namespace strop::cpu::STROP_ISA {
 namespace {

@@ -148,5 +148,4 @@ def compact_adam_step(
             param, once.values, once.rows, *state, *settings
         )
     else:
-        first = param if isinstance(param, np.ndarray) else (param[0] if len(param) else None)
-        kernels("compact_adam_step", first).compact_adam_step(param, grad, *state, *settings)
+        kernels("compact_adam_step", param).compact_adam_step(param, grad, *state, *settings)
