@@ -340,3 +340,41 @@ def test_a_file_with_other_content_changes_nothing(tmp_path, change):
     before = copy.deepcopy(params), optimizer.state_dict()
     assert message(optimizer.load, path).startswith("ValueError: Adam: ")
     np.testing.assert_equal((params, optimizer.state_dict()), before)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_state_that_its_owner_clears_starts_anew(place):
+    params, fresh = [np.ones(2), np.ones(2)], [np.ones(2), np.ones(2)]
+    optimizer, other = optim.Adam(params, lr=0.1), optim.Adam(fresh, lr=0.1)
+    grads = [np.array([1.0, 2.0]), np.array([3.0, -1.0])]
+    for _ in range(3):
+        optimizer.step(grads)
+    fresh[place][...] = params[place]
+    optimizer.state[place].clear()
+    optimizer.step(grads)
+    other.step(grads)
+    assert [state["step"] for state in optimizer.state] == [1 if i == place else 4 for i in range(2)]
+    np.testing.assert_array_equal(params[place], fresh[place])
+
+
+def test_an_array_that_its_owner_puts_into_the_state_is_the_one_that_is_used():
+    param = np.ones(2)
+    optimizer = optim.SGD([param], lr=1.0, momentum=0.5)
+    optimizer.step([np.zeros(2)])
+    optimizer.state[0]["momentum_buffer"] = buffer = np.array([2.0, 4.0])
+    optimizer.step([np.zeros(2)])
+    np.testing.assert_array_equal(param, [0.0, -1.0])
+    np.testing.assert_array_equal(buffer, [1.0, 2.0])
+
+
+def test_a_masked_state_is_refused():
+    optimizer = optim.SGD([np.ones(2)], momentum=0.5)
+    state = {
+        "state": {0: {"momentum_buffer": np.ma.ones(2)}},
+        "param_groups": optimizer.state_dict()["param_groups"],
+    }
+    with pytest.raises(ValueError) as caught:
+        optimizer.load_state_dict(state)
+    assert str(caught.value) == (
+        "SGD: state must have an array as 'momentum_buffer' of params[0]; got MaskedArray"
+    )

@@ -35,6 +35,8 @@ def read_settings(op: str, group: Mapping[str, Any], names: Iterable[str]) -> di
             raise ValueError(f"{op}: param_groups must have every setting; got none for {name!r}")
         value = group[name]
         if name in FLAGS:
+            if not isinstance(value, bool | np.bool_) and not (isinstance(value, int) and value in (0, 1)):
+                raise TypeError(f"{op}: {name} must be True or False; got {value!r}")
             found[name] = bool(value)
         elif name in PAIRS:
             if not isinstance(value, list | tuple) or len(value) != 2:
@@ -97,11 +99,18 @@ class SettingsReader:
         """The settings as they are now; not to be changed."""
         get = group.get
         values = [get(name) for name in self._names]
-        if values != self._seen:
+        if not _equal(values, self._seen):
             self._settings = read_settings(self._op, group, self._names)
             self._check(self._settings)
             self._seen = [_frozen(value) for value in values]
         return self._settings
+
+
+def _equal(values: list[Any], seen: list[Any]) -> bool:
+    try:
+        return values == seen
+    except ValueError:  # an array, which is no setting
+        return False
 
 
 def _frozen(value: Any) -> Any:
