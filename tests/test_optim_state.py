@@ -194,8 +194,8 @@ def set_in(*path, value):
             "have a number as 'step' of params[1][2]; got str",
         ),
         (
-            set_in("param_groups", 1, "lr", value=-1.0),
-            "have the settings of Adam in group 1; Adam: lr must be a finite number of at least 0; got -1.0",
+            set_in("param_groups", 1, "lr", value=np.inf),
+            "have the settings of Adam in group 1; Adam: lr must be a finite number; got inf",
         ),
         (
             lambda kept: kept["param_groups"][1].pop("betas"),
@@ -378,3 +378,18 @@ def test_a_masked_state_is_refused():
     assert str(caught.value) == (
         "SGD: state must have an array as 'momentum_buffer' of params[0]; got MaskedArray"
     )
+
+
+def test_a_rate_that_a_schedule_has_left_below_0_is_saved_and_loaded(tmp_path):
+    optimizer = optim.Adam([np.ones(2)], lr=0.1)
+    scheduler = optim.lr_scheduler.LinearLR(optimizer, 1 / 3, end_factor=0.0, total_iters=4)
+    for _ in range(4):
+        optimizer.step([np.ones(2)])
+        scheduler.step()
+    assert -1e-17 < optimizer.lr < 0  # the roundings of torch, whose numbers these are
+    other = optim.Adam([np.ones(2)])
+    other.load_state_dict(optimizer.state_dict())
+    assert other.lr == optimizer.lr
+    optimizer.save(tmp_path / "adam.safetensors")
+    other.load(tmp_path / "adam.safetensors")
+    assert other.lr == optimizer.lr

@@ -52,8 +52,8 @@ class Batch:
 
     def holds(self, phase: Callable[[State], Hashable]) -> bool:
         """Whether the states are still of one age and have these arrays: they are in their owner's reach."""
-        age = phase(self.states[0])
-        return all(phase(state) == age for state in self.states) and all(
+        ages = list(map(phase, self.states))
+        return ages.count(ages[0]) == len(ages) and all(
             all(map(is_, [state.get(name) for state in self.states], arrays))
             for name, arrays in self.slots.items()
         )
