@@ -5,6 +5,8 @@
 #   make test              the whole test suite
 #   make native            the kernels alone, under the address and undefined-behaviour sanitizers
 #   make tsan openmp       the same under the thread sanitizer; with OpenMP in place of the pool
+#   make simt              the CUDA kernels without CUDA: as fibres, in many orders, bounds and races checked
+#   make cuda-budget       registers, shared memory and spills of every kernel on every architecture, by nvcc
 #   make test-all          the suite on every Python from 3.11 that is present
 #   make bench             every benchmark, into benchmarks/results; ARGS="adam --quick" for less
 #   make lint dist         style and types; wheel and sdist
@@ -18,7 +20,7 @@ ARGS ?=
 SOURCES := pyproject.toml CMakeLists.txt README.md $(wildcard benchmarks/*.py tests/cases/*.py) \
   $(shell find csrc python -type f ! -name '*.pyc' ! -name '*.so')
 
-.PHONY: demo test native tsan openmp test-all lint format bench dist clean
+.PHONY: demo test native tsan openmp simt cuda-budget test-all lint format bench dist clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "strop needs Python 3.11 or newer; say make PYTHON=python3.x"'
@@ -47,7 +49,7 @@ $(VENV)/installed-lint: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/installed-cmake: | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "cmake>=3.25" ninja
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "cmake>=3.25" ninja pybind11
 	@touch $@
 
 demo: $(VENV)/installed
@@ -57,7 +59,7 @@ test: $(VENV)/installed-test
 	$(BIN)/python -m pytest tests --pyargs strop $(ARGS)
 
 # Compiled, run, and silent but for what fails.
-preset = export PATH="$(abspath $(BIN)):$$PATH" && cmake --preset $(1) -Wno-dev >/dev/null && \
+preset = export PATH="$(abspath $(BIN)):$$PATH" && cmake --preset $(1) $(2) -Wno-dev >/dev/null && \
   cmake --build --preset $(1) && ctest --preset $(1) --parallel 2
 
 native: $(VENV)/installed-cmake
@@ -69,6 +71,13 @@ tsan: $(VENV)/installed-cmake
 openmp: $(VENV)/installed-cmake
 	$(call preset,openmp-native)
 
+simt: $(VENV)/installed-cmake
+	$(call preset,simt,-DPython_EXECUTABLE=$(abspath $(BIN)/python) \
+	  -Dpybind11_DIR="$$($(BIN)/python -m pybind11 --cmakedir)")
+
+cuda-budget: | $(BIN)/python
+	$(BIN)/python tests/check_cuda.py $(ARGS)
+
 test-all:
 	@for version in 3.11 3.12 3.13 3.14; do \
 	  python$$version -c '' 2>/dev/null || { echo "python$$version: not present"; continue; }; \
@@ -79,12 +88,12 @@ lint: $(VENV)/installed-lint $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run --Werror $$(find csrc -name '*.h' -o -name '*.cpp')
+	$(BIN)/clang-format --dry-run --Werror $$(find csrc tests/native tests/simt -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 
 format: $(VENV)/installed-lint
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/clang-format -i $$(find csrc -name '*.h' -o -name '*.cpp')
+	$(BIN)/clang-format -i $$(find csrc tests/native tests/simt -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 
 bench: $(VENV)/installed
 	$(BIN)/python -m strop bench --output benchmarks/results $(ARGS)

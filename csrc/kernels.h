@@ -28,9 +28,11 @@ namespace strop {
 
 using Index = std::int64_t;
 
-// A CUDA stream handle as Python hands it over; the CPU backend ignores it.
+// Where a CUDA kernel runs: the handle that Python hands over, and the place on
+// that device for what a kernel finds wrong. The CPU backend ignores both.
 struct Stream {
   std::uintptr_t handle = 0;
+  std::uint64_t* fault = nullptr;  // 0, or ~place of the first bad id
 };
 
 // Ids as the user has them, int32 or int64; all lie in [0, V).
@@ -106,6 +108,7 @@ struct AdamRows {
   Index stride;    // from row to row of param and of the moments
   AdamCoefficients<T> coefficients;
   Gradient<T> gradient = {};
+  Index table_rows = 0;  // V; CUDA holds the ids against it
 };
 
 #define STROP_ADAM_KERNELS(X) X(adam_step, AdamStep) X(adam_rows, AdamRows)
@@ -300,6 +303,9 @@ enum class PointwiseLoss {
 // sum depends on the size alone.
 inline constexpr Index kLossChunk = 4096;
 
+// What CUDA has before the partial sums of a loss: a ticket and a count.
+inline constexpr Index kLossHeader = 2;
+
 // Loss and gradient of N rows of D elements: the mean over a row, then
 // sum(weight * row) * scale with scale = 1/N. `grad` gets the gradient of that.
 template <typename T>
@@ -312,6 +318,7 @@ struct PointwiseLossArgs {
   double* partials;   // one per kLossChunk elements: sums of weight * term
   Index rows, width;  // N, D
   PointwiseLoss which;
+  double* value = nullptr;  // CUDA: the mean
 };
 
 #define STROP_LOSS_KERNELS(X) X(pointwise_loss, PointwiseLossArgs)
@@ -365,6 +372,19 @@ struct Reduce {
   double* out;
   Index outer, extent, inner;
   Reduction which;
+  double* workspace = nullptr;  // CUDA: cuda::reduce_workspace of them
+};
+
+// Values in double to T: as they are, divided by `count`, or their roots.
+enum class Finish { kCopy, kDivide, kRoot };
+
+template <typename T>
+struct FinishReduction {
+  const double* values;
+  T* out;
+  Index size;
+  double count;
+  Finish which;
 };
 
 // The place of the greatest element along `extent`; the first of equals, and
@@ -409,6 +429,7 @@ struct SgdRows {
   Index stride;   // from row to row of param and of the velocity
   SgdCoefficients<T> coefficients;
   Gradient<T> gradient = {};
+  Index table_rows = 0;  // V; CUDA holds the ids against it
 };
 
 #define STROP_SGD_KERNELS(X) X(sgd_step, SgdStep) X(sgd_rows, SgdRows)
@@ -448,12 +469,13 @@ struct SoftmaxCrossEntropy {
   const T* weight;   // (N), or null
   T* grad;           // (N, C)
   T* probabilities;  // (N, C), or null
-  double* partials;  // one per kSoftmaxChunk rows
+  double* partials;  // one per kSoftmaxChunk rows; CUDA: cuda::loss_parts
   Index rows, classes;
-  double scale;
+  double scale;  // CUDA: where rows may be ignored, 1 / those that are not
   double smoothing;
   bool has_ignore;
   Index ignore_class;
+  double* value = nullptr;  // CUDA: the loss
 };
 
 #define STROP_SOFTMAX_KERNELS(X)       \
@@ -593,7 +615,10 @@ void find_words(const FindWords&);
 
 namespace cuda {
 STROP_KERNELS(STROP_DECLARE)
-}
+STROP_DECLARE(finish_reduction, FinishReduction)
+Index reduce_workspace(Index outer, Index extent, Index inner);
+Index loss_parts(Index rows, Index classes);  // of softmax_cross_entropy
+}  // namespace cuda
 
 #undef STROP_DECLARE
 

@@ -13,7 +13,7 @@ import pytest
 
 import strop
 from strop import config
-from strop._backend import cpu
+from strop._backend import cpu, cuda_text
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def device(request: pytest.FixtureRequest) -> Iterator[str]:
     """Each instruction set that was built, then CUDA: a kernel test runs on all of them."""
     if request.param == "cuda":
-        absent("cuda", "strop._cuda is not built: no CUDA kernels yet")
+        absent("cuda", f"strop._cuda: {cuda_text()}")
     name = request.param.removeprefix("cpu-")
     before = config.isa()
     if not cpu.set_isa(name):

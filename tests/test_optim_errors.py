@@ -21,6 +21,7 @@ def message(call, *args, **kwargs):
     [
         (optim.SGD, {"lr": -0.1}, "ValueError: SGD: lr must be a finite number of at least 0; got -0.1"),
         (optim.SGD, {"lr": np.nan}, "ValueError: SGD: lr must be a finite number; got nan"),
+        (optim.SGD, {"lr": ONE}, "TypeError: SGD: lr must be a number; got ndarray"),
         (optim.SGD, {"lr": "fast"}, "TypeError: SGD: lr must be a number; got str"),
         (
             optim.SGD,
@@ -356,6 +357,7 @@ def test_a_parameter_that_became_read_only_is_refused_before_the_first_is_writte
     [
         ({"lr": "x"}, "TypeError: Adam: lr must be a number; got str"),
         ({"betas": (0.9, 2)}, "ValueError: Adam: betas must lie in [0, 1); got (0.9, 2.0)"),
+        ({"lr": np.ones(3)}, "TypeError: Adam: lr must be a number; got ndarray"),
         ({"eps": None}, "TypeError: Adam: eps must be a number; got NoneType"),
     ],
 )

@@ -60,8 +60,10 @@ py::object activation(py::handle x_object, const std::string& name,
   const Activation which = which_of(op, name);
   const Array x = borrow(op, "x", x_object);
   require_float(op, x);
+  Queue queue(op, x);
   py::object result = output(op, out_object, x, extents(x));
   const Array out = borrow(op, "out", result);
+  queue.add(out);
   if (out.address != x.address) require_disjoint(op, out, x);
   visit_float(x, [&](auto zero) {
     using T = decltype(zero);
@@ -69,7 +71,7 @@ py::object activation(py::handle x_object, const std::string& name,
                                     which,
                                     settings_of<T>(first, second, third)};
     const Release unlocked(x.size());
-    backend::activation_forward(args, Stream{});
+    backend::activation_forward(args, queue.stream());
   });
   return result;
 }
@@ -88,6 +90,7 @@ py::object activation_backward(py::handle grad_object, py::handle x_object,
     require_dtype_like(op, *a, grad);
     require_same_shape(op, *a, grad);
   }
+  const Queue queue(op, grad, x, out);
   py::object result = new_array(extents(grad), grad.dtype);
   const Array grad_x = borrow(op, "result", result);
   visit_float(grad, [&](auto zero) {
@@ -100,7 +103,7 @@ py::object activation_backward(py::handle grad_object, py::handle x_object,
                                      which,
                                      settings_of<T>(first, second, third)};
     const Release unlocked(grad.size());
-    backend::activation_backward(args, Stream{});
+    backend::activation_backward(args, queue.stream());
   });
   return result;
 }

@@ -32,6 +32,8 @@ void adam_step(py::handle param, py::handle grad, py::handle moment1,
   const std::size_t count = t.lists[0].size();
   const std::vector<double> decay = decays(op, weight_decay, count);
   if (count == 0) return;
+  Queue queue(op);
+  add_all(queue, t);
   visit_float(t.lists[0][0], [&](auto zero) {
     using T = decltype(zero);
     std::vector<AdamTensor<T>> tensors;
@@ -50,7 +52,7 @@ void adam_step(py::handle param, py::handle grad, py::handle moment1,
         step::coefficients_of<T>(rule, double(step), learning_rate, 0),
         gradient.as<T>()};
     const Release unlocked(elements);
-    backend::adam_step(args, Stream{});
+    backend::adam_step(args, queue.stream());
   });
 }
 
@@ -69,6 +71,8 @@ void adam_rows(py::handle param, py::handle grad, py::handle rows_object,
       borrow_optional(op, "max_moment2", max_moment2)};
   const Array g = borrow(op, "grad", grad);
   const Array rows = borrow(op, "rows", rows_object);
+  Queue queue(op);
+  add_all(queue, table, g, rows);
   check_rows(op, table, g, rows);
   const Index width = row_width(table[0]);
   visit_float(g, [&](auto zero) {
@@ -83,9 +87,10 @@ void adam_rows(py::handle param, py::handle grad, py::handle rows_object,
                            width,
                            step::coefficients_of<T>(
                                rule, double(step), learning_rate, weight_decay),
-                           gradient.as<T>()};
+                           gradient.as<T>(),
+                           table[0].shape[0]};
     Unlocked unlocked;
-    backend::adam_rows(args, Stream{});
+    backend::adam_rows(args, queue.stream());
   });
 }
 

@@ -22,12 +22,6 @@ std::string dtype_text(const Array& a) {
   }
 }
 
-std::string label(const Array& a) {
-  return a.place < 0
-             ? a.name
-             : std::string(a.name) + "[" + std::to_string(a.place) + "]";
-}
-
 std::string must(const Array& a, const std::string& rest) {
   return label(a) + " must " + rest;
 }
@@ -43,6 +37,12 @@ std::string index_text(Index place, const Array& a) {
 }
 
 }  // namespace
+
+std::string label(const Array& a) {
+  return a.place < 0
+             ? a.name
+             : std::string(a.name) + "[" + std::to_string(a.place) + "]";
+}
 
 Index Array::size() const {
   Index n = 1;
@@ -82,20 +82,21 @@ Array borrow(const char* op, const char* name, py::handle object, int place) {
   if (!read_array(object, a)) {
     const std::string type =
         py::str(py::type::handle_of(object).attr("__name__"));
-    const std::string module =
-        py::str(py::type::handle_of(object).attr("__module__"));
-    if (module.rfind(kOtherLibrary, 0) == 0) {
-      raise_type(op,
-                 must(a, "be a " + std::string(kLibrary) + " array; got a " +
-                             kOtherLibrary + " array; move it with .get()"));
-    }
+    const std::string reason = why_not(op, a, object);
+    if (!reason.empty()) raise_type(op, must(a, reason));
     raise_type(
         op, must(a, "be a " + std::string(kLibrary) + " array; got " + type));
   }
   if (!a.contiguous) {
     raise_value(op, must(a, "be C-contiguous; got a strided " + describe(a) +
-                                "; use numpy.ascontiguousarray"));
+                                "; use " + kLibrary + ".ascontiguousarray"));
   }
+#if STROP_CUDA
+  if (a.freed) {
+    raise_value(op, must(a, "hold memory; got a freed " + describe(a)));
+  }
+#endif
+  borrowed(op, a);
   return a;
 }
 

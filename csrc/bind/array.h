@@ -2,6 +2,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,8 +19,8 @@ namespace py = pybind11;
 
 enum class DType { kFloat32, kFloat64, kInt32, kInt64, kBool, kOther };
 
-// The memory of one array, borrowed for the length of a call. Reading it
-// allocates nothing: `shape` points into the array object.
+// The memory of one array, borrowed for the length of a call. Reading one of
+// NumPy's allocates nothing: `shape` points into the array object.
 struct Array {
   const char* name;  // the argument's name, for messages
   py::handle object;
@@ -30,6 +31,12 @@ struct Array {
   bool contiguous;
   bool writable;
   int place = -1;  // in a list of arrays; messages then say name[place]
+#if STROP_CUDA
+  std::shared_ptr<py::ssize_t[]> own_shape;  // CuPy keeps none in its arrays
+  int device = -1;
+  bool freed = false;
+  std::uintptr_t producer = 0;  // the stream that its values come from, or 0
+#endif
 
   Index size() const;
   // Bytes from `address` to the end of a contiguous array.
@@ -43,6 +50,7 @@ T* data(const Array& a) {
 
 // "float32 array of shape (3, 4)"
 std::string describe(const Array& a);
+std::string label(const Array& a);  // its name, and its place in a list
 std::string shape_text(const py::ssize_t* shape, int ndim);
 
 // Reads the array behind `object`; TypeError if it is not one of this backend's

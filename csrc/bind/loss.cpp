@@ -1,5 +1,3 @@
-#include "step/loss.h"
-
 #include "bind/array.h"
 #include "bind/backend.h"
 
@@ -49,11 +47,12 @@ py::tuple pointwise(const char* op, PointwiseLoss which, const char* pred_name,
     require_disjoint(op, probabilities, pred);
     require_disjoint(op, probabilities, target);
   }
+  Queue queue(op, pred, target, weight, probabilities);
   py::object result = new_array(
       std::vector<Index>(pred.shape, pred.shape + pred.ndim), pred.dtype);
   const Array grad = borrow(op, "result", result);
   const Index size = pred.size();
-  std::vector<double> partials((size + kLossChunk - 1) / kLossChunk);
+  LossSum sum((size + kLossChunk - 1) / kLossChunk);
   visit_float(pred, [&](auto zero) {
     using T = decltype(zero);
     const PointwiseLossArgs<T> args{data<const T>(pred),
@@ -61,16 +60,15 @@ py::tuple pointwise(const char* op, PointwiseLoss which, const char* pred_name,
                                     data<const T>(weight),
                                     data<T>(grad),
                                     data<T>(probabilities),
-                                    partials.data(),
+                                    sum.parts(),
                                     e.rows,
                                     e.width,
-                                    which};
+                                    which,
+                                    sum.value()};
     const Release unlocked(size);
-    backend::pointwise_loss(args, Stream{});
+    backend::pointwise_loss(args, queue.stream());
   });
-  const double total =
-      step::add_pairwise(partials.data(), Index(partials.size()));
-  return py::make_tuple(size == 0 ? 0.0 : total / double(size), result);
+  return py::make_tuple(sum.over(double(size)), result);
 }
 
 py::tuple mean_squared_error(py::handle pred, py::handle target,
@@ -121,6 +119,7 @@ py::tuple softmax_cross_entropy(py::handle logits_object,
   const Array probabilities =
       borrow_optional(op, "probabilities", out_probabilities);
   require_float(op, logits);
+  Queue queue(op, logits);
   if (logits.ndim < 2) require_ndim(op, logits, 2);
   const Extents e = extents_of(logits);
   const bool labels =
@@ -133,6 +132,7 @@ py::tuple softmax_cross_entropy(py::handle logits_object,
                           std::to_string(e.rows) + "); got shape " +
                           shape_text(target.shape, target.ndim));
     }
+    queue.add(target);
     require_labels(op, target, e.width, has_ignore, ignored);
   } else {
     require_dtype_like(op, target, logits);
@@ -146,19 +146,20 @@ py::tuple softmax_cross_entropy(py::handle logits_object,
     require_disjoint(op, probabilities, logits);
     require_disjoint(op, probabilities, target);
   }
+  for (const Array* a : {&target, &weight, &probabilities}) queue.add(*a);
   py::object result =
       new_array(std::vector<Index>(logits.shape, logits.shape + logits.ndim),
                 logits.dtype);
-  if (e.rows == 0) return py::make_tuple(0.0, result);
+  if (!kOnDevice && e.rows == 0) return py::make_tuple(0.0, result);
   const Array grad = borrow(op, "result", result);
   double count = double(e.rows);
-  if (labels && has_ignore) {
+  if (labels && has_ignore && !kOnDevice) {
     Index kept = 0;
     const Ids ids = ids_of(target);
     for (Index i = 0; i < e.rows; ++i) kept += id_at(ids, i) != ignored;
     count = kept == 0 ? 1.0 : double(kept);
   }
-  std::vector<double> partials((e.rows + kSoftmaxChunk - 1) / kSoftmaxChunk);
+  LossSum sum(cross_entropy_parts(e.rows, e.width));
   visit_float(logits, [&](auto zero) {
     using T = decltype(zero);
     const SoftmaxCrossEntropy<T> args{data<const T>(logits),
@@ -167,19 +168,18 @@ py::tuple softmax_cross_entropy(py::handle logits_object,
                                       data<const T>(weight),
                                       data<T>(grad),
                                       data<T>(probabilities),
-                                      partials.data(),
+                                      sum.parts(),
                                       e.rows,
                                       e.width,
                                       1.0 / count,
                                       smoothing,
                                       has_ignore,
-                                      ignored};
+                                      ignored,
+                                      sum.value()};
     const Release unlocked(logits.size());
-    backend::softmax_cross_entropy(args, Stream{});
+    backend::softmax_cross_entropy(args, queue.stream());
   });
-  const double total =
-      step::add_pairwise(partials.data(), Index(partials.size()));
-  return py::make_tuple(total / count, result);
+  return py::make_tuple(sum.over(count), result);
 }
 
 }  // namespace

@@ -1,49 +1,18 @@
 #include <pybind11/pybind11.h>
 
 #include "bind/backend.h"
+#include "bound.h"  // STROP_BOUND(X): what CMakeLists.txt puts in this module
 
 namespace strop::bind {
 
 void bind_config(py::module_&);
-void bind_gradients(py::module_&);
-void bind_rows(py::module_&);
-
-void bind_activation(py::module_&);
-void bind_adam(py::module_&);
-void bind_deferred_adam(py::module_&);
-void bind_embedding(py::module_&);
-void bind_embedding_bag(py::module_&);
-void bind_lamb(py::module_&);
-void bind_loss(py::module_&);
-void bind_matmul(py::module_&);
-void bind_reduction(py::module_&);
-void bind_sgd(py::module_&);
-void bind_softmax(py::module_&);
-void bind_update(py::module_&);
-void bind_words(py::module_&);
-
-void bind_linear_clock(py::module_&);
-void bind_step(py::module_&);
+#define STROP_DECLARE_BIND(stem) void bind_##stem(py::module_&);
+STROP_BOUND(STROP_DECLARE_BIND)
 
 PYBIND11_MODULE(STROP_MODULE, m) {
   bind_config(m);
-  bind_gradients(m);
-  bind_rows(m);
-  bind_activation(m);
-  bind_adam(m);
-  bind_deferred_adam(m);
-  bind_embedding(m);
-  bind_embedding_bag(m);
-  bind_lamb(m);
-  bind_loss(m);
-  bind_matmul(m);
-  bind_reduction(m);
-  bind_sgd(m);
-  bind_softmax(m);
-  bind_update(m);
-  bind_words(m);
-  bind_linear_clock(m);
-  bind_step(m);
+#define STROP_BIND(stem) bind_##stem(m);
+  STROP_BOUND(STROP_BIND)
 }
 
 }  // namespace strop::bind

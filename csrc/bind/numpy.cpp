@@ -57,7 +57,6 @@ Index scan(const T* ids, Index size, Index rows) {
 }  // namespace
 
 const char* const kLibrary = "numpy";
-const char* const kOtherLibrary = "cupy";
 
 bool read_array(py::handle object, Array& a) {
   if (!plain_array(object)) return false;
@@ -74,6 +73,13 @@ bool read_array(py::handle object, Array& a) {
   a.contiguous = (proxy->flags & kContiguous) && (proxy->flags & kAligned);
   a.writable = (proxy->flags & kWritable) != 0;
   return true;
+}
+
+std::string why_not(const char*, const Array&, py::handle object) {
+  const std::string module =
+      py::str(py::type::handle_of(object).attr("__module__"));
+  if (module.rfind("cupy", 0) != 0) return "";
+  return "be a numpy array; got a cupy array; move it with .get()";
 }
 
 py::object new_array(const std::vector<Index>& shape, DType dtype) {

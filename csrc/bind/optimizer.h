@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "bind/array.h"
+#include "bind/backend.h"
 #include "step/rules.h"
 
 // What the bindings of the optimizer steps share: lists of tensors and rows of
@@ -148,6 +148,20 @@ inline void check_rows(const char* op, const std::vector<Array>& table,
   shape[0] = rows.size();
   require_shape(op, grad, shape);
   require_ids_in(op, rows, param.shape[0]);
+}
+
+// All arrays of an optimizer step must be on one device.
+inline void add_all(Queue& queue, const TensorLists& t) {
+  for (const std::vector<Array>& list : t.lists) {
+    for (const Array& a : list) queue.add(a);
+  }
+}
+
+inline void add_all(Queue& queue, const std::vector<Array>& table,
+                    const Array& grad, const Array& rows) {
+  for (const Array& a : table) queue.add(a);
+  queue.add(grad);
+  queue.add(rows);
 }
 
 inline Index row_width(const Array& table) {

@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "bind/array.h"
 #include "bind/backend.h"
 
@@ -67,19 +65,35 @@ Extents extents_about(const std::vector<Index>& shape, int first, int last) {
 }
 
 template <typename T>
-void reduce_into(const T* x, double* out, const Extents& e, Reduction which) {
-  const Reduce<T> args{x, out, e.outer, e.extent, e.inner, which};
+void reduce_into(const T* x, double* out, const Extents& e, Reduction which,
+                 const Queue& queue) {
+  Doubles workspace(reduce_workspace(e.outer, e.extent, e.inner));
+  const Reduce<T> args{x,       out,   e.outer,         e.extent,
+                       e.inner, which, workspace.data()};
   const Release unlocked(e.outer * e.extent * e.inner);
-  backend::reduce(args, Stream{});
+  backend::reduce(args, queue.stream());
 }
 
 // x reduced in double, a run of neighbouring axes at a time, the last run
 // first. `shape` loses the reduced axes.
 template <typename T>
-std::vector<double> reduced(const T* x, std::vector<Index>& shape,
-                            const Axes& axes, Reduction which) {
-  std::vector<double> values;
+Doubles reduced(const T* x, std::vector<Index>& shape, const Axes& axes,
+                Reduction which, const Queue& queue) {
+  Doubles values;
   bool begun = false;
+  const auto take = [&](const Extents& e) {
+    Doubles next(e.outer * e.inner);
+    if (e.outer * e.inner > 0) {
+      if (begun) {
+        reduce_into(values.data(), next.data(), e, which, queue);
+      } else {
+        reduce_into(x, next.data(), e, which, queue);
+      }
+    }
+    values = std::move(next);
+    begun = true;
+    if (which == Reduction::kSumOfSquares) which = Reduction::kSum;
+  };
   for (int last = int(shape.size()); last > 0;) {
     if (!axes.reduced[last - 1]) {
       --last;
@@ -87,21 +101,12 @@ std::vector<double> reduced(const T* x, std::vector<Index>& shape,
     }
     int first = last - 1;
     while (first > 0 && axes.reduced[first - 1]) --first;
-    const Extents e = extents_about(shape, first, last);
-    std::vector<double> next(e.outer * e.inner);
-    if (!next.empty()) {
-      if (begun) {
-        reduce_into(values.data(), next.data(), e, which);
-      } else {
-        reduce_into(x, next.data(), e, which);
-      }
-    }
-    values.swap(next);
-    begun = true;
-    if (which == Reduction::kSumOfSquares) which = Reduction::kSum;
+    take(extents_about(shape, first, last));
     shape.erase(shape.begin() + first, shape.begin() + last);
     last = first;
   }
+  // Without axes each element is reduced by itself.
+  if (!begun) take({extents_about(shape, 0, 0).inner, 1, 1});
   return values;
 }
 
@@ -128,28 +133,21 @@ py::object reduce(const Name& name, py::handle x_object, py::handle axis) {
   const Reduction which = name.kind == Kind::kMax    ? Reduction::kMax
                           : name.kind == Kind::kNorm ? Reduction::kSumOfSquares
                                                      : Reduction::kSum;
+  const Queue queue(op, x);
   py::object result;
   visit_float(x, [&](auto zero) {
     using T = decltype(zero);
     const T* from = data<const T>(x);
-    std::vector<double> values;
-    if (axes.count == 0) {
-      values.assign(from, from + x.size());
-      if (name.kind == Kind::kNorm) {
-        for (double& v : values) v *= v;
-      }
-    } else {
-      values = reduced(from, shape, axes, which);
-    }
+    Doubles values = reduced(from, shape, axes, which, queue);
     result = new_array(shape, x.dtype);
-    T* to = data<T>(borrow(op, "result", result));
-    const double count = double(extent);
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      const double v = values[i];
-      to[i] = T(name.kind == Kind::kMean   ? v / count
-                : name.kind == Kind::kNorm ? std::sqrt(v)
-                                           : v);
-    }
+    const Array out = borrow(op, "result", result);
+    finish_reduction(
+        FinishReduction<T>{values.data(), data<T>(out), out.size(),
+                           double(extent),
+                           name.kind == Kind::kMean   ? Finish::kDivide
+                           : name.kind == Kind::kNorm ? Finish::kRoot
+                                                      : Finish::kCopy},
+        queue);
   });
   return finished(std::move(result), shape.empty());
 }
@@ -173,6 +171,7 @@ py::object argmax(py::handle x_object, py::handle axis) {
                         shape_text(x.shape, x.ndim));
   }
   shape.erase(shape.begin() + first, shape.begin() + last);
+  const Queue queue(op, x);
   py::object result = new_array(shape, DType::kInt64);
   if (e.outer * e.inner != 0) {
     const Array out = borrow(op, "result", result);
@@ -181,7 +180,7 @@ py::object argmax(py::handle x_object, py::handle axis) {
       const ArgMax<T> args{data<const T>(x), data<std::int64_t>(out), e.outer,
                            e.extent, e.inner};
       const Release unlocked(x.size());
-      backend::argmax(args, Stream{});
+      backend::argmax(args, queue.stream());
     });
   }
   return finished(std::move(result), shape.empty());

@@ -37,6 +37,8 @@ void sgd_step(py::handle param, py::handle grad, py::handle velocity,
   const std::size_t count = t.lists[0].size();
   const std::vector<double> decay = decays(op, weight_decay, count);
   if (count == 0) return;
+  Queue queue(op);
+  add_all(queue, t);
   visit_float(t.lists[0][0], [&](auto zero) {
     using T = decltype(zero);
     std::vector<SgdTensor<T>> tensors;
@@ -53,7 +55,7 @@ void sgd_step(py::handle param, py::handle grad, py::handle velocity,
                           step::coefficients_of<T>(rule, learning_rate, 0),
                           gradient.as<T>()};
     const Release unlocked(elements);
-    backend::sgd_step(args, Stream{});
+    backend::sgd_step(args, queue.stream());
   });
 }
 
@@ -68,6 +70,8 @@ void sgd_rows(py::handle param, py::handle grad, py::handle rows_object,
                                  borrow_optional(op, "velocity", velocity)};
   const Array g = borrow(op, "grad", grad);
   const Array rows = borrow(op, "rows", rows_object);
+  Queue queue(op);
+  add_all(queue, table, g, rows);
   check_rows(op, table, g, rows);
   const Index width = row_width(table[0]);
   visit_float(g, [&](auto zero) {
@@ -80,9 +84,10 @@ void sgd_rows(py::handle param, py::handle grad, py::handle rows_object,
         width,
         width,
         step::coefficients_of<T>(rule, learning_rate, weight_decay),
-        gradient.as<T>()};
+        gradient.as<T>(),
+        table[0].shape[0]};
     Unlocked unlocked;
-    backend::sgd_rows(args, Stream{});
+    backend::sgd_rows(args, queue.stream());
   });
 }
 

@@ -9,9 +9,11 @@ py::object forward(const char* op, bool log, py::handle x_object,
   const Array x = borrow(op, "x", x_object);
   require_float(op, x);
   if (x.ndim == 0) require_ndim(op, x, 1);
+  Queue queue(op, x);
   py::object result =
       output(op, out_object, x, std::vector<Index>(x.shape, x.shape + x.ndim));
   const Array out = borrow(op, "out", result);
+  queue.add(out);
   if (out.address != x.address) require_disjoint(op, out, x);
   const Index classes = x.shape[x.ndim - 1];
   if (x.size() == 0) return result;
@@ -20,7 +22,7 @@ py::object forward(const char* op, bool log, py::handle x_object,
     const SoftmaxForward<T> args{data<const T>(x), data<T>(out),
                                  x.size() / classes, classes, log};
     const Release unlocked(x.size());
-    backend::softmax_forward(args, Stream{});
+    backend::softmax_forward(args, queue.stream());
   });
   return result;
 }
@@ -33,6 +35,7 @@ py::object backward(const char* op, bool log, py::handle grad_object,
   if (grad.ndim == 0) require_ndim(op, grad, 1);
   require_dtype_like(op, out, grad);
   require_same_shape(op, out, grad);
+  const Queue queue(op, grad, out);
   py::object result = new_array(
       std::vector<Index>(grad.shape, grad.shape + grad.ndim), grad.dtype);
   const Array grad_x = borrow(op, "result", result);
@@ -47,7 +50,7 @@ py::object backward(const char* op, bool log, py::handle grad_object,
                                   classes,
                                   log};
     const Release unlocked(grad.size());
-    backend::softmax_backward(args, Stream{});
+    backend::softmax_backward(args, queue.stream());
   });
   return result;
 }

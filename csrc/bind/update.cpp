@@ -41,7 +41,8 @@ bool keras_dialect(const char* op, const std::string& dialect) {
   return dialect == "keras";
 }
 
-StepArrays step_arrays(const StepArguments& a, StateArguments states) {
+StepArrays step_arrays(const StepArguments& a, StateArguments states,
+                       Queue& queue) {
   const char* op = a.op;
   StepArrays arrays;
   std::vector<std::vector<Array>>& lists = arrays.tensors.lists;
@@ -60,10 +61,12 @@ StepArrays step_arrays(const StepArguments& a, StateArguments states) {
     arrays.place.push_back(given ? int(lists.size()) : -1);
     if (given) add(state.name, state.arrays);
   }
+  add_all(queue, arrays.tensors);
   if (all) {
     check_lists(op, arrays.tensors);
   } else {
     arrays.rows = borrow(op, "rows", a.rows);
+    queue.add(arrays.rows);
     std::vector<Array> table;
     for (std::size_t k = 0; k < lists.size(); ++k) {
       if (k != TensorLists::grad) table.push_back(lists[k][0]);
@@ -99,7 +102,9 @@ void rmsprop_step(py::handle param, py::handle grad, py::handle rows,
         return step::coefficients_of<T>(
             step::RmspropRule{rho, momentum, eps, keras}, learning_rate);
       },
-      [](const auto& args) { backend::rmsprop_step(args, Stream{}); });
+      [](const auto& args, Stream stream) {
+        backend::rmsprop_step(args, stream);
+      });
 }
 
 void adagrad_step(py::handle param, py::handle grad, py::handle rows,
@@ -117,7 +122,9 @@ void adagrad_step(py::handle param, py::handle grad, py::handle rows,
         return Adagrad<T>{T(keras ? eps : 0), T(keras ? 0 : eps),
                           T(learning_rate)};
       },
-      [](const auto& args) { backend::adagrad_step(args, Stream{}); });
+      [](const auto& args, Stream stream) {
+        backend::adagrad_step(args, stream);
+      });
 }
 
 void adadelta_step(py::handle param, py::handle grad, py::handle rows,
@@ -134,7 +141,9 @@ void adadelta_step(py::handle param, py::handle grad, py::handle rows,
         using T = decltype(zero);
         return Adadelta<T>{T(rho), T(1 - rho), T(eps), T(learning_rate)};
       },
-      [](const auto& args) { backend::adadelta_step(args, Stream{}); });
+      [](const auto& args, Stream stream) {
+        backend::adadelta_step(args, stream);
+      });
 }
 
 void rprop_step(py::handle param, py::handle grad, py::handle rows,
@@ -162,7 +171,9 @@ void rprop_step(py::handle param, py::handle grad, py::handle rows,
         using T = decltype(zero);
         return Rprop<T>{T(shrink), T(grow), T(smallest), T(greatest)};
       },
-      [](const auto& args) { backend::rprop_step(args, Stream{}); });
+      [](const auto& args, Stream stream) {
+        backend::rprop_step(args, stream);
+      });
 }
 
 }  // namespace

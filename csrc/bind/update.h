@@ -44,16 +44,19 @@ struct StepArrays {
   std::vector<double> decay;
 };
 
-StepArrays step_arrays(const StepArguments& a, StateArguments states);
+StepArrays step_arrays(const StepArguments& a, StateArguments states,
+                       Queue& queue);
 
-// Checks the arguments, then calls kernel(args) with an UpdateStep whose
-// coefficients are coefficients(T{}), worked out in double and rounded once.
+// Checks the arguments, then calls kernel(args, stream) with an UpdateStep
+// whose coefficients are coefficients(T{}), worked out in double and rounded
+// once.
 template <template <typename> class Rule, typename Coefficients,
           typename Kernel>
 void take_step(const StepArguments& a, StateArguments states,
                const Coefficients& coefficients, const Kernel& kernel) {
   const GradientSettings gradient(a.op, a.l2, a.grad_scale);
-  const StepArrays arrays = step_arrays(a, states);
+  Queue queue(a.op);
+  const StepArrays arrays = step_arrays(a, states, queue);
   const auto& lists = arrays.tensors.lists;
   if (lists[0].empty()) return;
   const bool all = !arrays.rows.object;
@@ -81,7 +84,7 @@ void take_step(const StepArguments& a, StateArguments states,
                                    gradient.as<T>(),
                                    coefficients(zero)};
     const Release unlocked(elements);
-    kernel(args);
+    kernel(args, queue.stream());
   });
 }
 

@@ -27,7 +27,9 @@ void adamax_step(py::handle param, py::handle grad, py::handle rows,
                          T(keras ? 0 : eps), T(keras ? eps : 0),
                          T(learning_rate / c1)};
       },
-      [](const auto& args) { backend::adamax_step(args, Stream{}); });
+      [](const auto& args, Stream stream) {
+        backend::adamax_step(args, stream);
+      });
 }
 
 void nadam_step(py::handle param, py::handle grad, py::handle rows,
@@ -59,7 +61,9 @@ void nadam_step(py::handle param, py::handle grad, py::handle rows,
                         T(learning_rate * (1 - mu) / (1 - product)),
                         T(learning_rate * next_mu / (1 - product * next_mu))};
       },
-      [](const auto& args) { backend::nadam_step(args, Stream{}); });
+      [](const auto& args, Stream stream) {
+        backend::nadam_step(args, stream);
+      });
 }
 
 void radam_step(py::handle param, py::handle grad, py::handle rows,
@@ -94,7 +98,9 @@ void radam_step(py::handle param, py::handle grad, py::handle rows,
                         T(step_size),
                         rectified};
       },
-      [](const auto& args) { backend::radam_step(args, Stream{}); });
+      [](const auto& args, Stream stream) {
+        backend::radam_step(args, stream);
+      });
 }
 
 void lion_step(py::handle param, py::handle grad, py::handle rows,
@@ -111,7 +117,9 @@ void lion_step(py::handle param, py::handle grad, py::handle rows,
         return Lion<T>{T(beta1), T(1 - beta1), T(beta2), T(1 - beta2),
                        T(learning_rate)};
       },
-      [](const auto& args) { backend::lion_step(args, Stream{}); });
+      [](const auto& args, Stream stream) {
+        backend::lion_step(args, stream);
+      });
 }
 
 }  // namespace

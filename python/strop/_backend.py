@@ -38,6 +38,68 @@ def _load_cpu() -> Any:
 cpu: Any = _load_cpu()
 
 
+def cuda() -> Any | None:
+    """The module of CUDA kernels, loaded at the first call, or None where this build has none."""
+    try:
+        from . import _cuda
+    except ImportError:
+        return None
+    return _cuda
+
+
+def cuda_text() -> str:
+    """One line: what the CUDA kernels were built for, and what keeps them from running here.
+
+    Example:
+        >>> isinstance(cuda_text(), str)
+        True
+    """
+    module = cuda()
+    if module is None:
+        return "not built; install the package where nvcc is found"
+    about = module.driver()
+    major, minor = about["runtime"] // 1000, about["runtime"] % 1000 // 10
+    built = f"built with {major}.{minor} for architectures {module.architectures}"
+    if about["reason"]:
+        return f"{built}; not available: {about['reason']}"
+    return f"{built}; devices: {about['devices']}"
+
+
+def _on_gpu(array: object) -> bool:
+    # Of torch every tensor's class has the interface, but only tensors on a GPU give one.
+    return type(array).__module__.split(".")[0] == "cupy" or hasattr(array, "__cuda_array_interface__")
+
+
+def _cuda_kernels(op: str) -> Any:
+    module = cuda()
+    if module is None:
+        raise NotImplementedError(
+            f"{op}: this build has no CUDA kernels; move the arrays to the CPU with .get(), or install "
+            "the package where nvcc is found"
+        )
+    if not hasattr(module, op):
+        raise NotImplementedError(f"{op}: no CUDA kernel yet; move the arrays to the CPU with .get()")
+    return module
+
+
+def synchronize() -> None:
+    """Wait for the current CUDA stream and say what its kernels have found wrong.
+
+    Raises:
+        IndexError: a kernel met an id outside its table since the last call. It has read nothing there
+            and given zeros.
+    """
+    module = cuda()
+    if module is None or module.driver()["reason"]:
+        return
+    place = module.take_bad_id()
+    if place >= 0:
+        raise IndexError(
+            f"synchronize: ids must lie in their table; got one that does not, element {place} of its "
+            "array; STROP_CHECK=1 names it at the call"
+        )
+
+
 def _choose_isa() -> None:
     name = os.environ.get("STROP_ISA")
     if not name:
@@ -64,7 +126,7 @@ _choose_threads()
 
 
 def kernels(op: str, array: object) -> Any:
-    """The kernel module for the library that `array` belongs to.
+    """The kernel module for the library that `array`, or the first array of a list, belongs to.
 
     Example:
         >>> import numpy as np
@@ -73,8 +135,10 @@ def kernels(op: str, array: object) -> Any:
     """
     if isinstance(array, np.ndarray):
         return cpu
-    if type(array).__module__.split(".")[0] == "cupy":
-        raise NotImplementedError(f"{op}: no CUDA kernel yet; move the arrays to the CPU with .get()")
+    if isinstance(array, list | tuple) and array:
+        array = array[0]
+    if _on_gpu(array):
+        return _cuda_kernels(op)
     return cpu  # its checks name the argument and what it was
 
 

@@ -161,7 +161,10 @@ def check_number(op: str, argument: str, value: object, *, low: float = -math.in
     bound = "" if low == -math.inf else f" of at least {low:g}"
     if isinstance(value, bool | str) or not hasattr(value, "__float__") or getattr(value, "ndim", False):
         raise TypeError(f"{op}: {argument} must be a number{bound}; got {type(value).__name__}")
-    number = float(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):  # an array of several
+        raise TypeError(f"{op}: {argument} must be a number{bound}; got {type(value).__name__}") from None
     if not math.isfinite(number) or number < low:
         raise ValueError(f"{op}: {argument} must be a finite number{bound}; got {number}")
     return number

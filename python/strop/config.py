@@ -6,6 +6,7 @@ Environment variables, read once at import:
 |---------------------|---------------------------------------------------------------------------|
 | `STROP_NUM_THREADS` | threads for kernels, 1 to 1024; default: see below                         |
 | `STROP_ISA`         | instruction set: `baseline`, `avx2`, `avx512`, `neon`; default: the widest |
+| `STROP_CHECK`       | `1` looks at every id before a CUDA kernel runs, which waits for the device |
 | `STROP_DATA`        | a data file or folder that the loaders of `strop.datasets` try first       |
 | `STROP_CACHE`       | where downloads are kept; default: `$XDG_CACHE_HOME/strop` or `~/.cache/strop` |
 | `STROP_OFFLINE`     | `1` forbids every download                                                 |
@@ -28,7 +29,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from ._backend import cpu
+from ._backend import cpu, cuda_text
 from ._threads import MOST, default_threads
 
 _floatx = "float32"
@@ -151,7 +152,7 @@ def show() -> str:
         ("set in use", isa()),
         ("threads", f"{num_threads()} (default {default_threads()}), run by {workers}"),
         ("compiler", cpu.compiler),
-        ("cuda", "not built: no CUDA kernels yet"),
+        ("cuda", cuda_text()),
         ("plot", _extra("matplotlib", "plot")),
     ]
     return "\n".join(f"{name:<12}{text}" for name, text in rows)

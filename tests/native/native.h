@@ -13,11 +13,37 @@
 
 #include "kernels.h"
 
+#ifndef STROP_SIMT
+#define STROP_SIMT 0
+#endif
+#ifndef STROP_SIMT_RACES
+#define STROP_SIMT_RACES 0
+#endif
+
 // What the tests of the kernels share. Every test runs for each instruction
 // set, on one thread and on three, and with its arrays against the page before
-// and against the page after, neither of which may be touched.
+// and against the page after, neither of which may be touched. Those of stems
+// that have a CUDA kernel are compiled a second time and run it as fibres
+// (tests/simt), in many orders.
+
+namespace strop {
+#if STROP_SIMT
+namespace backend = cuda;
+#else
+namespace cpu {}
+namespace backend = cpu;
+#endif
+}  // namespace strop
 
 namespace strop::native {
+
+// What stands before the partial sums of a loss.
+constexpr Index kHeader = STROP_SIMT ? kLossHeader : 0;
+
+// A large size where one fibre per CUDA thread would take seconds.
+constexpr int limited(int n, int most = 5'003) {
+  return STROP_SIMT && n > most ? most : n;
+}
 
 #define STROP_CHECK(condition, ...)                                        \
   do {                                                                     \

@@ -18,7 +18,7 @@ void tensors(Index n) {
   const SgdTensor<T> list[] = {
       {param.data(), velocity.data(), grad.data(), n, c.decay},
       {plain.data(), nullptr, grad.data(), n, c.decay}};
-  cpu::sgd_step(SgdStep<T>{list, 2, c}, {});
+  backend::sgd_step(SgdStep<T>{list, 2, c}, {});
   for (Index i = 0; i < n; ++i) {
     const double g = double(grad[i]);
     const double v = double(c.momentum) * u[i] + double(c.intake) * g;
@@ -33,7 +33,7 @@ void tensors(Index n) {
   // With a scale and with coupled decay: what the rule then sees.
   for (const Gradient<T> seen : {Gradient<T>{T(0.5), T(0)}, {T(-1), T(0.1)}}) {
     const auto from = plain.copy();
-    cpu::sgd_step(SgdStep<T>{list, 2, c, seen}, {});
+    backend::sgd_step(SgdStep<T>{list, 2, c, seen}, {});
     for (Index i = 0; i < n; ++i) {
       const double g = double(seen.scale) * grad[i] + double(seen.l2) * from[i];
       near("plain", i, plain[i],
@@ -54,9 +54,10 @@ void rows(Index count, Index width) {
   for (Index i = 0; i < count; ++i) ids[i] = Id(count + 1 - i);
   const auto w = param.copy(), u = velocity.copy();
   const SgdCoefficients<T> c = kStep<T>;
-  cpu::sgd_rows(SgdRows<T>{param.data(), velocity.data(), grad.data(),
-                           ids_of(ids), width, width, c},
-                {});
+  backend::sgd_rows(
+      SgdRows<T>{param.data(), velocity.data(), grad.data(), ids_of(ids), width,
+                 width, c, Gradient<T>{}, count + 2},
+      {});
   for (Index i = 0; i < count; ++i) {
     for (Index d = 0; d < width; ++d) {
       const Index at = Index(ids[i]) * width + d;
@@ -72,7 +73,8 @@ void rows(Index count, Index width) {
 }  // namespace
 
 void test_sgd() {
-  for (const Index n : {0, 1, 3, 15, 16, 17, 33, 1000, 16'385, 1'500'001}) {
+  for (const Index n :
+       {0, 1, 3, 15, 16, 17, 33, 1000, 16'385, limited(1'500'001)}) {
     tensors<float>(n);
     tensors<double>(n);
   }
@@ -80,7 +82,7 @@ void test_sgd() {
     rows<float, std::int64_t>(5, width);
     rows<double, std::int32_t>(5, width);
   }
-  rows<float, std::int32_t>(90'001, 16);
+  rows<float, std::int32_t>(limited(90'001), 16);
 }
 
 }  // namespace strop::native

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import kernels
@@ -80,5 +79,4 @@ def adam_step(
         once = grad.coalesce()
         kernels("adam_step", param).adam_rows(param, once.values, once.rows, *state, *settings)
     else:
-        first = param if isinstance(param, np.ndarray) else (param[0] if len(param) else None)
-        kernels("adam_step", first).adam_step(param, grad, *state, *settings)
+        kernels("adam_step", param).adam_step(param, grad, *state, *settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .._backend import kernels
 from ..rowgrad import RowGrad
-from .update import Arrays, first_array
+from .update import Arrays
 
 
 def lamb_step(
@@ -66,4 +66,4 @@ def lamb_step(
             "lamb_step: grad must be a numpy array, since the norms need the whole of it; got RowGrad; use to_dense"
         )
     settings = (learning_rate, step, beta1, beta2, eps, dialect, weight_decay, l2, grad_scale)
-    kernels("lamb_step", first_array(param)).lamb_step(param, grad, moment1, moment2, *settings)
+    kernels("lamb_step", param).lamb_step(param, grad, moment1, moment2, *settings)

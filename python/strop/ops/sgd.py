@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import kernels
@@ -71,5 +70,4 @@ def sgd_step(
         once = grad.coalesce()
         kernels("sgd_step", param).sgd_rows(param, once.values, once.rows, *settings)
     else:
-        first = param if isinstance(param, np.ndarray) else (param[0] if len(param) else None)
-        kernels("sgd_step", first).sgd_step(param, grad, *settings)
+        kernels("sgd_step", param).sgd_step(param, grad, *settings)

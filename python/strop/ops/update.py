@@ -13,13 +13,6 @@ from ..rowgrad import RowGrad
 Arrays = NDArray[Any] | Sequence[NDArray[Any]]
 
 
-def first_array(param: Arrays) -> object:
-    """The array, or the first of a list: what tells the library."""
-    if isinstance(param, (list, tuple)) and param:
-        return param[0]
-    return param
-
-
 def take_step(
     op: str, param: Arrays, grad: Arrays | RowGrad, states: tuple[Arrays | None, ...], *settings: Any
 ) -> None:
@@ -28,7 +21,7 @@ def take_step(
     if isinstance(grad, RowGrad):
         once = grad.coalesce()
         grad, rows = once.values, once.rows
-    getattr(kernels(op, first_array(param)), op)(param, grad, rows, *states, *settings)
+    getattr(kernels(op, param), op)(param, grad, rows, *states, *settings)
 
 
 def rmsprop_step(

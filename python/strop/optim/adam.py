@@ -160,7 +160,8 @@ class SparseAdam(Adam):
     """Adam of the rows that have a gradient; the others stand still, moments and all, as in torch's SparseAdam.
 
     That is a rule of its own and not dense Adam's result: see `Adam(sparse="exact")` for that. eps is added before the
-    bias correction, so `Adam(sparse="touched")` differs from this one by the place of eps.
+    bias correction, so `Adam(sparse="touched")` differs from this one by the place of eps. A gradient that is an
+    array touches every row.
 
     Args:
         params: a list, a tuple or a dict of arrays, nested as it may be, or parameter groups; see `Optimizer`.
@@ -199,3 +200,7 @@ class SparseAdam(Adam):
         super().__init__(
             params, lr, betas, eps, maximize=maximize, sparse="touched", check_finite=check_finite, **ignored
         )
+
+    def plain_settings(self, group: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings of a group; torch's SparseAdam has no decay in its states."""
+        return super().plain_settings({"weight_decay": 0.0, **group})

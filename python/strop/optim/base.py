@@ -154,11 +154,13 @@ class Optimizer(StateDict):
         """For each group the first whose parameters can go into one call with its own."""
         if len(settings) == 1:
             return [0]
-        kinds = []
-        for each in settings:
+        first: dict[tuple[Any, ...], int] = {}
+        likes = []
+        for i, each in enumerate(settings):
             apart = self.decoupled(each)
-            kinds.append([value for name, value in each.items() if not (apart and name == "weight_decay")])
-        return [kinds.index(kind) for kind in kinds]
+            kind = tuple(value for name, value in each.items() if not (apart and name == "weight_decay"))
+            likes.append(first.setdefault(kind, i))
+        return likes
 
     def __getstate__(self) -> dict[str, Any]:
         self._flush()

@@ -75,7 +75,9 @@ class RowSteps(ParamGroups):
             param, state = self._arrays[place], self.state[place]
             shape = (len(param), param.size // len(param))
             arrays = {name: state[key].reshape(shape) for name, key in slots.items()}
-            table = DeferredTable(param.reshape(shape), arrays, rule, state["step"])
+            # The polynomials of gaps are as good as float32 can tell; float64 is for checking, so bit for bit.
+            replay = param.dtype == np.float64
+            table = DeferredTable(param.reshape(shape), arrays, rule, state["step"], replay=replay)
             self._tables[place] = table
         return table
 

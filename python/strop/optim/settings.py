@@ -99,18 +99,17 @@ class SettingsReader:
         """The settings as they are now; not to be changed."""
         get = group.get
         values = [get(name) for name in self._names]
-        if not _equal(values, self._seen):
+        if not self._as_before(values):
             self._settings = read_settings(self._op, group, self._names)
             self._check(self._settings)
             self._seen = [_frozen(value) for value in values]
         return self._settings
 
-
-def _equal(values: list[Any], seen: list[Any]) -> bool:
-    try:
-        return values == seen
-    except ValueError:  # an array, which is no setting
-        return False
+    def _as_before(self, values: list[Any]) -> bool:
+        try:
+            return values == self._seen
+        except ValueError:  # an array of several has no truth
+            return False
 
 
 def _frozen(value: Any) -> Any:

@@ -28,6 +28,8 @@ class DeferredTable:
         state: moment1, moment2 and, for AMSGrad, max_moment2, like param.
         rule: beta1, beta2 and eps of the Adam that drives it, bias_correction (True) and eps_mode ("hat").
         done: steps taken so far, all of which the arrays hold.
+        replay: catch up step by step, to the very bits of the dense pass, at about its cost for rows that are read
+            seldom; else to what float32 can tell.
 
     Raises:
         ValueError: the betas are such that only a dense pass is exact.
@@ -46,7 +48,9 @@ class DeferredTable:
                [1. , 1. ]])
     """
 
-    def __init__(self, param: Array, state: dict[str, Any], rule: dict[str, Any], done: int) -> None:
+    def __init__(
+        self, param: Array, state: dict[str, Any], rule: dict[str, Any], done: int, *, replay: bool = False
+    ) -> None:
         amsgrad = "max_moment2" in state
         gap = ops.choose_gap(rule["beta1"], rule["beta2"], amsgrad=amsgrad)
         if gap is None:
@@ -54,7 +58,7 @@ class DeferredTable:
                 "DeferredTable: beta1 and beta2 must be such that a gap has a polynomial; "
                 f"got {rule['beta1']} and {rule['beta2']}"
             )
-        self.param, self.state, self.rule = param, state, dict(rule)
+        self.param, self.state, self.rule, self.replay = param, state, dict(rule), replay
         self.last = np.full(len(param), done, np.int32)
         self.clock = ops.AdamClock(
             beta1=rule["beta1"],
@@ -79,7 +83,13 @@ class DeferredTable:
 
     def _catch_up(self, rows: Array | None = None, **options: Any) -> Array | None:
         return ops.deferred_adam_catch_up(
-            self.clock, param=self.param, **self.state, last=self.last, rows=rows, **options
+            self.clock,
+            param=self.param,
+            **self.state,
+            last=self.last,
+            rows=rows,
+            replay=self.replay,
+            **options,
         )
 
     def gather(self, rows: Array) -> Array:
@@ -126,6 +136,7 @@ class DeferredTable:
             caught_up=known,
             learning_rate=learning_rate,
             weight_decay=weight_decay,
+            replay=self.replay,
         )
         return None
 
@@ -167,5 +178,5 @@ class DeferredTable:
         arrays = {"param": self.param, **self.state}
         copies: dict[str, Any] = {name: array.copy() for name, array in arrays.items()}
         if self.outstanding:
-            ops.deferred_adam_catch_up(self.clock, **copies, last=self.last.copy())
+            ops.deferred_adam_catch_up(self.clock, **copies, last=self.last.copy(), replay=self.replay)
         return copies

@@ -1,0 +1,84 @@
+#pragma once
+
+#include "cuda/common.cuh"
+
+// One optimizer step over a list of tensors: the list travels with the launch,
+// cut into chunks that one block takes. A chunk is a constant number of
+// elements, so that 100 k parameters already make 50 blocks where chunks of
+// 65,536 (torch, apex) leave most of a device idle.
+
+namespace strop::cuda {
+
+inline constexpr Index kStepPacks = 2;
+
+template <typename T>
+inline constexpr Index kChunk = kBlock * kStepPacks * Pack<T>::kSize;
+
+// Tensors of one launch: 8 KB of the 32 that its arguments may take (from CUDA
+// 12.1 and driver 530 on; before, 4).
+inline constexpr int kMostTensors = 128;
+
+// Tensor is one with `size` and `decay`, such as AdamTensor<T>.
+template <typename Tensor, typename Rule>
+struct TensorList {
+  Tensor tensors[kMostTensors];
+  unsigned first[kMostTensors];  // block of each tensor's first chunk
+  bool is_wide[kMostTensors];
+  int count;
+  Rule rule;  // the numbers that all share
+};
+
+// The tensor that a block works on.
+template <typename List>
+__device__ __forceinline__ int tensor_of(const List& list) {
+  int low = 0;
+  int high = list.count;
+  while (high - low > 1) {
+    const int middle = (low + high) / 2;
+    if (blockIdx.x < list.first[middle]) {
+      high = middle;
+    } else {
+      low = middle;
+    }
+  }
+  return low;
+}
+
+// body(i) for the thread's packs of a chunk of the n elements.
+template <typename T, typename F>
+__device__ __forceinline__ void for_chunk(Index chunk, Index n, const F& body) {
+#pragma unroll
+  for (Index k = 0; k < kStepPacks; ++k) {
+    const Index i =
+        chunk * kChunk<T> + (k * kBlock + threadIdx.x) * Pack<T>::kSize;
+    if (i < n) body(i);
+  }
+}
+
+// launch_list(list, blocks) for as many lists as the tensors need. A grid has
+// less than 2^31 blocks, so a list ends before it.
+template <typename List, typename T, typename Step, typename W, typename F>
+void for_lists(const Step& a, const decltype(List::rule)& rule,
+               const W& is_wide, const F& launch_list) {
+  List list{};
+  list.rule = rule;
+  Index blocks = 0;
+  const auto flush = [&] {
+    if (list.count > 0) launch_list(list, blocks);
+    list.count = 0;
+    blocks = 0;
+  };
+  for (Index i = 0; i < a.count; ++i) {
+    const Index own = blocks_for(a.tensors[i].size, kChunk<T>);
+    if (own == 0) continue;
+    if (list.count == kMostTensors || blocks + own > 0x7fffffff) flush();
+    list.tensors[list.count] = a.tensors[i];
+    list.is_wide[list.count] = is_wide(a.tensors[i]);
+    list.first[list.count] = unsigned(blocks);
+    blocks += own;
+    ++list.count;
+  }
+  flush();
+}
+
+}  // namespace strop::cuda

@@ -1,0 +1,439 @@
+"""strop._cuda without a GPU: what it reads of arrays, refuses and says. The array library only looks like CuPy.
+
+The module that nvcc compiled stops at the first launch. The one that runs the kernels as fibres (`make simt`)
+computes, so every case of tests/cases goes through it, too.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cases.activation
+import cases.adam
+import cases.embedding
+import cases.loss
+import cases.reduction
+import cases.softmax
+import cases.update
+import fake_cupy
+import strop
+from conftest import ROOT, absent
+from fake_cupy import Foreign, asarray, ndarray
+from strop import _backend, ops, reference
+
+
+def simt_module() -> ModuleType:
+    found = sorted((ROOT / "build").glob(f"simt/tests/simt/_cuda*{EXTENSION_SUFFIXES[0]}"))
+    if not found:
+        absent("simt", "no CUDA kernels as fibres under build/simt: make simt")
+    loader = ExtensionFileLoader("simt._cuda", str(found[0]))
+    module = module_from_spec(spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
+
+
+_loaded: dict[str, ModuleType] = {}
+
+
+@pytest.fixture
+def cupy() -> Iterator[ModuleType]:
+    with fake_cupy.installed() as module:
+        yield module
+
+
+@pytest.fixture
+def compiled(cupy) -> ModuleType:
+    """The module that nvcc made."""
+    module = _backend.cuda()
+    if module is None:
+        absent("cuda-build", "strop._cuda is not built: no nvcc")
+    return module
+
+
+@pytest.fixture
+def simt(cupy, monkeypatch) -> ModuleType:
+    """The module with fibres, in the place of strop._cuda."""
+    if "simt" not in _loaded:
+        _loaded["simt"] = simt_module()
+    monkeypatch.setattr(_backend, "cuda", lambda: _loaded["simt"])
+    return _loaded["simt"]
+
+
+@pytest.fixture(params=["compiled", "simt"])
+def module(request: pytest.FixtureRequest) -> ModuleType:
+    return request.getfixturevalue(request.param)
+
+
+def host(value: Any) -> Any:
+    return value.host if isinstance(value, ndarray) else value
+
+
+# ---- the build ---------------------------------------------------------------
+
+
+def test_info_says_what_was_built_and_what_is_missing():
+    text = _backend.cuda_text()
+    if _backend.cuda() is None:
+        assert text == "not built; install the package where nvcc is found"
+    else:
+        pattern = r"built with \d+\.\d+ for architectures [\d, a-z]+; (not available: \S.*|devices: \d+)"
+        assert re.fullmatch(pattern, text)
+    assert f"cuda        {text}" in strop.config.show()
+
+
+def test_without_a_driver_it_says_so(compiled):
+    about = compiled.driver()
+    if about["driver"]:
+        pytest.skip("a driver is here")
+    assert about["reason"] == "no driver"
+    assert about["devices"] == 0
+    x = asarray(np.ones(3, "float32"))
+    with pytest.raises(RuntimeError, match=r"^activation: CUDA is not available: no driver$"):
+        compiled.activation(x, "relu")
+
+
+def signatures(module: ModuleType) -> dict[str, str]:
+    return {
+        name: function.__doc__.splitlines()[0]
+        for name, function in vars(module).items()
+        if inspect.isbuiltin(function)
+    }
+
+
+def test_both_modules_have_the_same_signatures(module):
+    own = signatures(module)
+    host_only = {"driver", "take_bad_id"}
+    shared = {name: text for name, text in own.items() if name not in host_only}
+    assert shared.keys() <= signatures(_backend.cpu).keys()
+    for name, text in shared.items():
+        assert text == signatures(_backend.cpu)[name]
+    assert {"adam_step", "sgd_step", "sum", "softmax", "embedding_lookup", "activation"} <= shared.keys()
+
+
+# ---- what is refused ---------------------------------------------------------
+
+
+def test_a_numpy_array_among_cupy_arrays(module):
+    param = asarray(np.ones(4, "float32"))
+    text = "adam_step: grad must be a cupy array like param; got a numpy array of shape (4,); move it with cupy.asarray"
+    with pytest.raises(TypeError, match=f"^{re.escape(text)}$"):
+        module.adam_step(param, np.ones(4, "float32"), param, param, learning_rate=0.1, step=1)
+
+
+def test_the_first_argument_is_like_no_other(module):
+    text = "activation: x must be a cupy array; got a numpy array of shape (2, 3); move it with cupy.asarray"
+    with pytest.raises(TypeError, match=f"^{re.escape(text)}$"):
+        module.activation(np.ones((2, 3), "float32"), "relu")
+
+
+def test_no_array_at_all(module):
+    with pytest.raises(TypeError, match=r"^activation: x must be a cupy array; got list$"):
+        module.activation([1.0], "relu")
+
+
+def test_another_dtype(module):
+    x = asarray(np.ones(3, "float32"))
+    y = asarray(np.ones(3, "float64"))
+    text = "mean_squared_error: target must be float32 like pred; got a float64 array of shape (3,)"
+    with pytest.raises(TypeError, match=f"^{re.escape(text)}$"):
+        module.mean_squared_error(x, y)
+
+
+def test_a_dtype_of_none_of_ours(module):
+    x = asarray(np.ones(3, "float16"))
+    text = "activation: x must be float32 or float64; got a float16 array of shape (3,)"
+    with pytest.raises(TypeError, match=f"^{re.escape(text)}$"):
+        module.activation(x, "relu")
+
+
+def test_a_strided_array(module):
+    x = ndarray(np.ones((4, 6), "float32")[:, ::2])
+    text = (
+        "activation: x must be C-contiguous; got a strided float32 array of shape (4, 3); "
+        "use cupy.ascontiguousarray"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        module.activation(x, "relu")
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        module.activation(Foreign(x.host), "relu")
+
+
+def test_memory_that_was_freed(module):
+    x = asarray(np.ones(3, "float32"))
+    x.free()
+    text = "activation: x must hold memory; got a freed float32 array of shape (3,)"
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        module.activation(x, "relu")
+    foreign = Foreign(np.ones(3, "float32"), data=(0, False))
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        module.activation(foreign, "relu")
+
+
+def test_a_read_only_array_as_output(module):
+    param = Foreign(np.ones(3, "float32"), read_only=True)
+    rest = [asarray(np.zeros(3, "float32")) for _ in range(3)]
+    text = "adam_step: param must be writable; got a read-only float32 array of shape (3,)"
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        module.adam_step(param, *rest, learning_rate=0.1, step=1)
+
+
+def test_a_masked_array(module):
+    masked = Foreign(np.ones(3, "float32"), mask=object())
+    with pytest.raises(TypeError, match=r"^activation: x must be a cupy array; got Foreign$"):
+        module.activation(masked, "relu")
+
+
+def test_arrays_on_two_devices(simt):
+    pred = asarray(np.ones((4, 2), "float32"), device=1)
+    target = asarray(np.ones((4, 2), "float32"))
+    text = (
+        "mean_squared_error: target must be on device 1 like pred; got a float32 array of shape (4, 2) on device 0; "
+        "move it with cupy.asarray under cupy.cuda.Device(1)"
+    )
+    with pytest.raises(TypeError, match=f"^{re.escape(text)}$"):
+        simt.mean_squared_error(pred, target)
+
+
+def test_a_stem_without_kernels_says_so(cupy, simt):
+    x = asarray(np.ones((2, 2), "float32"))
+    text = "matmul: no CUDA kernel yet; move the arrays to the CPU with .get()"
+    with pytest.raises(NotImplementedError, match=f"^{re.escape(text)}$"):
+        ops.matmul(x, x)
+
+
+def test_a_build_without_cuda_says_so(cupy, monkeypatch):
+    monkeypatch.setattr(_backend, "cuda", lambda: None)
+    text = (
+        "sum: this build has no CUDA kernels; move the arrays to the CPU with .get(), or install the package where "
+        "nvcc is found"
+    )
+    with pytest.raises(NotImplementedError, match=f"^{re.escape(text)}$"):
+        ops.sum(asarray(np.ones(3)))
+
+
+def test_nothing_is_written_by_a_refused_call(simt):
+    arrays = [asarray(np.ones(4, "float32")) for _ in range(4)]
+    second = asarray(np.ones(5, "float32"))
+    with pytest.raises(ValueError, match=r"^adam_step: grad\[1\] must have the shape of param\[1\]"):
+        ops.adam_step(
+            param=[arrays[0], second],
+            grad=[arrays[1], arrays[1]],
+            moment1=[arrays[2], second],
+            moment2=[arrays[3], second],
+            learning_rate=0.1,
+            step=1,
+        )
+    assert all((a.host == 1).all() for a in arrays)
+
+
+# ---- device and stream -------------------------------------------------------
+
+
+def test_a_call_runs_on_the_device_of_its_arrays(simt, cupy, monkeypatch):
+    devices = []
+    monkeypatch.setattr(cupy, "current_device", lambda: simt.driver()["current"])
+    monkeypatch.setattr(
+        cupy.cuda, "get_current_stream", lambda device: devices.append(device) or fake_cupy.Stream(0)
+    )
+    out = ops.activation(asarray(np.ones(3, "float32"), device=1), name="relu")
+    assert out.data.device_id == 1
+    assert devices == [1]
+    assert simt.driver()["current"] == 0
+
+
+def test_an_array_of_another_library_is_taken_as_it_is(simt):
+    x = Foreign(np.linspace(-1, 1, 5).astype("float32"), stream=7)
+    out = ops.activation(x, name="relu")
+    assert np.array_equal(host(out), np.maximum(x.host, 0))
+
+
+# ---- ids ---------------------------------------------------------------------
+
+
+def test_a_bad_id_reads_nothing_and_is_told_when_one_waits(simt):
+    table = asarray(np.ones((5, 4), "float32"))
+    out = ops.embedding_lookup(table, asarray(np.array([0, 5, 4, -1])))
+    assert np.array_equal(host(out), np.repeat([[1.0], [0.0], [1.0], [0.0]], 4, axis=1))
+    text = (
+        "synchronize: ids must lie in their table; got one that does not, element 1 of its array; STROP_CHECK=1 "
+        "names it at the call"
+    )
+    with pytest.raises(IndexError, match=f"^{re.escape(text)}$"):
+        _backend.synchronize()
+    _backend.synchronize()
+
+
+CHECKED = """
+import sys
+sys.path.insert(0, {tests!r})
+import numpy as np, fake_cupy, test_cuda_module
+with fake_cupy.installed():
+    module = test_cuda_module.simt_module()
+    table = fake_cupy.asarray(np.ones((5, 4), "float32"))
+    try:
+        module.embedding_lookup(table, fake_cupy.asarray(np.array([[0, 4], [3, 5]])))
+    except IndexError as error:
+        print(error)
+"""
+
+
+def test_strop_check_names_the_id_at_the_call(simt):
+    done = subprocess.run(
+        [sys.executable, "-c", CHECKED.format(tests=str(Path(__file__).parent))],
+        env={**os.environ, "STROP_CHECK": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "embedding_lookup: ids must lie in [0, 5); got 5 at (1, 1)\n"
+
+
+# ---- values ------------------------------------------------------------------
+
+
+def near(got: Any, want: Any, dtype: np.dtype, terms: float = 1.0) -> None:
+    unit = 2.0**-23 if dtype == np.float32 else 2.0**-50  # no FMA on the host: polynomials round twice
+    np.testing.assert_allclose(host(got), want, rtol=64 * unit, atol=64 * unit * terms)
+
+
+@pytest.mark.parametrize("settings", cases.adam.SETTINGS.values(), ids=cases.adam.SETTINGS)
+@pytest.mark.parametrize("size", [s for s in cases.adam.SIZES if s < 20_000])
+def test_adam_has_the_bits_of_the_cpu(simt, rng, dtype, size, settings):
+    arrays = [rng.standard_normal(size).astype(dtype) for _ in range(4)]
+    arrays[3] = np.abs(arrays[3])
+    names = ("param", "grad", "moment1", "moment2")
+    mine = {name: asarray(a) for name, a in zip(names, arrays, strict=True)}
+    theirs = {name: a.copy() for name, a in zip(names, arrays, strict=True)}
+    for step in (1, 2):
+        ops.adam_step(**mine, learning_rate=0.01, step=step, **settings)
+        ops.adam_step(**theirs, learning_rate=0.01, step=step, **settings)
+    for name in names:
+        assert np.array_equal(host(mine[name]), theirs[name]), name
+
+
+@pytest.mark.parametrize("rule", cases.update.STATES)
+def test_the_other_rules_have_the_bits_of_the_cpu(simt, rng, dtype, rule):
+    for number, settings in enumerate(cases.update.SETTINGS[rule]):
+        states, arguments = cases.update.start(rule, settings)
+        if rule != "rprop_step":
+            arguments |= cases.update.DECAYS[number % 4]
+        for size in (0, 1, 3, 17, 1000, 4097):
+            theirs = {name: np.full(size, value, dtype) for name, value in states.items()}
+            theirs["param"] = rng.standard_normal(size).astype(dtype)
+            mine = {name: asarray(array) for name, array in theirs.items()}
+            for step in (1, 2, 3):
+                counted = {"step": step} if rule in cases.update.COUNTED else {}
+                if rule == "nadam_step":
+                    counted["mu_product"] = 0.9**step
+                grad = rng.standard_normal(size).astype(dtype)
+                getattr(ops, rule)(**theirs, grad=grad, **arguments, **counted)
+                getattr(ops, rule)(**mine, grad=asarray(grad), **arguments, **counted)
+            for name, array in theirs.items():
+                assert np.array_equal(host(mine[name]), array), (name, settings, size)
+
+
+@pytest.mark.parametrize("width", [1, 3, 16])
+def test_rows_have_the_bits_of_the_cpu_and_a_bad_one_moves_nothing(simt, rng, dtype, width):
+    arrays = {
+        name: np.abs(rng.standard_normal((9, width))).astype(dtype)
+        for name in ("param", "moment1", "moment2")
+    }
+    grad, rows = rng.standard_normal((3, width)).astype(dtype), np.array([7, 0, 4])
+    mine = {name: asarray(array) for name, array in arrays.items()}
+    settings = {"learning_rate": 0.01, "step": 3, "l2": 0.1}
+    simt.adam_rows(**mine, grad=asarray(grad), rows=asarray(rows), **settings)
+    _backend.cpu.adam_rows(**arrays, grad=grad, rows=rows, **settings)
+    for name, array in arrays.items():
+        assert np.array_equal(host(mine[name]), array)
+    bad = asarray(np.array([1, 9, -1]))
+    before = host(mine["param"]).copy()
+    simt.sgd_rows(mine["param"], asarray(grad), bad, learning_rate=1.0)
+    assert np.array_equal(host(mine["param"])[2:], before[2:])
+    with pytest.raises(IndexError, match="element 1 of its array"):
+        _backend.synchronize()
+
+
+def test_many_tensors_take_one_step(simt, rng):
+    sizes = [3, 0, 1000, 17] * 60
+    params = [rng.standard_normal(n).astype("float32") for n in sizes]
+    grads = [rng.standard_normal(n).astype("float32") for n in sizes]
+    mine, theirs = [asarray(p) for p in params], [p.copy() for p in params]
+    velocity, other = [asarray(np.zeros_like(p)) for p in params], [np.zeros_like(p) for p in params]
+    settings = {"learning_rate": 0.1, "momentum": 0.9, "weight_decay": [0.01] * len(sizes)}
+    ops.sgd_step(param=mine, grad=[asarray(g) for g in grads], velocity=velocity, **settings)
+    ops.sgd_step(param=theirs, grad=grads, velocity=other, **settings)
+    for a, b in zip(mine, theirs, strict=True):
+        assert np.array_equal(a.host, b)
+
+
+@pytest.mark.parametrize(("shape", "axis"), cases.reduction.CASES)
+def test_reductions(simt, rng, dtype, shape, axis):
+    x = rng.standard_normal(shape).astype(dtype)
+    for name in ("sum", "mean", "norm", "max"):
+        if x.size == 0 and name in ("max", "mean"):
+            continue
+        want = getattr(reference, name)(x, axis=axis)
+        near(getattr(ops, name)(asarray(x), axis=axis), want, dtype, np.sqrt(x.size))
+    if x.size and (axis is None or isinstance(axis, int)):
+        assert np.array_equal(host(ops.argmax(asarray(x), axis=axis)), np.argmax(x, axis))
+
+
+@pytest.mark.parametrize("shape", cases.loss.SHAPES, ids=str)
+def test_losses(simt, rng, dtype, shape):
+    pred, target = rng.standard_normal(shape).astype(dtype), rng.random(shape).astype(dtype)
+    rows = int(np.prod(shape[:-1])) if len(shape) > 1 else shape[0]
+    for weight in (None, rng.random(rows).astype(dtype)):
+        given = None if weight is None else asarray(weight)
+        for name in ("mean_squared_error", "mean_absolute_error", "binary_cross_entropy"):
+            loss, grad = getattr(ops, name)(asarray(pred), asarray(target), sample_weight=given)
+            want, slope = getattr(reference, name)(pred, target, sample_weight=weight)
+            assert loss.shape == ()
+            assert loss.dtype == np.float64
+            near(loss, want, dtype)
+            near(grad, slope, dtype, 1 / max(pred.size, 1))
+
+
+@pytest.mark.parametrize("shape", cases.softmax.SHAPES, ids=str)
+def test_softmax(simt, rng, dtype, shape):
+    x = (3 * rng.standard_normal(shape)).astype(dtype)
+    near(ops.softmax(asarray(x)), reference.softmax(x), dtype)
+    near(ops.log_softmax(asarray(x)), reference.log_softmax(x), dtype, 10)
+    labels = rng.integers(0, shape[1], shape[0])
+    labels[:1] = 0
+    for settings in ({}, {"label_smoothing": 0.1}, {"ignore_class": 0}):
+        loss, grad = ops.softmax_cross_entropy(asarray(x), asarray(labels), **settings)
+        want, slope = reference.softmax_cross_entropy(x, labels, **settings)
+        near(loss, want, dtype, 10)
+        near(grad, slope, dtype)
+
+
+def test_activations(simt, rng, dtype):
+    x = (4 * rng.standard_normal(1003)).astype(dtype)
+    x[: len(cases.activation.EDGES)] = cases.activation.EDGES
+    grad = rng.standard_normal(1003).astype(dtype)
+    for name, settings in cases.activation.NAMES.items():
+        out = ops.activation(x, name=name, **settings)
+        mine = ops.activation(asarray(x), name=name, **settings)
+        near(mine, out, dtype)
+        slope = ops.activation_backward(grad, x, out, name=name, **settings)
+        near(ops.activation_backward(asarray(grad), asarray(x), mine, name=name, **settings), slope, dtype)
+
+
+def test_lookup(simt, rng, dtype):
+    for width in (1, 3, 4, 16, 17):
+        table = rng.standard_normal((9, width)).astype(dtype)
+        ids = rng.integers(0, 9, (3, 5)).astype("int32")
+        assert np.array_equal(host(ops.embedding_lookup(asarray(table), asarray(ids))), table[ids])
