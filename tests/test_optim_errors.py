@@ -414,3 +414,109 @@ def test_arrays_in_param_groups_must_fit():
 )
 def test_catch_up_is_refused(key, rows, want):
     assert message(optim.Adam({"E": np.ones((3, 1))}, sparse="exact").catch_up, key, rows) == want
+
+
+TWO_CALLS = {
+    "rates": lambda params: optim.Adam([{"params": p, "lr": 0.1 * i} for i, p in enumerate(params, 1)]),
+    "ages": lambda params: optim.Adam(params),
+}
+
+
+@pytest.mark.parametrize("kind", TWO_CALLS)
+@pytest.mark.parametrize(
+    ("harm", "want"),
+    [
+        (
+            lambda state: state.update(exp_avg=np.zeros(2)),
+            "ValueError: Adam: state must have 'exp_avg' of params{last} as float64 of shape (3,); got float64 (2,)",
+        ),
+        (
+            lambda state: state.update(exp_avg_sq=np.zeros(3, np.float32)),
+            "ValueError: Adam: state must have 'exp_avg_sq' of params{last} as float64 of shape (3,); "
+            "got float32 (3,)",
+        ),
+        (
+            lambda state: state.update(exp_avg=[0.0, 0.0, 0.0]),
+            "TypeError: Adam: state must have 'exp_avg' of params{last} as a numpy array; got list",
+        ),
+        (
+            lambda state: state.update(exp_avg=np.zeros(6)[::2]),
+            "ValueError: Adam: state must have 'exp_avg' of params{last} C-contiguous and writable; "
+            "got a float64 array of shape (3,)",
+        ),
+        (
+            lambda state: state["exp_avg"].setflags(write=False),
+            "ValueError: Adam: state must have 'exp_avg' of params{last} C-contiguous and writable; "
+            "got a float64 array of shape (3,)",
+        ),
+        (
+            lambda state: state.update(exp_avg=state["exp_avg_sq"]),
+            "ValueError: Adam: state must have 'exp_avg_sq' of params{last} apart from params and other state; "
+            "got two views of one buffer",
+        ),
+    ],
+)
+def test_a_spoilt_state_of_the_second_call_stops_the_first(kind, harm, want):
+    params = [np.ones(2), np.ones(3)]
+    optimizer = TWO_CALLS[kind](params)
+    grads = [np.ones(2), np.ones(3)]
+    if kind == "ages":
+        optimizer.step([None, grads[1]])
+    optimizer.step(grads)
+    harm(optimizer.state[1])
+    before = [p.copy() for p in params], [dict(state) for state in optimizer.state]
+    moments = [optimizer.state[0][name].copy() for name in ("exp_avg", "exp_avg_sq")]
+    last = "[1][0]" if kind == "rates" else "[1]"
+    assert message(optimizer.step, grads) == want.replace("{last}", last)
+    np.testing.assert_equal(([p.copy() for p in params], [dict(state) for state in optimizer.state]), before)
+    np.testing.assert_equal([optimizer.state[0][name] for name in ("exp_avg", "exp_avg_sq")], moments)
+
+
+@pytest.mark.parametrize("owner", [0, 1])
+@pytest.mark.parametrize("kind", TWO_CALLS)
+def test_a_gradient_that_is_a_state_stops_every_call(kind, owner):
+    params = [np.ones(3), np.ones(3)]
+    optimizer = TWO_CALLS[kind](params)
+    if kind == "ages":
+        optimizer.step([None, np.ones(3)])
+    optimizer.step([np.ones(3), np.ones(3)])
+    labels = ["[0][0]", "[1][0]"] if kind == "rates" else ["[0]", "[1]"]
+    for place in range(2):
+        grads = [np.ones(3), np.ones(3)]
+        grads[place] = optimizer.state[owner]["exp_avg"]
+        before = [p.copy() for p in params], optimizer.state_dict()
+        assert message(optimizer.step, grads) == (
+            f"ValueError: Adam: grads{labels[place]} must not overlap the state 'exp_avg' of params{labels[owner]}; "
+            "got two views of one buffer"
+        )
+        np.testing.assert_equal(([p.copy() for p in params], optimizer.state_dict()), before)
+
+
+def test_a_spoilt_state_of_rows_stops_the_dense_call_before_them():
+    params = [np.ones(2), np.ones((3, 1))]
+    optimizer = optim.Adam(params, sparse="touched")
+    grads = [np.ones(2), RowGrad([1], [[1.0]], (3, 1))]
+    optimizer.step(grads)
+    optimizer.state[1]["exp_avg"] = np.zeros((2, 1))
+    before = [p.copy() for p in params]
+    assert message(optimizer.step, grads) == (
+        "ValueError: Adam: state must have 'exp_avg' of params[1] as float64 of shape (3, 1); got float64 (2, 1)"
+    )
+    np.testing.assert_equal(params, before)
+
+
+@pytest.mark.parametrize("value", ["no", np.nan, -5, (1, 2), [], {}, 1j])
+def test_flags_must_be_true_or_false(value):
+    want = f"TypeError: Adam: maximize must be True or False; got {value!r}"
+    assert message(optim.Adam, [np.ones(1)], maximize=value) == want
+    optimizer = optim.Adam([np.ones(1)])
+    optimizer.param_groups[0]["maximize"] = value
+    assert message(optimizer.step, [np.ones(1)]) == want
+    optimizer.param_groups[0]["maximize"] = np.bool_(True)
+    optimizer.step([np.ones(1)])
+
+
+def test_an_array_as_rate_is_refused_by_a_step():
+    optimizer = optim.SGD([np.ones(1)])
+    optimizer.param_groups[0]["lr"] = np.array([0.1, 0.2])
+    assert message(optimizer.step, [np.ones(1)]) == "TypeError: SGD: lr must be a number; got ndarray"

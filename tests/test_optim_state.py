@@ -194,8 +194,8 @@ def set_in(*path, value):
             "have a number as 'step' of params[1][2]; got str",
         ),
         (
-            set_in("param_groups", 1, "lr", value=-1.0),
-            "have the settings of Adam in group 1; Adam: lr must be a finite number of at least 0; got -1.0",
+            set_in("param_groups", 1, "lr", value=np.inf),
+            "have the settings of Adam in group 1; Adam: lr must be a finite number; got inf",
         ),
         (
             lambda kept: kept["param_groups"][1].pop("betas"),
@@ -340,3 +340,56 @@ def test_a_file_with_other_content_changes_nothing(tmp_path, change):
     before = copy.deepcopy(params), optimizer.state_dict()
     assert message(optimizer.load, path).startswith("ValueError: Adam: ")
     np.testing.assert_equal((params, optimizer.state_dict()), before)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_state_that_its_owner_clears_starts_anew(place):
+    params, fresh = [np.ones(2), np.ones(2)], [np.ones(2), np.ones(2)]
+    optimizer, other = optim.Adam(params, lr=0.1), optim.Adam(fresh, lr=0.1)
+    grads = [np.array([1.0, 2.0]), np.array([3.0, -1.0])]
+    for _ in range(3):
+        optimizer.step(grads)
+    fresh[place][...] = params[place]
+    optimizer.state[place].clear()
+    optimizer.step(grads)
+    other.step(grads)
+    assert [state["step"] for state in optimizer.state] == [1 if i == place else 4 for i in range(2)]
+    np.testing.assert_array_equal(params[place], fresh[place])
+
+
+def test_an_array_that_its_owner_puts_into_the_state_is_the_one_that_is_used():
+    param = np.ones(2)
+    optimizer = optim.SGD([param], lr=1.0, momentum=0.5)
+    optimizer.step([np.zeros(2)])
+    optimizer.state[0]["momentum_buffer"] = buffer = np.array([2.0, 4.0])
+    optimizer.step([np.zeros(2)])
+    np.testing.assert_array_equal(param, [0.0, -1.0])
+    np.testing.assert_array_equal(buffer, [1.0, 2.0])
+
+
+def test_a_masked_state_is_refused():
+    optimizer = optim.SGD([np.ones(2)], momentum=0.5)
+    state = {
+        "state": {0: {"momentum_buffer": np.ma.ones(2)}},
+        "param_groups": optimizer.state_dict()["param_groups"],
+    }
+    with pytest.raises(ValueError) as caught:
+        optimizer.load_state_dict(state)
+    assert str(caught.value) == (
+        "SGD: state must have an array as 'momentum_buffer' of params[0]; got MaskedArray"
+    )
+
+
+def test_a_rate_that_a_schedule_has_left_below_0_is_saved_and_loaded(tmp_path):
+    optimizer = optim.Adam([np.ones(2)], lr=0.1)
+    scheduler = optim.lr_scheduler.LinearLR(optimizer, 1 / 3, end_factor=0.0, total_iters=4)
+    for _ in range(4):
+        optimizer.step([np.ones(2)])
+        scheduler.step()
+    assert -1e-17 < optimizer.lr < 0  # the roundings of torch, whose numbers these are
+    other = optim.Adam([np.ones(2)])
+    other.load_state_dict(optimizer.state_dict())
+    assert other.lr == optimizer.lr
+    optimizer.save(tmp_path / "adam.safetensors")
+    other.load(tmp_path / "adam.safetensors")
+    assert other.lr == optimizer.lr

@@ -159,7 +159,7 @@ def check_number(op: str, argument: str, value: object, *, low: float = -math.in
         0.01
     """
     bound = "" if low == -math.inf else f" of at least {low:g}"
-    if isinstance(value, bool | str) or not hasattr(value, "__float__"):
+    if isinstance(value, bool | str) or not hasattr(value, "__float__") or getattr(value, "ndim", False):
         raise TypeError(f"{op}: {argument} must be a number{bound}; got {type(value).__name__}")
     try:
         number = float(value)

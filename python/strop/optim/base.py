@@ -15,6 +15,7 @@ from ..optimizers.parameters import check_grads
 from ..optimizers.settings import check_sparse, keywords
 from ..rowgrad import RowGrad
 from .batches import Batch, Batcher
+from .checks import check_parts
 from .settings import IGNORED, check_all_finite
 from .state import StateDict
 
@@ -103,6 +104,7 @@ class Optimizer(StateDict):
             self._group_of,
             self.phase,
         )
+        new = any(batch.names is None for batch in batches)
         calls = []
         for batch in batches:
             its, phase = batch.settings(settings), self.phase(batch.states[0])
@@ -111,6 +113,15 @@ class Optimizer(StateDict):
         for place, _ in rows:
             its = settings[self._group_of[place]]
             self._prepare(place, its, self.slots(its))
+        if len(calls) + len(rows) > 1:
+            parts = [(batch.places, slots) for batch, _, _, slots in calls]
+            for place, _ in rows:
+                names = self.slots(settings[self._group_of[place]])
+                parts.append(([place], {name: [self.state[place][name]] for name in names}))
+            reads = list(flat)
+            for place, grad in rows:
+                reads[place] = grad
+            check_parts(self, parts, reads, new=new)
         dense = [place for place in self._tables if flat[place] is not None]
         for place in dense:
             self._tables[place].flush()
@@ -133,8 +144,8 @@ class Optimizer(StateDict):
     def _prepare(self, place: int, settings: dict[str, Any], names: tuple[str, ...]) -> None:
         """Make what the state of a parameter lacks."""
         state = self.state[place]
-        if not state:
-            state.update(self.new_numbers())
+        for name, number in self.new_numbers().items():
+            state.setdefault(name, number)
         for name in names:
             if name not in state:
                 state[name] = self.new_slot(name, self._arrays[place], settings)

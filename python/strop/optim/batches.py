@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from operator import is_
 from typing import Any
 
 from numpy.typing import NDArray
@@ -49,6 +50,14 @@ class Batch:
             return first
         return {**first, "weight_decay": decays}
 
+    def holds(self, phase: Callable[[State], Hashable]) -> bool:
+        """Whether the states are still of one age and have these arrays: they are in their owner's reach."""
+        ages = list(map(phase, self.states))
+        return ages.count(ages[0]) == len(ages) and all(
+            all(map(is_, [state.get(name) for state in self.states], arrays))
+            for name, arrays in self.slots.items()
+        )
+
 
 class Batcher:
     """Remembers the batches of the last step, which are mostly those of the next one.
@@ -83,7 +92,8 @@ class Batcher:
             groups: the number of the group of each of all.
             phase: what must be equal in a batch.
         """
-        if self._last is not None and self._last[0] == places and self._last[1] == likes:
+        same = self._last is not None and self._last[0] == places and self._last[1] == likes
+        if same and all(batch.holds(phase) for batch in self._batches):
             return self._batches
         found: dict[Hashable, list[int]] = {}
         for place in places:

@@ -78,7 +78,7 @@ class ParamGroups(Rule):
             group = {"params": structure.leaves, **self.defaults, **given}
             if structure.names is not None:
                 group["param_names"] = structure.names
-            self.plain_settings(group)
+            check_number(self.op, "lr", self.plain_settings(group)["lr"], low=0)
             groups.append(group)
             structures.append(structure)
             readers.append(SettingsReader(self.op, self.defaults, self.check_settings))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .._memory import zeros_beside
 from .._tensors import StoredTensor
+from ..optimizers.parameters import is_plain
 from .settings import FLAGS
 
 if TYPE_CHECKING:
@@ -145,11 +146,15 @@ def _number(optimizer: ParamGroups, name: str, value: Any, like: float, label: s
 def _array(optimizer: ParamGroups, name: str, value: Any, place: int, label: str) -> Array:
     """A copy of a state array, or a stored one; nothing is read before its shape and dtype are known to fit."""
     shape, dtype = optimizer.slot_spec(name, optimizer._arrays[place])
+    if isinstance(value, np.ndarray) and not is_plain(value):
+        raise _misfit(optimizer, f"have an array as {name!r} of params{label}; got {type(value).__name__}")
     if not isinstance(value, StoredTensor):
         try:
             value = np.asarray(value)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise _misfit(optimizer, f"have an array as {name!r} of params{label}; {error}") from error
+            raise _misfit(
+                optimizer, f"have an array as {name!r} of params{label}; got {type(value).__name__}"
+            ) from error
     if value.shape != shape or value.dtype != dtype:
         raise _misfit(
             optimizer,

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._memory import zeros_beside
-from .._names import check_number
 from .settings import read_settings
 
 Array = NDArray[Any]
@@ -47,9 +46,8 @@ class Rule:
             )
 
     def plain_settings(self, group: Mapping[str, Any]) -> Settings:
-        """The settings of a group as plain numbers, checked as the constructor does it."""
+        """The settings of a group as plain numbers, checked; `lr` may be below 0, as a schedule can leave it."""
         settings = read_settings(self.op, group, self.defaults)
-        check_number(self.op, "lr", settings["lr"], low=0)
         self.check_settings(settings)
         return settings
 

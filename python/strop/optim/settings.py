@@ -35,6 +35,8 @@ def read_settings(op: str, group: Mapping[str, Any], names: Iterable[str]) -> di
             raise ValueError(f"{op}: param_groups must have every setting; got none for {name!r}")
         value = group[name]
         if name in FLAGS:
+            if not isinstance(value, bool | np.bool_) and not (isinstance(value, int) and value in (0, 1)):
+                raise TypeError(f"{op}: {name} must be True or False; got {value!r}")
             found[name] = bool(value)
         elif name in PAIRS:
             if not isinstance(value, list | tuple) or len(value) != 2:
