@@ -107,11 +107,12 @@ def test_the_plain_form_has_the_bits_of_a_step_that_asks_for_nothing(dtype, rng,
 
 
 @RULES
-def test_an_infinite_parameter_does_not_reach_the_state_where_l2_is_not_asked_for(dtype, rule):
+def test_an_infinite_parameter_stays_one_and_does_not_reach_the_state(dtype, rule):
     for scale in (1.0, 0.5):
         arrays = make(rule, np.random.default_rng(0), 40, dtype)
         arrays["param"][:] = np.inf
         rule.step(arrays, np.ones(40, dtype), 1, grad_scale=scale)
+        assert (arrays["param"] == np.inf).all()
         assert all(np.isfinite(arrays[name]).all() for name in rule.states)
 
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "math/macros.h"
+#include "math/update.h"
 
 namespace strop {
 
@@ -35,7 +36,7 @@ template <typename T>
 STROP_HD T adam_param(T param, T moment1, T moment2,
                       const AdamCoefficients<T>& c) {
   const T root = square_root(moment2) * c.inv_root_c2 + c.eps;
-  return param - (c.decay * param + c.step_size * moment1 / root);
+  return param - (lost_share(param, c.decay) + c.step_size * moment1 / root);
 }
 
 }  // namespace strop

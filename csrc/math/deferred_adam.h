@@ -41,7 +41,8 @@ STROP_HD T adam_gap_param(T param, T moment1, T v, const AdamGap<T>& gap) {
   const T u = x * inverse;
   T sum = gap.coefficients[P];
   for (int i = P - 1; i >= 0; --i) sum = sum * u + gap.coefficients[i];
-  return gap.whole * param - (gap.lost * param + (moment1 * sum) * inverse);
+  return gap.whole * param -
+         (lost_share(param, gap.lost) + (moment1 * sum) * inverse);
 }
 
 }  // namespace strop

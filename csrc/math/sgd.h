@@ -1,6 +1,7 @@
 #pragma once
 
 #include "math/macros.h"
+#include "math/update.h"
 
 namespace strop {
 
@@ -28,7 +29,7 @@ struct SgdCoefficients {
 
 template <typename T>
 STROP_HD void sgd_plain(T& param, T grad, const SgdCoefficients<T>& c) {
-  param += c.grad_weight * grad - c.decay * param;
+  param += c.grad_weight * grad - lost_share(param, c.decay);
 }
 
 template <typename T>
@@ -36,7 +37,7 @@ STROP_HD void sgd_momentum(T& param, T& velocity, T grad,
                            const SgdCoefficients<T>& c) {
   velocity = c.momentum * velocity + c.intake * grad;
   const T move = c.velocity_weight * velocity + c.grad_weight * grad;
-  param += move - c.decay * param;
+  param += move - lost_share(param, c.decay);
 }
 
 }  // namespace strop

@@ -6,6 +6,13 @@ namespace strop {
 
 // What the rules that work element by element share: math/<rule>.h has each.
 
+// What decay takes off a parameter. Without decay nothing, of an infinite one
+// too: 0 times infinity is NaN.
+template <typename T>
+STROP_HD T lost_share(T param, T decay) {
+  return decay != T(0) ? decay * param : T(0);
+}
+
 // The parameter after a step that takes `change` off it, with decoupled decay
 // (Loshchilov and Hutter 2019). The lost share is taken off: math/adam.h.
 template <bool kDecays, typename T>
