@@ -205,10 +205,12 @@ class Optimizer(OptimizerState):
         if not plain:
             check_grads(self.op, grads, self._arrays)
         given, updates = list(grads), self.iterations
+        last = self._pending is None or self._pending.calls + 1 == self._pending.steps
+        rate = self.learning_rate if last else 0.0  # it may fail: read before a gradient is added
         means = given if self._pending is None else self._pending.add(given)
         if means is not None:
             clipped, scale = clip(means, scale, self.clipvalue, self.clipnorm, self.global_clipnorm)
-            self._step(clipped, plain, scale)
+            self._step(clipped, plain, rate, scale)
         self._calls += 1
         if self.use_ema:
             average(self._averages, self._arrays, self.ema_momentum if updates else 0.0)
@@ -218,9 +220,8 @@ class Optimizer(OptimizerState):
             if given[i] is not None:
                 self._params[i].constraint.apply(self._arrays[i])
 
-    def _step(self, grads: list[Any], plain: bool, scale: float) -> None:
+    def _step(self, grads: list[Any], plain: bool, rate: float, scale: float) -> None:
         """The update of all parameters: dense ones first, since that call checks them all."""
-        rate = self.learning_rate
         if plain and not self._tables:  # every gradient an array: nothing to sort out
             self.update(self._arrays, grads, self._slots, rate, self._decays, scale)
             return

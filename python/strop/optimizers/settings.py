@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from .._names import check_whole
@@ -11,8 +12,15 @@ from .._names import check_whole
 SPARSE = (None, "exact", "touched", "dense")
 
 
+def _check_numbers(op: str, values: Mapping[str, object]) -> None:
+    for name, value in values.items():
+        if isinstance(value, str) or (value is not None and not hasattr(value, "__float__")):
+            raise TypeError(f"{op}: {name} must be a number; got {type(value).__name__}")
+
+
 def check_unit_interval(op: str, *, closed: bool = False, **values: float) -> None:
     """Refuse a setting outside [0, 1), or [0, 1] if closed."""
+    _check_numbers(op, values)
     for name, value in values.items():
         if not (0 <= value < 1 or (closed and value == 1)):
             raise ValueError(f"{op}: {name} must lie in [0, 1{']' if closed else ')'}; got {value}")
@@ -20,6 +28,7 @@ def check_unit_interval(op: str, *, closed: bool = False, **values: float) -> No
 
 def check_not_negative(op: str, **values: float | None) -> None:
     """Refuse a setting that is below 0 or no finite number; None passes."""
+    _check_numbers(op, values)
     for name, value in values.items():
         if value is not None and not (value >= 0 and math.isfinite(value)):
             raise ValueError(f"{op}: {name} must be 0 or more; got {value}")
@@ -27,6 +36,7 @@ def check_not_negative(op: str, **values: float | None) -> None:
 
 def check_above_0(op: str, **values: float | None) -> None:
     """Refuse a setting that is 0, below it or no finite number; None passes."""
+    _check_numbers(op, values)
     for name, value in values.items():
         if value is not None and not (value > 0 and math.isfinite(value)):
             raise ValueError(f"{op}: {name} must be above 0; got {value}")
