@@ -130,9 +130,9 @@ def lion_careful(p, g, t, m, a, b):
     np.multiply(m, 0.9, out=a)
     np.multiply(g, 1 - 0.9, out=b)
     a += b
-    np.sign(a, out=a)
-    a *= LR
-    p -= a
+    np.sign(a, out=b)  # onto itself it takes 13 times as long
+    b *= LR
+    p -= b
     m *= 0.99
     np.multiply(g, 1 - 0.99, out=a)
     m += a

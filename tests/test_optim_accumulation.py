@@ -42,7 +42,7 @@ def test_the_owner_may_overwrite_gradients_between_two_calls():
     accumulator, grad = GradientAccumulator(2, "sum"), np.ones(2)
     accumulator.add([grad])
     grad[...] = 5
-    (got,) = accumulator.add((grad,)[:] and [grad])
+    (got,) = accumulator.add([grad])
     np.testing.assert_array_equal(got, 6)
     accumulator.add([grad])
     np.testing.assert_array_equal(got, 6)
@@ -88,6 +88,19 @@ def test_what_is_left_at_the_end_of_an_epoch():
     accumulator.add([np.array([1.0])])
     accumulator.reset()
     assert accumulator.take() is None
+
+
+def test_gradients_may_come_from_a_generator():
+    accumulator = GradientAccumulator(2)
+    accumulator.add(np.full(2, value) for value in (1.0, 3.0))
+    first, second = accumulator.add(np.full(2, value) for value in (2.0, 5.0))
+    np.testing.assert_array_equal([first, second], [[1.5, 1.5], [4.0, 4.0]])
+
+
+def test_a_single_array_is_a_structure_too():
+    accumulator = GradientAccumulator(2)
+    accumulator.add(np.ones(2))
+    np.testing.assert_array_equal(accumulator.add(np.zeros(2)), 0.5)
 
 
 def test_one_step_is_a_copy():

@@ -29,13 +29,17 @@ NO_KERNELS = {
     "FUSED_ACTIVATIONS",
     "WordTable",
     "choose_gap",
+    "moment_spec",
     "nadam_momentum",
+    "stored_name",
+    "zero_moment",
 }
 
 #: Formulas of + - * / and the square root in one order: the same bits on the baseline set, too.
 EXACT = {
     "adam_step",
     "argmax",
+    "compact_adam_step",
     "compact_ids",
     "count_words",
     "deferred_adam_catch_up",
@@ -106,6 +110,26 @@ def adam_steps(d):
         )
     for arrays in state.values():
         yield from arrays
+
+
+def compact_adam_steps(d):
+    """Vectors and tables in both formats, dense and by rows; float32 whatever the type asked for."""
+    d = Data(np.dtype(np.float32))
+    shapes = [(700_001,), (60_000, 19), (700, 300), (3,)]
+    rows = np.unique(d.ids(60_000, 40_000).astype(np.int64))
+    for kind in ("bfloat16", "8bit"):
+        params = [d.floats(*shape) for shape in shapes]
+        first, second = ([ops.zero_moment(p, kind) for p in params] for _ in range(2))
+        for step in (1, 2, 3):
+            grads = [d.floats(*shape) for shape in shapes]
+            ops.compact_adam_step(
+                param=params, grad=grads, moment1=first, moment2=second, learning_rate=0.01, step=step
+            )
+        grad = RowGrad.trusted(rows, d.floats(len(rows), 19), shapes[1])
+        ops.compact_adam_step(
+            param=params[1], grad=grad, moment1=first[1], moment2=second[1], learning_rate=0.01, step=4
+        )
+        yield from (*params, *first, *second)
 
 
 def sgd_steps(d):
@@ -234,6 +258,7 @@ CALLS = {
     "adam_step": adam_steps,
     "argmax": lambda d: reductions(d, ops.argmax),
     "binary_cross_entropy": lambda d: pointwise(d, ops.binary_cross_entropy),
+    "compact_adam_step": compact_adam_steps,
     "compact_ids": lambda d: ops.compact_ids(d.ids(5000, 300_000), num_rows=5000),
     "count_words": lambda d: ops.count_words(texts(d), delimiters=" "),
     "deferred_adam_catch_up": lambda d: deferred(d, step=False),

@@ -424,6 +424,39 @@ def test_any_setting_may_be_anything(ram_path, whole):
     assert refused > 700
 
 
+@pytest.mark.parametrize("rule", sorted(strop.optimizers.registry))
+def test_a_setting_of_a_rule_may_be_anything(ram_path, rule):
+    # What is not refused trains: nothing waits for the first step to surface.
+    rng = np.random.default_rng(12)
+    model = strop.Sequential([strop.Input((4,)), Dense(1)])
+    schedule = strop.optimizers.schedules.CosineDecay(0.1, 10)
+    model.compile(optimizer=strop.optimizers.registry[rule](schedule), loss="mse")
+    x, y = np.zeros((4, 4)), np.zeros(4)
+    model.fit(x, y, verbose=0)
+    model.save(ram_path)
+    header, data = parts(ram_path.read_bytes())
+    text = header["__metadata__"]["strop"]
+    settings = json.loads(text)["compile"]["optimizer"]["config"]
+    refused = 0
+    for way in (path for path in nodes(settings) if path):
+        for weird in rng.choice(len(WEIRD), 4, replace=False):
+            content = json.loads(text)
+            holder = content["compile"]["optimizer"]["config"]
+            for key in way[:-1]:
+                holder = holder[key]
+            holder[way[-1]] = WEIRD[weird]
+            header["__metadata__"]["strop"] = json.dumps(content)
+            ram_path.write_bytes(joined(header, data))
+            try:
+                loaded = load_model(ram_path)
+            except ValueError:
+                refused += 1
+            else:
+                with np.errstate(all="ignore"):
+                    loaded.fit(x, y, verbose=0)
+    assert refused > 30
+
+
 # ---- damage ----------------------------------------------------------------
 
 

@@ -15,6 +15,10 @@ std::string dtype_text(const Array& a) {
       return "int32";
     case DType::kInt64:
       return "int64";
+    case DType::kUint8:
+      return "uint8";
+    case DType::kUint16:
+      return "uint16";
     case DType::kBool:
       return "bool";
     default:
@@ -51,8 +55,18 @@ Index Array::size() const {
 }
 
 Index Array::bytes() const {
-  const bool wide = dtype == DType::kFloat64 || dtype == DType::kInt64;
-  return size() * (wide ? 8 : dtype == DType::kBool ? 1 : 4);
+  switch (dtype) {
+    case DType::kFloat64:
+    case DType::kInt64:
+      return size() * 8;
+    case DType::kUint16:
+      return size() * 2;
+    case DType::kUint8:
+    case DType::kBool:
+      return size();
+    default:
+      return size() * 4;
+  }
 }
 
 void raise_type(const char* op, const std::string& text) {
@@ -124,6 +138,12 @@ std::vector<Array> borrow_many(const char* op, const char* name,
 void require_float(const char* op, const Array& a) {
   if (a.dtype != DType::kFloat32 && a.dtype != DType::kFloat64) {
     raise_type(op, must(a, "be float32 or float64; got a " + describe(a)));
+  }
+}
+
+void require_float32(const char* op, const Array& a) {
+  if (a.dtype != DType::kFloat32) {
+    raise_type(op, must(a, "be float32; got a " + describe(a)));
   }
 }
 

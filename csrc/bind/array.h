@@ -17,7 +17,16 @@ namespace strop::bind {
 
 namespace py = pybind11;
 
-enum class DType { kFloat32, kFloat64, kInt32, kInt64, kBool, kOther };
+enum class DType {
+  kFloat32,
+  kFloat64,
+  kInt32,
+  kInt64,
+  kUint8,
+  kUint16,
+  kBool,
+  kOther
+};
 
 // The memory of one array, borrowed for the length of a call. Reading one of
 // NumPy's allocates nothing: `shape` points into the array object.
@@ -63,6 +72,7 @@ Array borrow_optional(const char* op, const char* name, py::handle object);
 
 // Each of these raises before a kernel has written anything.
 void require_float(const char* op, const Array& a);
+void require_float32(const char* op, const Array& a);
 void require_ids(const char* op, const Array& a);
 void require_dtype_like(const char* op, const Array& a, const Array& like);
 void require_writable(const char* op, const Array& a);

@@ -21,6 +21,10 @@ DType dtype_of(int type_num, char byteorder) {
     case py::detail::npy_api::NPY_LONG_:
     case py::detail::npy_api::NPY_LONGLONG_:
       return DType::kInt64;
+    case py::detail::npy_api::NPY_UBYTE_:
+      return DType::kUint8;
+    case py::detail::npy_api::NPY_USHORT_:
+      return DType::kUint16;
     case py::detail::npy_api::NPY_BOOL_:
       return DType::kBool;
     default:

@@ -59,15 +59,19 @@ inline void require_all_disjoint(const char* op, const TensorLists& t) {
   }
 }
 
+inline void require_count(const char* op, const std::vector<Array>& list,
+                          std::size_t count) {
+  if (list.size() == count) return;
+  raise_value(op, "every list must have as many arrays as param (" +
+                      std::to_string(count) + "); got " +
+                      std::to_string(list.size()));
+}
+
 inline void check_lists(const char* op, const TensorLists& t) {
   const std::vector<Array>& params = t.lists[0];
   for (std::size_t k = 0; k < t.lists.size(); ++k) {
     const std::vector<Array>& list = t.lists[k];
-    if (list.size() != params.size()) {
-      raise_value(op, "every list must have as many arrays as param (" +
-                          std::to_string(params.size()) + "); got " +
-                          std::to_string(list.size()));
-    }
+    require_count(op, list, params.size());
     for (std::size_t i = 0; i < list.size(); ++i) {
       const Array& a = list[i];
       if (k == 0) {

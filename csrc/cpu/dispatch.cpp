@@ -9,12 +9,14 @@
 
 namespace strop::cpu {
 
+#define STROP_DECLARE_FLOAT32(name, Args) void name(const Args<float>&);
 #define STROP_DECLARE(name, Args) \
   void name(const Args<float>&);  \
   void name(const Args<double>&);
-#define STROP_DECLARE_SET(isa) \
-  namespace isa {              \
-  STROP_KERNELS(STROP_DECLARE) \
+#define STROP_DECLARE_SET(isa)                 \
+  namespace isa {                              \
+  STROP_KERNELS(STROP_DECLARE)                 \
+  STROP_FLOAT32_KERNELS(STROP_DECLARE_FLOAT32) \
   }
 #if STROP_HAVE_BASELINE
 STROP_DECLARE_SET(baseline)
@@ -36,8 +38,14 @@ struct Table {
   void (*name##_f32)(const Args<float>&); \
   void (*name##_f64)(const Args<double>&);
   STROP_KERNELS(STROP_SLOT)
+#define STROP_SLOT_FLOAT32(name, Args) void (*name##_f32)(const Args<float>&);
+  STROP_FLOAT32_KERNELS(STROP_SLOT_FLOAT32)
 };
 
+#define STROP_BASELINE1(name, Args) baseline::name,
+#define STROP_AVX2_1(name, Args) avx2::name,
+#define STROP_AVX512_1(name, Args) avx512::name,
+#define STROP_NEON1(name, Args) neon::name,
 #define STROP_BASELINE(name, Args) baseline::name, baseline::name,
 #define STROP_AVX2(name, Args) avx2::name, avx2::name,
 #define STROP_AVX512(name, Args) avx512::name, avx512::name,
@@ -45,16 +53,16 @@ struct Table {
 
 constexpr Table tables[] = {
 #if STROP_HAVE_BASELINE
-    {STROP_KERNELS(STROP_BASELINE)},
+    {STROP_KERNELS(STROP_BASELINE) STROP_FLOAT32_KERNELS(STROP_BASELINE1)},
 #endif
 #if STROP_HAVE_AVX2
-    {STROP_KERNELS(STROP_AVX2)},
+    {STROP_KERNELS(STROP_AVX2) STROP_FLOAT32_KERNELS(STROP_AVX2_1)},
 #endif
 #if STROP_HAVE_AVX512
-    {STROP_KERNELS(STROP_AVX512)},
+    {STROP_KERNELS(STROP_AVX512) STROP_FLOAT32_KERNELS(STROP_AVX512_1)},
 #endif
 #if STROP_HAVE_NEON
-    {STROP_KERNELS(STROP_NEON)},
+    {STROP_KERNELS(STROP_NEON) STROP_FLOAT32_KERNELS(STROP_NEON1)},
 #endif
 };
 
@@ -121,9 +129,12 @@ bool set_isa(const char* name) {
   return false;
 }
 
-#define STROP_FORWARD(name, Args)                                    \
-  void name(const Args<float>& a, Stream) { table().name##_f32(a); } \
+#define STROP_FORWARD_FLOAT32(name, Args) \
+  void name(const Args<float>& a, Stream) { table().name##_f32(a); }
+#define STROP_FORWARD(name, Args)   \
+  STROP_FORWARD_FLOAT32(name, Args) \
   void name(const Args<double>& a, Stream) { table().name##_f64(a); }
 STROP_KERNELS(STROP_FORWARD)
+STROP_FLOAT32_KERNELS(STROP_FORWARD_FLOAT32)
 
 }  // namespace strop::cpu

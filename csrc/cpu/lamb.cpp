@@ -5,12 +5,13 @@
 
 #include "cpu/denormals.h"
 #include "cpu/parallel.h"
-#include "cpu/rows.h"
 #include "cpu/tensors.h"
 #include "kernels.h"
 
 namespace strop::cpu::STROP_ISA {
 namespace {
+
+constexpr Index kLanes = 16;
 
 // Elements of the tensors of a group: four arrays of float are 8 MiB then.
 constexpr Index kGroup = 1 << 19;
@@ -19,42 +20,77 @@ constexpr Index blocks_of(Index size) {
   return (size + kLambBlock - 1) / kLambBlock;
 }
 
-// The moments of n elements of a block after the step, and what the norms are
-// the sums of.
-template <typename T>
-STROP_HD void advance(const LambTensor<T>& t, Index begin, Index n,
-                      const Lamb<T>& c, GradientForm form,
-                      const Gradient<T>& gradient, double* sums) {
+// The lanes added as a binary tree, in double.
+template <typename S>
+STROP_HD double add_all(const S* lanes) {
+  double sums[kLanes];
+  for (Index l = 0; l < kLanes; ++l) sums[l] = double(lanes[l]);
+  for (Index half = kLanes / 2; half > 0; half /= 2) {
+    for (Index l = 0; l < half; ++l) sums[l] += sums[l + half];
+  }
+  return sums[0];
+}
+
+// The moments of n elements of a block after the step, if they are to move, and
+// the sums of squares of which the norms are made: element i in lane i mod 16,
+// added in S.
+template <typename S, bool kMoves, typename T>
+STROP_HD void advance(const LambTensor<T>& t, Index begin, Index n, Lamb<T> c,
+                      GradientForm form, Gradient<T> gradient, double* sums) {
   const T* __restrict param = t.param + begin;
   const T* __restrict grad = t.grad + begin;
   T* __restrict moment1 = t.moment1 + begin;
   T* __restrict moment2 = t.moment2 + begin;
-  // In double: in float32 the square of a parameter below 1e-23 is 0.
-  double kept[kLambBlock], direction[kLambBlock];
+  const T lost = t.lost, inside = t.inside;
+  S kept[kLanes] = {}, direction[kLanes] = {};
+  const auto group = [&](Index i, Index lanes) __attribute__((always_inline)) {
 #pragma GCC ivdep
-  for (Index i = 0; i < n; ++i) {
-    const T g = seen_gradient(form, grad[i], param[i], gradient);
-    lamb_moments(moment1[i], moment2[i], g, c);
-    const T w = param[i] - t.lost * param[i];
-    kept[i] = double(w);
-    direction[i] =
-        double(lamb_direction(w, moment1[i], moment2[i], t.inside, c));
+    for (Index l = 0; l < lanes; ++l) {
+      const T p = param[i + l];
+      T m = moment1[i + l], v = moment2[i + l];
+      if constexpr (kMoves) {
+        lamb_moments(m, v, seen_gradient(form, grad[i + l], p, gradient), c);
+        moment1[i + l] = m;
+        moment2[i + l] = v;
+      }
+      const T w = p - lost * p;
+      const T d = lamb_direction(w, m, v, inside, c);
+      kept[l] += S(w) * S(w);
+      direction[l] += S(d) * S(d);
+    }
+  };
+  Index i = 0;
+  for (; i + kLanes <= n; i += kLanes) group(i, kLanes);
+  if (i < n) group(i, n - i);
+  sums[0] = add_all(kept);
+  sums[1] = add_all(direction);
+}
+
+// Whether float32 held a sum of squares: those of numbers below 1e-23 are 0
+// there, those of numbers above 1e19 infinite.
+STROP_HD bool held(double sum) { return sum > 1e-30 && sum < 1e37; }
+
+template <typename T>
+STROP_HD void advance_block(const LambTensor<T>& t, Index begin, Index n,
+                            const Lamb<T>& c, GradientForm form,
+                            const Gradient<T>& gradient, double* sums) {
+  advance<T, true>(t, begin, n, c, form, gradient, sums);
+  if (sizeof(T) == sizeof(float) && !(held(sums[0]) && held(sums[1]))) {
+    advance<double, false>(t, begin, n, c, form, gradient, sums);
   }
-  sums[0] = lane_sum<true>(kept, n);
-  sums[1] = lane_sum<true>(direction, n);
 }
 
 template <typename T>
-STROP_HD void apply(const LambTensor<T>& t, Index begin, Index n,
-                    const Lamb<T>& c, T step) {
+STROP_HD void apply(const LambTensor<T>& t, Index begin, Index n, Lamb<T> c,
+                    T step) {
   T* __restrict param = t.param + begin;
   const T* __restrict moment1 = t.moment1 + begin;
   const T* __restrict moment2 = t.moment2 + begin;
+  const T lost = t.lost, inside = t.inside;
 #pragma GCC ivdep
   for (Index i = 0; i < n; ++i) {
-    const T w = param[i] - t.lost * param[i];
-    param[i] =
-        w - step * lamb_direction(w, moment1[i], moment2[i], t.inside, c);
+    const T w = param[i] - lost * param[i];
+    param[i] = w - step * lamb_direction(w, moment1[i], moment2[i], inside, c);
   }
 }
 
@@ -89,8 +125,8 @@ void step_group(const LambStep<T>& args, const LambTensor<T>* tensors,
         const LambTensor<T>& t = tensors[which];
         const Index at = (b - first) * kLambBlock;
         const Index left = t.size - at;
-        advance(t, at, left < kLambBlock ? left : kLambBlock, a.coefficients,
-                form, a.gradient, a.sums + 2 * b);
+        advance_block(t, at, left < kLambBlock ? left : kLambBlock,
+                      a.coefficients, form, a.gradient, a.sums + 2 * b);
       }
     });
     restore_denormals(mode);

@@ -96,8 +96,11 @@ struct Entropy {
   }
 };
 
+// Said, since ptxas would else save registers for more blocks, and spill.
+constexpr unsigned kBlocksPerProcessor = 4;
+
 template <typename Row, typename T>
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kBlock, kBlocksPerProcessor)
     entropy(const __grid_constant__ SoftmaxCrossEntropy<T> a,
             std::uint64_t* fault) {
   constexpr Index kEach = Row::kRows == 1 ? 1 : kSoftmaxChunk;  // rows

@@ -42,7 +42,7 @@ struct GreaterNumber {
 // a time; with as many of double the cross-entropy would spill.
 template <typename Row, typename T, typename F>
 __device__ __forceinline__ void for_columns(Index classes, const F& body) {
-  [[maybe_unused]] constexpr int kUnroll = sizeof(T) == 4 ? 2 : 1;
+  [[maybe_unused]] constexpr int kUnroll = sizeof(T) == 4 ? 4 : 1;
 #pragma unroll kUnroll
   for (Index c = threadIdx.x % Row::kThreads; c < classes; c += Row::kThreads) {
     body(c);

@@ -5,6 +5,7 @@ Nothing falls back in silence: an array of another library is refused with the w
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from typing import Any
@@ -43,7 +44,9 @@ def cuda() -> Any | None:
     try:
         from . import _cuda
     except ImportError:
-        return None
+        if importlib.util.find_spec(f"{__package__}._cuda") is None:
+            return None
+        raise  # it is there and does not load: that is no build without CUDA
     return _cuda
 
 

@@ -37,14 +37,13 @@ MAX_WIDE_HEADER = 4 << 20
 _WIDE = re.compile(rb"[^\x00-\x7f]|\\u[dD][89abAB]")
 MAX_AXES = 8
 NAME = re.compile(r"[A-Za-z0-9_./-]{1,255}")
-DTYPES = {"F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8", "BOOL": "|b1", "U8": "|u1"}
+DTYPES = {"F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8", "BOOL": "|b1", "U8": "|u1", "U16": "<u2"}
 #: Dtypes of the format that are checked and not read: what holds them may hold our weights too.
 OTHER_SIZES = {
     "I8": 1,
     "F8_E4M3": 1,
     "F8_E5M2": 1,
     "I16": 2,
-    "U16": 2,
     "F16": 2,
     "BF16": 2,
     "U32": 4,

@@ -15,6 +15,7 @@ from .._names import nearest
 from .._serial import restored
 from .._tensors import StoredTensor
 from ..layers import Layer, Variable
+from ..ops import stored_name
 
 if TYPE_CHECKING:
     from .sequential import Sequential
@@ -170,10 +171,13 @@ def restore_optimizer(
     specs = model.weight_specs()
     trained = set()
     for name in state:
-        slot, _, weight = name.partition("/")
+        stored, _, weight = name.partition("/")
+        slot = stored.partition(".")[0]
         if slot not in slots or weight not in specs:
             raise ValueError(f"{OP}: optimizer state must be {slots} of the weights; got {name!r}")
-        problem = misfit(name, specs[weight], state)
+        spec = optimizer.slot_spec(slot, *specs[weight])
+        wanted = f"{stored_name(slot, spec[1])}/{weight}"
+        problem = misfit(wanted, spec, state)
         if problem:
             raise ValueError(f"{OP}: optimizer state {problem}")
         trained.add(weight)

@@ -9,6 +9,7 @@ All float arrays of one call are float32, or all float64; C-contiguous. Ids are 
 
 from .activation import ACTIVATIONS, FUSED_ACTIVATIONS, activation, activation_backward
 from .adam import adam_step
+from .compact_adam import compact_adam_step, moment_spec, stored_name, zero_moment
 from .deferred_adam import AdamClock, choose_gap, deferred_adam_catch_up, deferred_adam_step
 from .embedding import CompactScratch, compact_ids, embedding_lookup, embedding_lookup_backward
 from .embedding_bag import embedding_bag, embedding_bag_backward, embedding_bag_scatter
@@ -37,6 +38,7 @@ __all__ = [
     "argmax",
     "binary_cross_entropy",
     "choose_gap",
+    "compact_adam_step",
     "compact_ids",
     "count_words",
     "deferred_adam_catch_up",
@@ -57,6 +59,7 @@ __all__ = [
     "mean",
     "mean_absolute_error",
     "mean_squared_error",
+    "moment_spec",
     "nadam_momentum",
     "nadam_step",
     "norm",
@@ -67,5 +70,7 @@ __all__ = [
     "softmax",
     "softmax_backward",
     "softmax_cross_entropy",
+    "stored_name",
     "sum",
+    "zero_moment",
 ]

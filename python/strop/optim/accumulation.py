@@ -6,7 +6,7 @@ from typing import Any
 
 from .._names import check_whole
 from ..optimizers.accumulation import Accumulator
-from .gradients import label, leaves, present, rebuild
+from .gradients import label, leaves, listed, present, rebuild
 
 
 class GradientAccumulator:
@@ -73,6 +73,7 @@ class GradientAccumulator:
             ValueError: the structure or a shape is another than before, or an array is strided. Nothing has been added
                 then.
         """
+        grads = listed(grads)
         present(self.op, grads, written=False)
         found = list(leaves(grads))
         self._check(found)

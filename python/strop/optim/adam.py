@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .. import ops
+from ..optimizers.settings import check_float32, check_state_dtype
 from .base import Optimizer
 from .settings import at_least_0, check_betas, decoupled_or_not
+
+Array = NDArray[Any]
 
 
 class Adam(Optimizer):
@@ -25,12 +31,15 @@ class Adam(Optimizer):
         amsgrad: divide by the greatest mean square so far.
         maximize: go up the gradient.
         decoupled_weight_decay: shrink parameters by `lr * weight_decay` instead, as `AdamW` does.
+        state_dtype: how the moments of large parameters are kept: None, as the parameter; `"bfloat16"`, half of that;
+            `"8bit"`, about a quarter. float32 parameters, no amsgrad, and not `sparse="exact"`. What it costs:
+            docs/optimizer-state.md.
         settings: `sparse` and `check_finite` of every `Optimizer`.
 
     Raises:
         TypeError: a parameter is no array, a setting no number, or a keyword is unknown.
         ValueError: a setting is out of range, parameters overlap or are strided, or `sparse="exact"` comes with a
-            coupled decay.
+            coupled decay or with `state_dtype`.
 
     Example:
         >>> import numpy as np
@@ -56,8 +65,10 @@ class Adam(Optimizer):
         *,
         maximize: bool = False,
         decoupled_weight_decay: bool = False,
+        state_dtype: str | None = None,
         **settings: Any,
     ) -> None:
+        self.state_dtype = state_dtype
         defaults = {
             "lr": lr,
             "betas": betas,
@@ -73,21 +84,40 @@ class Adam(Optimizer):
         """Refuse settings that are out of range."""
         check_betas(self.op, settings)
         at_least_0(self.op, settings, "eps", "weight_decay")
+        check_state_dtype(self.op, self.state_dtype, self.sparse, settings["amsgrad"])
+
+    def check_arrays(self, arrays: list[Array], labels: list[str]) -> None:
+        """Refuse float64 where moments are of fewer bits."""
+        check_float32(self.op, self.state_dtype, arrays, labels)
 
     def slots(self, settings: dict[str, Any]) -> tuple[str, ...]:
         """Names of the state arrays under these settings."""
         return self.every_slot if settings["amsgrad"] else self.every_slot[:2]
 
+    def slot_spec(self, name: str, param: Array) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Shape and dtype of a state array."""
+        if self.state_dtype is None:
+            return super().slot_spec(name, param)
+        return ops.moment_spec(param.shape, self.state_dtype, touched=self.sparse == "touched")
+
+    def new_slot(self, name: str, param: Array, settings: dict[str, Any]) -> Array:
+        """A state array before the first step."""
+        if self.state_dtype is None:
+            return super().new_slot(name, param, settings)
+        return ops.zero_moment(param, self.state_dtype, touched=self.sparse == "touched")
+
     def update(
         self, params: Any, grads: Any, slots: Mapping[str, Any], phase: Any, settings: dict[str, Any]
     ) -> None:
         """One step of all these parameters in one call."""
-        ops.adam_step(
+        state = {"moment1": slots["exp_avg"], "moment2": slots["exp_avg_sq"]}
+        kernel: Any = ops.compact_adam_step
+        if self.state_dtype is None:
+            kernel, state["max_moment2"] = ops.adam_step, slots.get("max_exp_avg_sq")
+        kernel(
             param=params,
             grad=grads,
-            moment1=slots["exp_avg"],
-            moment2=slots["exp_avg_sq"],
-            max_moment2=slots.get("max_exp_avg_sq"),
+            **state,
             learning_rate=settings["lr"],
             step=phase + 1,
             beta1=settings["betas"][0],
@@ -119,7 +149,7 @@ class AdamW(Adam):
         weight_decay: the decay.
         amsgrad: divide by the greatest mean square so far.
         maximize: go up the gradient.
-        settings: `sparse` and `check_finite` of every `Optimizer`.
+        settings: `state_dtype` of `Adam`, `sparse` and `check_finite` of every `Optimizer`.
 
     Raises:
         TypeError: a parameter is no array, a setting no number, or a keyword is unknown.
@@ -181,7 +211,7 @@ class SparseAdam(Adam):
         >>> table = np.ones((3, 1))
         >>> SparseAdam([table], lr=0.1).step([strop.RowGrad([1], [[0.1]], (3, 1))])
         >>> table.ravel().round(6)
-        array([1.      , 0.900032, 1.      ])
+        array([1. , 0.9, 1. ])
     """
 
     eps_mode = "hat"

@@ -13,7 +13,7 @@ from .._memory import zeros_beside
 from .._names import check_number, check_whole
 from ..optimizers.accumulation import average
 from ..optimizers.parameters import about, check_params
-from .gradients import label, leaves, rebuild
+from .gradients import label, leaves, listed, rebuild
 
 Array = NDArray[Any]
 
@@ -50,12 +50,11 @@ class ExponentialMovingAverage:
     op = "ExponentialMovingAverage"
 
     def __init__(self, params: Any, decay: float = 0.999) -> None:
+        params = listed(params)
         if not isinstance(params, Mapping | list | tuple):
-            if hasattr(params, "dtype") or not hasattr(params, "__iter__"):
-                raise TypeError(
-                    f"{self.op}: params must be a list or a dict of arrays; got {type(params).__name__}"
-                )
-            params = list(params)
+            raise TypeError(
+                f"{self.op}: params must be a list or a dict of arrays; got {type(params).__name__}"
+            )
         found = list(leaves(params))
         self._structure, self._labels = params, [label(path) for path, _ in found]
         self._params = check_params(self.op, [param for _, param in found], self._labels)

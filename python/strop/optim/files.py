@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .._checkpoint import check_path, read_content, write_checkpoint
 from .._tensors import open_tensors
+from ..ops import stored_name
 
 Array = NDArray[Any]
 
@@ -28,7 +29,7 @@ def save(op: str, path: str | os.PathLike[str], state_dict: dict[str, Any], over
     numbers: dict[str, Any] = {}
     for place, state in state_dict["state"].items():
         arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
-        tensors |= {f"{STATE}/{place}/{name}": value for name, value in arrays.items()}
+        tensors |= {f"{STATE}/{place}/{stored_name(n, a.dtype)}": a for n, a in arrays.items()}
         numbers[str(place)] = {name: value for name, value in state.items() if name not in arrays}
     content = {"optimizer": {"class": op, "state": numbers, "param_groups": state_dict["param_groups"]}}
     write_checkpoint(op, path, tensors, content, "settings of param_groups", overwrite=overwrite)
@@ -56,7 +57,10 @@ def opened(op: str, path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
             parts = name.split("/")
             if len(parts) != 3 or parts[0] != STATE or _place(op, parts[1]) not in states:
                 raise ValueError(f"{op}: {path} must hold tensors state/<place>/<name> alone; got {name!r}")
-            states[int(parts[1])][parts[2]] = tensor
+            slot = parts[2].partition(".")[0]
+            if parts[2] != stored_name(slot, tensor.dtype) or slot in states[int(parts[1])]:
+                raise ValueError(f"{op}: {path} must name each state array by its dtype; got {name!r}")
+            states[int(parts[1])][slot] = tensor
         yield {"state": states, "param_groups": content.get("param_groups")}
 
 

@@ -16,6 +16,17 @@ Array = NDArray[Any]
 Leaf = tuple[tuple[Any, ...], Array | RowGrad]
 
 
+def listed(grads: Any) -> Any:
+    """What an iterator gives as a list; everything else as it is.
+
+    Example:
+        >>> listed(name for name in "ab"), listed(("a", "b"))
+        (['a', 'b'], ('a', 'b'))
+    """
+    kept = isinstance(grads, Mapping | list | tuple | str) or hasattr(grads, "dtype")
+    return grads if kept or not isinstance(grads, Iterable) else list(grads)
+
+
 def leaves(grads: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
     """All that is no container, with the keys that lead to it.
 
@@ -70,12 +81,7 @@ def present(op: str, grads: Any, *, written: bool) -> list[Leaf]:
         ValueError: one is strided, or read-only or overlapping another where they are to be written.
         NotImplementedError: one is a CuPy array.
     """
-    if (
-        isinstance(grads, Iterable)
-        and not isinstance(grads, Mapping | list | tuple | str)
-        and not (hasattr(grads, "dtype"))
-    ):
-        grads = list(grads)
+    grads = listed(grads)
     try:
         found = [(path, grad) for path, grad in leaves(grads) if grad is not None]
     except RecursionError:

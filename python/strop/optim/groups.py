@@ -84,7 +84,9 @@ class ParamGroups(Rule):
             readers.append(SettingsReader(self.op, self.defaults, self.check_settings))
             leaves += structure.leaves
         labels = [label for structure in structures for label in structure.labels]
-        self._arrays = check_params(self.op, leaves, labels)
+        arrays = check_params(self.op, leaves, labels)
+        self.check_arrays(arrays, labels)
+        self._arrays = arrays
         self._structures, self._readers = structures, readers
         self.param_groups += groups[len(self.param_groups) :]
         self._group_of = [i for i, structure in enumerate(structures) for _ in structure.leaves]

@@ -55,6 +55,9 @@ class Rule:
         """Whether weight_decay shrinks parameters and does not enter their gradients."""
         return bool(settings.get("decoupled_weight_decay"))
 
+    def check_arrays(self, arrays: list[Array], labels: list[str]) -> None:
+        """Refuse parameters that this rule does not take."""
+
     # ---- state -------------------------------------------------------------
 
     def slots(self, settings: Settings) -> tuple[str, ...]:

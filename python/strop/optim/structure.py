@@ -29,6 +29,7 @@ class Structure:
         ValueError: no array at all.
 
     Example:
+        >>> import numpy as np
         >>> structure = Structure("SGD", {"layer": {"W": np.ones(2), "b": np.zeros(1)}})
         >>> structure.names, structure.labels
         (['layer.W', 'layer.b'], ["['layer']['W']", "['layer']['b']"])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from .. import ops
 from .base import Optimizer
 from .deferred import DeferredTable
 from .rate import Rate
-from .settings import check_not_negative, check_unit_interval
+from .settings import check_float32, check_not_negative, check_state_dtype, check_unit_interval
+from .state import Spec
 
 Array = NDArray[Any]
 
@@ -29,6 +31,9 @@ class Adam(Optimizer):
         epsilon: added to the root of the mean square.
         amsgrad: divide by the greatest mean square so far.
         bias_correction: False leaves the correction of the first steps out, as some textbooks do.
+        state_dtype: how the moments of large parameters are kept: None, as the parameter; `"bfloat16"`, half of that;
+            `"8bit"`, about a quarter. float32 parameters, no amsgrad, and not `sparse="exact"`. What it costs:
+            docs/optimizer-state.md.
         more: settings of every `Optimizer` in Keras' order: weight_decay, clipnorm, clipvalue, global_clipnorm,
             use_ema, ema_momentum, ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name.
         settings: the same by name, and sparse.
@@ -48,7 +53,7 @@ class Adam(Optimizer):
         Kingma and Ba, Adam, 2015; Reddi et al., On the convergence of Adam and beyond, 2018.
     """
 
-    own = ("beta_1", "beta_2", "epsilon", "amsgrad", "bias_correction")
+    own = ("beta_1", "beta_2", "epsilon", "amsgrad", "bias_correction", "state_dtype")
     kernel = ops.adam_step
 
     def __init__(
@@ -60,6 +65,7 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         *more: Any,
         bias_correction: bool = True,
+        state_dtype: str | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(learning_rate, *more, **settings)
@@ -67,10 +73,28 @@ class Adam(Optimizer):
         check_not_negative(self.op, epsilon=epsilon)
         self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
         self.amsgrad, self.bias_correction = bool(amsgrad), bool(bias_correction)
+        check_state_dtype(self.op, state_dtype, self.sparse, self.amsgrad)
+        self.state_dtype = state_dtype
 
     def slots(self) -> tuple[str, ...]:
         """Names of the state arrays of a parameter."""
         return ("moment1", "moment2", "max_moment2") if self.amsgrad else ("moment1", "moment2")
+
+    def slot_spec(self, slot: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Spec:
+        """Shape and dtype of a state array of a parameter."""
+        if self.state_dtype is None or slot not in self.slots():
+            return super().slot_spec(slot, shape, dtype)
+        return ops.moment_spec(shape, self.state_dtype, touched=self.sparse == "touched")
+
+    def new_slot(self, slot: str, param: Array) -> Array:
+        """A state array before the first step."""
+        if self.state_dtype is None:
+            return super().new_slot(slot, param)
+        return ops.zero_moment(param, self.state_dtype, touched=self.sparse == "touched")
+
+    def check_arrays(self, arrays: list[Array]) -> None:
+        """Refuse float64 where moments are of fewer bits."""
+        check_float32(self.op, self.state_dtype, arrays, [f"[{i}]" for i in range(len(arrays))])
 
     def _rule(self) -> dict[str, Any]:
         return {
@@ -82,15 +106,33 @@ class Adam(Optimizer):
 
     def rule_numbers(self) -> dict[str, Any] | None:
         """The rule's numbers for a step program."""
-        return {"adam": self._rule()} if type(self) in (Adam, AdamW) else None
+        plain = type(self) in (Adam, AdamW) and self.state_dtype is None
+        return {"adam": self._rule()} if plain else None
 
     def numbers(self) -> dict[str, Any]:
         """The rule's numbers for the next update, as its op takes them."""
         return {"step": self.iterations + 1, **self._rule()}
 
+    def update(
+        self, params: Any, grads: Any, state: dict[str, Any], rate: float, decays: Any, scale: float
+    ) -> None:
+        """One step of an array or a list of arrays."""
+        step = ops.adam_step if self.state_dtype is None else ops.compact_adam_step
+        step(
+            param=params,
+            grad=grads,
+            **state,
+            learning_rate=rate,
+            weight_decay=decays,
+            grad_scale=scale,
+            **self.numbers(),
+        )
+
     def defer(self, param: Array, state: dict[str, Array]) -> DeferredTable | None:
         """A deferred table for this parameter, or None where only the dense pass is exact."""
-        if param.ndim != 2 or ops.choose_gap(self.beta_1, self.beta_2, amsgrad=self.amsgrad) is None:
+        if param.ndim != 2 or self.state_dtype is not None:
+            return None
+        if ops.choose_gap(self.beta_1, self.beta_2, amsgrad=self.amsgrad) is None:
             return None
         return DeferredTable(param, state, self._rule(), self.iterations)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from .._names import check_whole
 
 SPARSE = (None, "exact", "touched", "dense")
+STATE_DTYPES = (None, "bfloat16", "8bit")
 
 
 def _check_numbers(op: str, values: Mapping[str, object]) -> None:
@@ -54,6 +57,29 @@ def check_sparse(op: str, sparse: str | None, use_ema: bool) -> None:
         raise ValueError(f"{op}: sparse must be 'exact', 'touched', 'dense' or None; got {sparse!r}")
     if sparse == "exact" and use_ema:
         raise ValueError(f"{op}: sparse='exact' cannot be had with use_ema; use sparse='dense'")
+
+
+def check_state_dtype(op: str, state_dtype: str | None, sparse: str | None, amsgrad: bool) -> None:
+    """Refuse an unknown format of moments, or one that the other settings do not go with."""
+    if state_dtype not in STATE_DTYPES:
+        raise ValueError(f"{op}: state_dtype must be 'bfloat16', '8bit' or None; got {state_dtype!r}")
+    if state_dtype and sparse == "exact":
+        raise ValueError(
+            f"{op}: sparse='exact' cannot be had with state_dtype={state_dtype!r}; "
+            "use sparse='dense' or sparse='touched'"
+        )
+    if state_dtype and amsgrad:
+        raise ValueError(f"{op}: amsgrad must be False with state_dtype={state_dtype!r}; got True")
+
+
+def check_float32(op: str, state_dtype: str | None, arrays: Sequence[Any], labels: Sequence[str]) -> None:
+    """Refuse parameters whose moments cannot be of that format."""
+    for array, label in zip(arrays, labels, strict=True):
+        if state_dtype and array.dtype != np.float32:
+            raise TypeError(
+                f"{op}: params{label} must be float32 with state_dtype={state_dtype!r}; "
+                f"got a {array.dtype} array of shape {array.shape}"
+            )
 
 
 def check_one_clip(op: str, **bounds: float | None) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .._backend import cpu
 from .._memory import zeros_beside
+from ..ops import stored_name
 from .accumulation import Accumulator
 from .deferred import DeferredTable
 from .linear import LinearTable
@@ -18,6 +19,7 @@ from .parameters import check_params, paths
 from .rate import HasRate
 
 Array = NDArray[Any]
+Spec = tuple[tuple[int, ...], np.dtype[Any]]
 AnyTable = DeferredTable | LinearTable
 
 
@@ -68,6 +70,17 @@ class OptimizerState(HasRate):
         """The value of a state array before the first step."""
         return 0.0
 
+    def slot_spec(self, slot: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Spec:
+        """Shape and dtype of a state array of a parameter of that shape and dtype."""
+        return shape, dtype
+
+    def new_slot(self, slot: str, param: Array) -> Array:
+        """A state array before the first step."""
+        return _filled(param, self.start(slot))
+
+    def check_arrays(self, arrays: list[Array]) -> None:
+        """Refuse parameters that this rule does not take."""
+
     def rows_are_exact(self, decay: float) -> bool:
         """Whether a row without a gradient does not move under this rule anyway."""
         return False
@@ -105,9 +118,10 @@ class OptimizerState(HasRate):
             ValueError: one is strided, read-only or overlaps another, or `sparse="exact"` cannot be had.
         """
         arrays = check_params(self.op, params)
+        self.check_arrays(arrays)
         self._check_exact(params)
         self._params, self._arrays = list(params), arrays
-        self._slots = {name: [_filled(a, self.start(name)) for a in arrays] for name in self.slots()}
+        self._slots = {name: [self.new_slot(name, a) for a in arrays] for name in self.slots()}
         self._averages = [zeros_beside(a) for a in arrays] if self.use_ema else []
         self._decays = [self._decay_of(p) for p in params]
         self._constrained = [i for i, p in enumerate(params) if getattr(p, "constraint", None) is not None]
@@ -200,7 +214,8 @@ class OptimizerState(HasRate):
             table = self._tables.get(place)
             caught_up = table.caught_up() if table else None
             for name, arrays in self._slots.items():
-                tensors[f"{name}/{path}"] = caught_up[name] if caught_up else arrays[place].copy()
+                key = f"{stored_name(name, arrays[place].dtype)}/{path}"
+                tensors[key] = caught_up[name] if caught_up else arrays[place].copy()
             if self.use_ema:
                 tensors[f"average/{path}"] = self._averages[place].copy()
             if self._pending is not None and self._pending.calls:
@@ -234,7 +249,8 @@ class OptimizerState(HasRate):
         targets: dict[str, Array] = {}
         for place, path in enumerate(paths(self._params)):
             for name in self.state_names(pending_calls):
-                targets[f"{name}/{path}"] = held[name][place]
+                target = held[name][place]
+                targets[f"{stored_name(name, target.dtype)}/{path}"] = target
         for name in sorted(set(targets) ^ set(tensors)):
             what = "lack" if name in targets else "have an unknown"
             raise ValueError(f"{self.op}: state must fit the parameters; got tensors that {what} {name!r}")

@@ -5,6 +5,7 @@ Nothing in the package imports this; tests and benchmarks compare the kernels wi
 
 from .activation import activation, activation_backward
 from .adam import adam_step
+from .compact_adam import compact_adam_step
 from .deferred_adam import deferred_adam_catch_up, gap_coefficients
 from .embedding import compact_ids, embedding_lookup, embedding_lookup_backward
 from .embedding_bag import embedding_bag, embedding_bag_scatter
@@ -27,6 +28,7 @@ __all__ = [
     "adamax_step",
     "argmax",
     "binary_cross_entropy",
+    "compact_adam_step",
     "compact_ids",
     "count_words",
     "deferred_adam_catch_up",
