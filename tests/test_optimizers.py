@@ -401,3 +401,24 @@ def test_settings_must_be_numbers(settings, name):
     with pytest.raises(TypeError) as caught:
         optimizers.Adam(**settings)
     assert str(caught.value) == f"Adam: {name} must be a number; got str"
+
+
+def test_an_interrupt_waits_until_the_step_is_whole(monkeypatch):
+    params, twins = ([np.ones(2), np.ones((40, 2))] for _ in range(2))
+    optimizer, other = (Adam(0.1, sparse="touched", use_ema=True) for _ in range(2))
+    grads = [np.ones(2), RowGrad([1], [[1.0, 2.0]], (40, 2))]
+    update = optimizer.update
+
+    def interrupted(*arguments):  # Python sees a signal when the kernel comes back
+        update(*arguments)
+        raise KeyboardInterrupt
+
+    for _ in range(3):
+        with monkeypatch.context() as patch:
+            patch.setattr(optimizer, "update", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                optimizer.apply(grads, params)
+        other.apply(grads, twins)
+    assert optimizer.iterations == other.iterations == 3
+    np.testing.assert_equal(params, twins)
+    np.testing.assert_equal(optimizer.state_tensors(), other.state_tensors())
