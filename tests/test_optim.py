@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import strop
-from strop import RowGrad, optim
+from strop import RowGrad, ops, optim
 
 
 def path(optimizer, param, grads=(0.1, -0.2, 0.3)):
@@ -492,3 +492,30 @@ def test_optimizers_step_in_many_threads_at_once():
         thread.join()
     for param in out[1:]:
         np.testing.assert_array_equal(param, out[0])
+
+
+@pytest.mark.parametrize("sparse", [None, "exact", "touched"])
+def test_an_interrupt_waits_until_the_step_is_whole(sparse, monkeypatch):
+    def arrays():
+        return [np.ones(2), np.ones(3), np.ones((40, 2))]
+
+    def groups(params):
+        return [{"params": params[:1], "lr": 0.1}, {"params": params[1:], "lr": 0.2}]
+
+    params, twins = arrays(), arrays()
+    optimizer, other = (optim.Adam(groups(each), sparse=sparse) for each in (params, twins))
+    grads = [np.ones(2), np.ones(3), RowGrad([1], [[1.0, 2.0]], (40, 2))]
+    kernel = ops.adam_step
+
+    def interrupted(**arguments):  # Python sees a signal when the kernel comes back
+        kernel(**arguments)
+        raise KeyboardInterrupt
+
+    for _ in range(3):
+        with monkeypatch.context() as patch:
+            patch.setattr(ops, "adam_step", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                optimizer.step(grads)
+        other.step(grads)
+    np.testing.assert_equal(optimizer.state_dict(), other.state_dict())
+    np.testing.assert_equal(params, twins)

@@ -375,3 +375,50 @@ def test_many_tensors_match_the_reference(rng, dtype):
             )
     for got, expected in zip(params, want, strict=True):
         np.testing.assert_allclose(got, expected, atol=40 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("rate", [np.nan, np.inf])
+@pytest.mark.parametrize("steps", [None, 2])
+def test_a_rate_that_is_not_finite_moves_nothing(rate, steps):
+    param, rates = np.ones(2), iter([rate, 0.5])
+    optimizer = optimizers.SGD(lambda: next(rates), gradient_accumulation_steps=steps)
+    if steps:
+        optimizer.apply([np.ones(2)], [param])
+    with pytest.raises(ValueError) as caught:
+        optimizer.apply([np.ones(2)], [param])
+    assert str(caught.value) == f"SGD: learning_rate must give a finite number; got {rate}"
+    np.testing.assert_array_equal(param, 1.0)
+    optimizer.apply([np.ones(2)], [param])
+    np.testing.assert_array_equal(param, 0.5)
+    assert optimizer.iterations == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [({"beta_1": "x"}, "beta_1"), ({"clipnorm": "x"}, "clipnorm"), ({"weight_decay": "x"}, "weight_decay")],
+)
+def test_settings_must_be_numbers(settings, name):
+    with pytest.raises(TypeError) as caught:
+        optimizers.Adam(**settings)
+    assert str(caught.value) == f"Adam: {name} must be a number; got str"
+
+
+def test_an_interrupt_waits_until_the_step_is_whole(monkeypatch):
+    params, twins = ([np.ones(2), np.ones((40, 2))] for _ in range(2))
+    optimizer, other = (Adam(0.1, sparse="touched", use_ema=True) for _ in range(2))
+    grads = [np.ones(2), RowGrad([1], [[1.0, 2.0]], (40, 2))]
+    update = optimizer.update
+
+    def interrupted(*arguments):  # Python sees a signal when the kernel comes back
+        update(*arguments)
+        raise KeyboardInterrupt
+
+    for _ in range(3):
+        with monkeypatch.context() as patch:
+            patch.setattr(optimizer, "update", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                optimizer.apply(grads, params)
+        other.apply(grads, twins)
+    assert optimizer.iterations == other.iterations == 3
+    np.testing.assert_equal(params, twins)
+    np.testing.assert_equal(optimizer.state_tensors(), other.state_tensors())

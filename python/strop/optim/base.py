@@ -10,6 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from .._backend import cpu
+from .._interrupts import HeldInterrupt
 from .._names import check_kwargs
 from ..optimizers.parameters import check_grads
 from ..optimizers.settings import check_sparse, keywords
@@ -125,13 +126,18 @@ class Optimizer(StateDict):
         dense = [place for place in self._tables if flat[place] is not None]
         for place in dense:
             self._tables[place].flush()
+        held = HeldInterrupt()
         for batch, its, phase, slots in calls:
-            self.update(batch.params, batch.grads(flat), slots, phase, its)
+            with held:
+                self.update(batch.params, batch.grads(flat), slots, phase, its)
             self.advance(batch.states, its)
         for place in dense:
             self._tables[place].restart(self.state[place]["step"])
         for (place, grad), phase in zip(rows, phases, strict=True):
-            self.step_rows(place, grad, phase, settings[self._group_of[place]])
+            with held:
+                self.step_rows(place, grad, phase, settings[self._group_of[place]])
+            self.advance([self.state[place]], settings[self._group_of[place]])
+        held.release()
 
     def _slots_of(self, batch: Batch, settings: dict[str, Any]) -> dict[str, list[Array]]:
         names = self.slots(settings)

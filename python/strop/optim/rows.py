@@ -62,7 +62,6 @@ class RowSteps(ParamGroups):
         else:
             slots = {name: state[name] for name in self.slots(settings)}
             self.update(self._arrays[place], grad, slots, phase, settings)
-        self.advance([state], settings)
 
     def _table(self, place: int, settings: dict[str, Any]) -> DeferredTable:
         rule, slots = self.deferred_rule(settings), self.deferred_slots(settings)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 from numpy.typing import NDArray
 
 from .._backend import cpu
+from .._interrupts import HeldInterrupt
 from .._names import check_kwargs
 from ..rowgrad import RowGrad
 from .accumulation import average
@@ -205,24 +206,30 @@ class Optimizer(OptimizerState):
         if not plain:
             check_grads(self.op, grads, self._arrays)
         given, updates = list(grads), self.iterations
+        last = self._pending is None or self._pending.calls + 1 == self._pending.steps
+        rate = self.learning_rate if last else 0.0  # it may fail: read before a gradient is added
+        held = HeldInterrupt()
         means = given if self._pending is None else self._pending.add(given)
         if means is not None:
             clipped, scale = clip(means, scale, self.clipvalue, self.clipnorm, self.global_clipnorm)
-            self._step(clipped, plain, scale)
+            self._step(clipped, plain, rate, scale, held)
         self._calls += 1
         if self.use_ema:
-            average(self._averages, self._arrays, self.ema_momentum if updates else 0.0)
+            with held:
+                average(self._averages, self._arrays, self.ema_momentum if updates else 0.0)
             if self.ema_overwrite_frequency and (updates + 1) % self.ema_overwrite_frequency == 0:
                 self.finalize_variable_values()
         for i in self._constrained:
             if given[i] is not None:
-                self._params[i].constraint.apply(self._arrays[i])
+                with held:
+                    self._params[i].constraint.apply(self._arrays[i])
+        held.release()
 
-    def _step(self, grads: list[Any], plain: bool, scale: float) -> None:
+    def _step(self, grads: list[Any], plain: bool, rate: float, scale: float, held: HeldInterrupt) -> None:
         """The update of all parameters: dense ones first, since that call checks them all."""
-        rate = self.learning_rate
         if plain and not self._tables:  # every gradient an array: nothing to sort out
-            self.update(self._arrays, grads, self._slots, rate, self._decays, scale)
+            with held:
+                self.update(self._arrays, grads, self._slots, rate, self._decays, scale)
             return
         places: list[int] = []
         dense: list[Array] = []
@@ -247,13 +254,15 @@ class Optimizer(OptimizerState):
                 params, decays = [self._arrays[i] for i in places], [self._decays[i] for i in places]
                 self._dense = (places, params, state, decays)
             _, params, state, decays = self._dense
-            self.update(params, dense, state, rate, decays, scale)
+            with held:
+                self.update(params, dense, state, rate, decays, scale)
         taken = {i for i, _ in rows}
         for i, grad in rows:
-            if i in self._tables:
-                self._tables[i].step(grad.scaled(scale), rate, self._decays[i])
-            else:
-                self.update(self._arrays[i], grad, self._state(i), rate, self._decays[i], scale)
+            with held:
+                if i in self._tables:
+                    self._tables[i].step(grad.scaled(scale), rate, self._decays[i])
+                else:
+                    self.update(self._arrays[i], grad, self._state(i), rate, self._decays[i], scale)
         for i, table in self._tables.items():
             if i not in taken:  # a dense step, or none: the step counts, and nothing is outstanding
                 table.flush()

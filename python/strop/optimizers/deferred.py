@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import ops
+from .._interrupts import HeldInterrupt
 from ..rowgrad import RowGrad
 
 Array = NDArray[Any]
@@ -143,16 +144,19 @@ class DeferredTable:
     def _dense_step(self, grad: RowGrad, learning_rate: float, weight_decay: float) -> None:
         self.flush()
         number = self.clock.last + 1
-        ops.adam_step(
-            param=self.param,
-            grad=grad.to_dense(),
-            **self.state,
-            **self.rule,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            step=number,
-        )
+        held = HeldInterrupt()
+        with held:
+            ops.adam_step(
+                param=self.param,
+                grad=grad.to_dense(),
+                **self.state,
+                **self.rule,
+                learning_rate=learning_rate,
+                weight_decay=weight_decay,
+                step=number,
+            )
         self.restart(number)
+        held.release()
 
     def flush(self) -> None:
         """Bring every row up to date in place, and forget the steps."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from .schedule import LearningRateSchedule
@@ -22,7 +23,7 @@ class HasRate:
         rate = self._rate
         if isinstance(rate, float):
             return rate
-        return float(rate(self._calls) if isinstance(rate, LearningRateSchedule) else rate())
+        return self._finite(rate(self._calls) if isinstance(rate, LearningRateSchedule) else rate())
 
     @learning_rate.setter
     def learning_rate(self, rate: Rate) -> None:
@@ -36,8 +37,14 @@ class HasRate:
             check_not_negative(self.op, learning_rate=rate)
         self._rate: Rate = rate
 
+    def _finite(self, rate: float) -> float:
+        rate = float(rate)
+        if not math.isfinite(rate):
+            raise ValueError(f"{self.op}: learning_rate must give a finite number; got {rate}")
+        return rate
+
     def rates(self, count: int) -> list[float]:
         """The rates of the next `count` updates; of the next one alone where a function of the user's gives them."""
         if isinstance(self._rate, LearningRateSchedule):
-            return [float(self._rate(self._calls + i)) for i in range(count)]
+            return [self._finite(self._rate(self._calls + i)) for i in range(count)]
         return [self.learning_rate] * count if isinstance(self._rate, float) else [self.learning_rate]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,15 @@ SPARSE = (None, "exact", "touched", "dense")
 STATE_DTYPES = (None, "bfloat16", "8bit")
 
 
+def _check_numbers(op: str, values: Mapping[str, object]) -> None:
+    for name, value in values.items():
+        if isinstance(value, str) or (value is not None and not hasattr(value, "__float__")):
+            raise TypeError(f"{op}: {name} must be a number; got {type(value).__name__}")
+
+
 def check_unit_interval(op: str, *, closed: bool = False, **values: float) -> None:
     """Refuse a setting outside [0, 1), or [0, 1] if closed."""
+    _check_numbers(op, values)
     for name, value in values.items():
         if not (0 <= value < 1 or (closed and value == 1)):
             raise ValueError(f"{op}: {name} must lie in [0, 1{']' if closed else ')'}; got {value}")
@@ -24,6 +31,7 @@ def check_unit_interval(op: str, *, closed: bool = False, **values: float) -> No
 
 def check_not_negative(op: str, **values: float | None) -> None:
     """Refuse a setting that is below 0 or no finite number; None passes."""
+    _check_numbers(op, values)
     for name, value in values.items():
         if value is not None and not (value >= 0 and math.isfinite(value)):
             raise ValueError(f"{op}: {name} must be 0 or more; got {value}")
@@ -31,6 +39,7 @@ def check_not_negative(op: str, **values: float | None) -> None:
 
 def check_above_0(op: str, **values: float | None) -> None:
     """Refuse a setting that is 0, below it or no finite number; None passes."""
+    _check_numbers(op, values)
     for name, value in values.items():
         if value is not None and not (value > 0 and math.isfinite(value)):
             raise ValueError(f"{op}: {name} must be above 0; got {value}")
