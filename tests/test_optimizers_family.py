@@ -205,7 +205,7 @@ def test_deserialize_takes_classes_of_the_caller():
             lambda: optimizers.get({"class_name": "SGD", "config": {"momentum": "fast"}}),
             ValueError,
             "optimizers: settings of sgd must be those of its get_config; "
-            "'<=' not supported between instances of 'int' and 'str'",
+            "SGD: momentum must be a number; got str",
         ),
         (lambda: RMSprop(rho=1.0), ValueError, "RMSprop: rho must lie in [0, 1); got 1.0"),
         (lambda: RMSprop(momentum=-1), ValueError, "RMSprop: momentum must lie in [0, 1]; got -1"),
