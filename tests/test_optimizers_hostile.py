@@ -269,6 +269,7 @@ def test_many_threads_with_an_optimizer_each_do_as_one():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork")  # JAX says so, where other tests have imported it
 def test_a_forked_child_can_step():
     param, optimizer = np.ones(200_000), RMSprop(0.1)
     optimizer.apply([param * 0.5], [param])
