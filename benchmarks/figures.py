@@ -74,6 +74,19 @@ def kernels(results: Results) -> str:
     return table(head, rows) if rows else NONE
 
 
+def optimizers(results: Results) -> str:
+    if "optim" not in results:
+        return NONE
+    rows = []
+    for row in results["optim"]["rows"]:
+        ours = row["us"]["strop"]
+        times = [row["us"].get(name) for name in ("numpy", "numpy in place", "torch")]
+        shown = [f"{time / ours:.1f}" if time else "" for time in times[:2]]
+        against = times[2] or row["us"].get("torch SparseAdam")
+        rows.append([row["case"], f"{ours / 1000:.2f}", *shown, f"{against / ours:.2f}" if against else ""])
+    return table(["rule, arrays", "milliseconds", "over NumPy", "over careful NumPy", "over torch"], rows)
+
+
 def fit(results: Results) -> str:
     if "imdb" not in results:
         return NONE
@@ -153,6 +166,7 @@ BLOCKS = {
     "kernels": kernels,
     "roofline": lambda results: picture("roofline.png", "Kernels under the roofs of the machine"),
     "ratios": lambda results: picture("ratios.png", "Speed against the best peer, case by case"),
+    "optimizers": optimizers,
     "fit": fit,
     "profile": profile,
     "scale": scale,
