@@ -163,9 +163,8 @@ AdamClock new_clock(double beta1, double beta2, double eps, bool hat,
   constexpr const char* op = "AdamClock";
   const step::AdamRule rule =
       adam_rule(op, beta1, beta2, eps, hat ? "hat" : "torch", bias_correction);
-  if (degree != 2 && degree != 3 && degree != 4 && degree != 6 && degree != 8) {
-    raise_value(
-        op, "degree must be 2, 3, 4, 6 or 8; got " + std::to_string(degree));
+  if (degree != 3 && degree != 4 && degree != 8) {
+    raise_value(op, "degree must be 3, 4 or 8; got " + std::to_string(degree));
   }
   if (window < 1 || window >= AdamClock::kPowers) {
     raise_value(op,

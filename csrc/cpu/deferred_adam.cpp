@@ -198,14 +198,10 @@ struct Step {
 template <template <int> class Kernel, typename Args>
 void of_degree(int degree, const Args& args) {
   switch (degree) {
-    case 2:
-      return Kernel<2>::run(args);
     case 3:
       return Kernel<3>::run(args);
     case 4:
       return Kernel<4>::run(args);
-    case 6:
-      return Kernel<6>::run(args);
     default:
       return Kernel<8>::run(args);
   }

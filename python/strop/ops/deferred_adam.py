@@ -23,7 +23,7 @@ Array = NDArray[Any]
 AdamClock = cpu.AdamClock
 
 #: Degrees that the kernel has, the largest window, and the errors below which float32 does not see them.
-DEGREES = (2, 3, 4, 6, 8)
+DEGREES = (3, 4, 8)
 MAX_WINDOW = 1024
 REMAINDER = 2.0**-23
 TAIL = 2.0**-30
@@ -74,8 +74,8 @@ def choose_gap(beta1: float, beta2: float, *, amsgrad: bool = False) -> tuple[in
     if window > MAX_WINDOW:
         return None
     for degree in DEGREES:
-        if (amsgrad and degree > 2) or gap_remainder(beta1, beta2, degree) <= REMAINDER:
-            return (max(degree, 3), window)
+        if amsgrad or gap_remainder(beta1, beta2, degree) <= REMAINDER:
+            return (degree, window)
     return None
 
 
