@@ -96,7 +96,7 @@ void radam_step(py::handle param, py::handle grad, py::handle rows,
                         T(1 - beta2),
                         T(eps),
                         T(step_size),
-                        rectified};
+                        T(rectified)};
       },
       [](const auto& args, Stream stream) {
         backend::radam_step(args, stream);

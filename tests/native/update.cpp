@@ -24,7 +24,7 @@ void each_rule(const F& f) {
   f(Nadam<T>{mean, T(0.99), T(0.01), T(2), eps, lr, lr}, 3u,
     [](const auto& a) { backend::nadam_step(a, {}); });
   for (const bool rectified : {false, true}) {
-    f(Radam<T>{mean, T(0.99), T(0.01), eps, lr, rectified}, 3u,
+    f(Radam<T>{mean, T(0.99), T(0.01), eps, lr, T(rectified)}, 3u,
       [](const auto& a) { backend::radam_step(a, {}); });
   }
   for (const unsigned states : {1u, 3u, 5u, 7u}) {
