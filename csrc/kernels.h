@@ -42,6 +42,10 @@ struct Ids {
   bool wide;  // int64
 };
 
+// CUDA: no row, in lists of rows whose length only the device knows. Kernels
+// skip it, where another id outside the table is an error.
+inline constexpr Index kNoRow = INT64_MIN;
+
 // ---- activation ------------------------------------------------------------
 
 // out = activate(x). `out` may be `x`.

@@ -145,6 +145,17 @@ def kernels(op: str, array: object) -> Any:
     return cpu  # its checks name the argument and what it was
 
 
+def array_module(array: object) -> Any:
+    """The library of an array: numpy, or cupy, whose functions have the same names.
+
+    Example:
+        >>> import numpy as np
+        >>> array_module(np.zeros(3)) is np
+        True
+    """
+    return sys.modules["cupy"] if type(array).__module__.split(".")[0] == "cupy" else np
+
+
 def cupy_present() -> bool:
     """Whether CuPy has been imported by the program; strop itself never imports it unasked."""
     return "cupy" in sys.modules
