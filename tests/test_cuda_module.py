@@ -1,7 +1,7 @@
 """strop._cuda without a GPU: what it reads of arrays, refuses and says. The array library only looks like CuPy.
 
 The module that nvcc compiled stops at the first launch. The one that runs the kernels as fibres (`make simt`)
-computes, so every case of tests/cases goes through it, too.
+computes; tests/test_gpu_*.py have its results.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,32 +20,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-import cases.activation
-import cases.adam
-import cases.embedding
-import cases.loss
-import cases.reduction
-import cases.softmax
-import cases.update
 import check_cuda
 import fake_cupy
 import strop
-from conftest import ROOT, absent
+from conftest import absent
 from fake_cupy import Foreign, asarray, ndarray
-from strop import _backend, ops, reference
-
-
-def simt_module() -> ModuleType:
-    found = sorted((ROOT / "build").glob(f"simt/tests/simt/_cuda*{EXTENSION_SUFFIXES[0]}"))
-    if not found:
-        absent("simt", "no CUDA kernels as fibres under build/simt: make simt")
-    loader = ExtensionFileLoader("simt._cuda", str(found[0]))
-    module = module_from_spec(spec_from_loader(loader.name, loader))
-    loader.exec_module(module)
-    return module
-
-
-_loaded: dict[str, ModuleType] = {}
+from gpu import AbsentError, simulated_module
+from strop import _backend, ops
 
 
 @pytest.fixture
@@ -62,16 +41,20 @@ def compiled(cupy) -> ModuleType:
     module = _backend.cuda()
     if module is None:
         absent("cuda-build", "strop._cuda is not built: no nvcc")
+    if module.driver()["devices"]:
+        pytest.skip("a device is here, and a module that has met one cupy keeps to it")
     return module
 
 
 @pytest.fixture
 def simt(cupy, monkeypatch) -> ModuleType:
     """The module with fibres, in the place of strop._cuda."""
-    if "simt" not in _loaded:
-        _loaded["simt"] = simt_module()
-    monkeypatch.setattr(_backend, "cuda", lambda: _loaded["simt"])
-    return _loaded["simt"]
+    try:
+        module = simulated_module()
+    except AbsentError as error:
+        absent(error.what, str(error))
+    monkeypatch.setattr(_backend, "cuda", lambda: module)
+    return module
 
 
 @pytest.fixture(params=["compiled", "simt"])
@@ -311,9 +294,9 @@ def test_a_bad_id_reads_nothing_and_is_told_when_one_waits(simt):
 CHECKED = """
 import sys
 sys.path.insert(0, {tests!r})
-import numpy as np, fake_cupy, test_cuda_module
+import numpy as np, fake_cupy, gpu
 with fake_cupy.installed():
-    module = test_cuda_module.simt_module()
+    module = gpu.simulated_module()
     table = fake_cupy.asarray(np.ones((5, 4), "float32"))
     try:
         module.embedding_lookup(table, fake_cupy.asarray(np.array([[0, 4], [3, 5]])))
@@ -331,141 +314,3 @@ def test_strop_check_names_the_id_at_the_call(simt):
         check=True,
     )
     assert done.stdout == "embedding_lookup: ids must lie in [0, 5); got 5 at (1, 1)\n"
-
-
-# ---- values ------------------------------------------------------------------
-
-
-def near(got: Any, want: Any, dtype: np.dtype, terms: float = 1.0) -> None:
-    unit = 2.0**-23 if dtype == np.float32 else 2.0**-50  # no FMA on the host: polynomials round twice
-    np.testing.assert_allclose(host(got), want, rtol=64 * unit, atol=64 * unit * terms)
-
-
-@pytest.mark.parametrize("settings", cases.adam.SETTINGS.values(), ids=cases.adam.SETTINGS)
-@pytest.mark.parametrize("size", [s for s in cases.adam.SIZES if s < 20_000])
-def test_adam_has_the_bits_of_the_cpu(simt, rng, dtype, size, settings):
-    arrays = [rng.standard_normal(size).astype(dtype) for _ in range(4)]
-    arrays[3] = np.abs(arrays[3])
-    names = ("param", "grad", "moment1", "moment2")
-    mine = {name: asarray(a) for name, a in zip(names, arrays, strict=True)}
-    theirs = {name: a.copy() for name, a in zip(names, arrays, strict=True)}
-    for step in (1, 2):
-        ops.adam_step(**mine, learning_rate=0.01, step=step, **settings)
-        ops.adam_step(**theirs, learning_rate=0.01, step=step, **settings)
-    for name in names:
-        assert np.array_equal(host(mine[name]), theirs[name]), name
-
-
-@pytest.mark.parametrize("rule", cases.update.STATES)
-def test_the_other_rules_have_the_bits_of_the_cpu(simt, rng, dtype, rule):
-    for number, settings in enumerate(cases.update.SETTINGS[rule]):
-        states, arguments = cases.update.start(rule, settings)
-        if rule != "rprop_step":
-            arguments |= cases.update.DECAYS[number % 4]
-        for size in (0, 1, 3, 17, 1000, 4097):
-            theirs = {name: np.full(size, value, dtype) for name, value in states.items()}
-            theirs["param"] = rng.standard_normal(size).astype(dtype)
-            mine = {name: asarray(array) for name, array in theirs.items()}
-            for step in (1, 2, 3):
-                counted = {"step": step} if rule in cases.update.COUNTED else {}
-                if rule == "nadam_step":
-                    counted["mu_product"] = 0.9**step
-                grad = rng.standard_normal(size).astype(dtype)
-                getattr(ops, rule)(**theirs, grad=grad, **arguments, **counted)
-                getattr(ops, rule)(**mine, grad=asarray(grad), **arguments, **counted)
-            for name, array in theirs.items():
-                assert np.array_equal(host(mine[name]), array), (name, settings, size)
-
-
-@pytest.mark.parametrize("width", [1, 3, 16])
-def test_rows_have_the_bits_of_the_cpu_and_a_bad_one_moves_nothing(simt, rng, dtype, width):
-    arrays = {
-        name: np.abs(rng.standard_normal((9, width))).astype(dtype)
-        for name in ("param", "moment1", "moment2")
-    }
-    grad, rows = rng.standard_normal((3, width)).astype(dtype), np.array([7, 0, 4])
-    mine = {name: asarray(array) for name, array in arrays.items()}
-    settings = {"learning_rate": 0.01, "step": 3, "l2": 0.1}
-    simt.adam_rows(**mine, grad=asarray(grad), rows=asarray(rows), **settings)
-    _backend.cpu.adam_rows(**arrays, grad=grad, rows=rows, **settings)
-    for name, array in arrays.items():
-        assert np.array_equal(host(mine[name]), array)
-    bad = asarray(np.array([1, 9, -1]))
-    before = host(mine["param"]).copy()
-    simt.sgd_rows(mine["param"], asarray(grad), bad, learning_rate=1.0)
-    assert np.array_equal(host(mine["param"])[2:], before[2:])
-    with pytest.raises(IndexError, match="element 1 of its array"):
-        _backend.synchronize()
-
-
-def test_many_tensors_take_one_step(simt, rng):
-    sizes = [3, 0, 1000, 17] * 60
-    params = [rng.standard_normal(n).astype("float32") for n in sizes]
-    grads = [rng.standard_normal(n).astype("float32") for n in sizes]
-    mine, theirs = [asarray(p) for p in params], [p.copy() for p in params]
-    velocity, other = [asarray(np.zeros_like(p)) for p in params], [np.zeros_like(p) for p in params]
-    settings = {"learning_rate": 0.1, "momentum": 0.9, "weight_decay": [0.01] * len(sizes)}
-    ops.sgd_step(param=mine, grad=[asarray(g) for g in grads], velocity=velocity, **settings)
-    ops.sgd_step(param=theirs, grad=grads, velocity=other, **settings)
-    for a, b in zip(mine, theirs, strict=True):
-        assert np.array_equal(a.host, b)
-
-
-@pytest.mark.parametrize(("shape", "axis"), cases.reduction.CASES)
-def test_reductions(simt, rng, dtype, shape, axis):
-    x = rng.standard_normal(shape).astype(dtype)
-    for name in ("sum", "mean", "norm", "max"):
-        if x.size == 0 and name in ("max", "mean"):
-            continue
-        want = getattr(reference, name)(x, axis=axis)
-        near(getattr(ops, name)(asarray(x), axis=axis), want, dtype, np.sqrt(x.size))
-    if x.size and (axis is None or isinstance(axis, int)):
-        assert np.array_equal(host(ops.argmax(asarray(x), axis=axis)), np.argmax(x, axis))
-
-
-@pytest.mark.parametrize("shape", cases.loss.SHAPES, ids=str)
-def test_losses(simt, rng, dtype, shape):
-    pred, target = rng.standard_normal(shape).astype(dtype), rng.random(shape).astype(dtype)
-    rows = int(np.prod(shape[:-1])) if len(shape) > 1 else shape[0]
-    for weight in (None, rng.random(rows).astype(dtype)):
-        given = None if weight is None else asarray(weight)
-        for name in ("mean_squared_error", "mean_absolute_error", "binary_cross_entropy"):
-            loss, grad = getattr(ops, name)(asarray(pred), asarray(target), sample_weight=given)
-            want, slope = getattr(reference, name)(pred, target, sample_weight=weight)
-            assert loss.shape == ()
-            assert loss.dtype == np.float64
-            near(loss, want, dtype)
-            near(grad, slope, dtype, 1 / max(pred.size, 1))
-
-
-@pytest.mark.parametrize("shape", cases.softmax.SHAPES, ids=str)
-def test_softmax(simt, rng, dtype, shape):
-    x = (3 * rng.standard_normal(shape)).astype(dtype)
-    near(ops.softmax(asarray(x)), reference.softmax(x), dtype)
-    near(ops.log_softmax(asarray(x)), reference.log_softmax(x), dtype, 10)
-    labels = rng.integers(0, shape[1], shape[0])
-    labels[:1] = 0
-    for settings in ({}, {"label_smoothing": 0.1}, {"ignore_class": 0}):
-        loss, grad = ops.softmax_cross_entropy(asarray(x), asarray(labels), **settings)
-        want, slope = reference.softmax_cross_entropy(x, labels, **settings)
-        near(loss, want, dtype, 10)
-        near(grad, slope, dtype)
-
-
-def test_activations(simt, rng, dtype):
-    x = (4 * rng.standard_normal(1003)).astype(dtype)
-    x[: len(cases.activation.EDGES)] = cases.activation.EDGES
-    grad = rng.standard_normal(1003).astype(dtype)
-    for name, settings in cases.activation.NAMES.items():
-        out = ops.activation(x, name=name, **settings)
-        mine = ops.activation(asarray(x), name=name, **settings)
-        near(mine, out, dtype)
-        slope = ops.activation_backward(grad, x, out, name=name, **settings)
-        near(ops.activation_backward(asarray(grad), asarray(x), mine, name=name, **settings), slope, dtype)
-
-
-def test_lookup(simt, rng, dtype):
-    for width in (1, 3, 4, 16, 17):
-        table = rng.standard_normal((9, width)).astype(dtype)
-        ids = rng.integers(0, 9, (3, 5)).astype("int32")
-        assert np.array_equal(host(ops.embedding_lookup(asarray(table), asarray(ids))), table[ids])
