@@ -66,6 +66,7 @@ def simulated_module() -> ModuleType:
         loader = ExtensionFileLoader("simt._cuda", str(found[0]))
         module = module_from_spec(spec_from_loader(loader.name, loader))
         loader.exec_module(module)
+        fake_cupy.share_device(loader.path)
         _loaded["simulated"] = module
     return _loaded["simulated"]
 

@@ -32,6 +32,8 @@ from . import (
     regularizers,
     utils,
 )
+from ._backend import synchronize
+from ._device import device
 from .layers import Input
 from .models import Sequential
 from .rowgrad import RowGrad
@@ -46,6 +48,7 @@ __all__ = [
     "config",
     "constraints",
     "datasets",
+    "device",
     "initializers",
     "layers",
     "losses",
@@ -56,5 +59,6 @@ __all__ = [
     "optimizers",
     "preprocessing",
     "regularizers",
+    "synchronize",
     "utils",
 ]

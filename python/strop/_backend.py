@@ -68,9 +68,31 @@ def cuda_text() -> str:
     return f"{built}; devices: {about['devices']}"
 
 
-def _on_gpu(array: object) -> bool:
+def cupy(op: str) -> Any:
+    """CuPy, imported at the first call.
+
+    Raises:
+        ImportError: it is not installed; the message names the extra that brings it.
+    """
+    try:
+        import cupy
+    except ImportError as error:
+        module = cuda()
+        major = module.driver()["runtime"] // 1000 if module is not None else 13
+        raise ImportError(
+            f'{op}: arrays on a GPU are CuPy arrays; pip install "strop[cuda{major}]"'
+        ) from error
+    return cupy
+
+
+def on_gpu(array: object) -> bool:
+    """Whether an array is CuPy's."""
+    return type(array).__module__.split(".")[0] == "cupy"
+
+
+def _has_interface(array: object) -> bool:
     # Of torch every tensor's class has the interface, but only tensors on a GPU give one.
-    return type(array).__module__.split(".")[0] == "cupy" or hasattr(array, "__cuda_array_interface__")
+    return on_gpu(array) or hasattr(array, "__cuda_array_interface__")
 
 
 def _cuda_kernels(op: str) -> Any:
@@ -86,7 +108,7 @@ def _cuda_kernels(op: str) -> Any:
 
 
 def synchronize() -> None:
-    """Wait for the current CUDA stream and say what its kernels have found wrong.
+    """Wait for the current CUDA stream and say what its kernels have found wrong; without a GPU, nothing.
 
     Raises:
         IndexError: a kernel met an id outside its table since the last call. It has read nothing there
@@ -140,7 +162,7 @@ def kernels(op: str, array: object) -> Any:
         return cpu
     if isinstance(array, list | tuple) and array:
         array = array[0]
-    if _on_gpu(array):
+    if _has_interface(array):
         return _cuda_kernels(op)
     return cpu  # its checks name the argument and what it was
 
@@ -153,7 +175,7 @@ def array_module(array: object) -> Any:
         >>> array_module(np.zeros(3)) is np
         True
     """
-    return sys.modules["cupy"] if type(array).__module__.split(".")[0] == "cupy" else np
+    return sys.modules["cupy"] if on_gpu(array) else np
 
 
 def cupy_present() -> bool:

@@ -298,3 +298,8 @@ void* shared_room(const void* key, std::size_t size) {
 }
 
 }  // namespace simt
+
+// Where this program keeps its device, for the array library of the tests.
+extern "C" __attribute__((visibility("default"))) int* simt_device() {
+  return &simt::device;
+}
