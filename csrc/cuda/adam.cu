@@ -61,7 +61,7 @@ __global__ void __launch_bounds__(kBlock)
   if (i >= a.rows.size * a.width) return;
   const Place place = place_of(i, a.width);
   const Index row = id_of(a.rows, place.row);
-  if (row < 0 || row >= a.table_rows) return report(fault, place.row);
+  if (!row_inside(row, a.table_rows, place.row, fault)) return;
   const Index at = row * a.stride + place.column;
   const bool amsgrad = a.max_moment2 != nullptr;
   T top = amsgrad ? a.max_moment2[at] : T(0);

@@ -157,6 +157,15 @@ __device__ __forceinline__ void report(std::uint64_t* fault, Index place) {
             ~static_cast<unsigned long long>(place));
 }
 
+// Whether a row of a list is in the table. If not its place is kept, unless it
+// says that there is no row.
+__device__ __forceinline__ bool row_inside(Index row, Index rows, Index place,
+                                           std::uint64_t* fault) {
+  if (row >= 0 && row < rows) return true;
+  if (row != kNoRow) report(fault, place);
+  return false;
+}
+
 // ---- sums ------------------------------------------------------------------
 
 struct Plus {

@@ -15,7 +15,7 @@ __global__ void __launch_bounds__(kBlock)
     const Index i = first + k * kBlock;
     if (i >= ids.size) return;
     const Index id = id_of(ids, i);
-    if (id < 0 || id >= rows) return report(fault, i);
+    if (!row_inside(id, rows, i, fault) && id != kNoRow) return;
   }
 }
 

@@ -61,7 +61,7 @@ __global__ void __launch_bounds__(kBlock)
   if (i >= rows.size * width) return;
   const Place place = place_of(i, width);
   const Index row = id_of(rows, place.row);
-  if (row < 0 || row >= t.size / width) return report(fault, place.row);
+  if (!row_inside(row, t.size / width, place.row, fault)) return;
   const Index at = row * width + place.column;
   T param = t.param[at], state[3] = {};
 #pragma unroll
