@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "capture.h"
 #include "native.h"
 #include "simt.h"
 
@@ -101,6 +102,60 @@ void grid_barriers() {
   require(found([&] { run_ring(values.data(), 12, false); }), "a race: ");
 }
 
+// ---- capture ---------------------------------------------------------------
+
+constexpr std::uintptr_t kStream = 0x40;
+void* const stream = reinterpret_cast<void*>(kStream);
+
+// What is raised between begin and end of a capture, "" if nothing, and how the
+// capture ends.
+template <typename F>
+std::string captured(const F& run, int want, void** graph) {
+  std::string text;
+  STROP_CHECK(simt_begin_capture(stream) == 0, "no capture");
+  try {
+    run();
+  } catch (const std::exception& error) {
+    text = error.what();
+  }
+  const int got = simt_end_capture(stream, graph);
+  STROP_CHECK(got == want, "%d for %d", got, want);
+  return text;
+}
+
+void replayed() {
+  auto total = std::make_unique<unsigned>(7u);
+  void* graph = nullptr;
+  const auto run = [&] { run_count_anew(total.get(), kStream, false); };
+  require(captured(run, 0, &graph), "");
+  STROP_CHECK(*total == 7, "%u: it ran while it was captured", *total);
+  for (unsigned time = 0; time < 3; ++time) {
+    *total = time;
+    STROP_CHECK(simt_launch_graph(graph, nullptr) == 0, "no launch");
+    STROP_CHECK(*total == 768, "%u at %u", *total, time);
+  }
+  require(simt_describe_graph(graph),
+          "memset of 4 bytes\nkernel of 3 x 256 threads [with P = {unsigned");
+  simt_destroy_graph(graph);
+}
+
+void not_to_be_captured() {
+  auto total = std::make_unique<unsigned>(7u);
+  void* graph = nullptr;
+  const auto anew = [&](std::uintptr_t where, bool waits) {
+    return [=, &total] { run_count_anew(total.get(), where, waits); };
+  };
+  require(captured(anew(kStream, true), 901, &graph),
+          "count: CUDA says operation not permitted when stream is capturing");
+  require(captured(anew(0, false), 901, &graph),
+          "count: CUDA says operation would make the legacy stream depend");
+  require(captured([] { wait_for_another(kStream); }, 901, &graph),
+          "wait: CUDA says dependency created on uncaptured work in another");
+  STROP_CHECK(graph == nullptr && *total == 7, "%u", *total);
+  run_count_anew(total.get(), kStream, true);  // as if nothing had been
+  STROP_CHECK(*total == 768, "%u", *total);
+}
+
 }  // namespace
 
 void read_beyond() {
@@ -115,6 +170,8 @@ void test_planted() {
   misused_barriers();
   poisoned_memory();
   grid_barriers();
+  replayed();
+  not_to_be_captured();
 }
 
 }  // namespace strop::native

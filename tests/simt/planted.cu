@@ -3,6 +3,7 @@
 #include <cooperative_groups.h>
 
 #include "cuda/common.cuh"
+#include "cuda/device.h"
 #include "planted.h"
 
 namespace strop::simt_tests {
@@ -109,5 +110,14 @@ void run_stranger(float* out) {
 }
 void run_beyond(float* out) { launch("beyond", beyond, 1, kWarp, {}, out); }
 void run_unset(float* out) { launch("unset", unset, 1, kWarp, {}, out); }
+void run_count_anew(unsigned* total, std::uintptr_t stream, bool waits) {
+  const Stream s{stream, nullptr};
+  clear("count", total, sizeof *total, s);
+  launch("count", count, 3, kBlock, s, total, true);
+  if (waits) check("count", cudaStreamSynchronize(handle_of(s)));
+}
+void wait_for_another(std::uintptr_t stream) {
+  cuda::wait_for("wait", Stream{stream, nullptr}, 0);
+}
 
 }  // namespace strop::simt_tests

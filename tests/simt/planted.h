@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 namespace strop::simt_tests {
 
 void run_neighbours(const float* x, float* out, bool barrier);  // 256 of each
@@ -11,5 +13,9 @@ void run_ring(unsigned* values, unsigned blocks, bool barrier);
 void run_stranger(float* out);
 void run_beyond(float* out);  // reads past a shared array
 void run_unset(float* out);   // 32, of shared memory that nobody wrote
+
+// total = the sum of 768 ones, on a stream; `waits` for it in the launcher.
+void run_count_anew(unsigned* total, std::uintptr_t stream, bool waits);
+void wait_for_another(std::uintptr_t stream);
 
 }  // namespace strop::simt_tests

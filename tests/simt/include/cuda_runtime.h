@@ -9,9 +9,11 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <string>
 #include <tuple>
 #include <utility>
 
+#include "capture.h"
 #include "simt.h"
 
 #define __global__
@@ -152,7 +154,6 @@ T atomicCAS(T* p, U expected, V value) {
 
 // ---- the runtime -----------------------------------------------------------
 
-enum cudaError_t { cudaSuccess = 0, cudaErrorInsufficientDriver = 35 };
 enum cudaMemcpyKind { cudaMemcpyDeviceToHost };
 enum { cudaMemoryTypeDevice = 2, cudaMemoryTypeManaged = 3 };
 enum { cudaEventDisableTiming = 2 };
@@ -171,7 +172,9 @@ struct cudaLaunchConfig_t {
   unsigned numAttrs = 0;
 };
 
-inline const char* cudaGetErrorString(cudaError_t) { return "an error"; }
+inline const char* cudaGetErrorString(cudaError_t error) {
+  return simt::error_text(error);
+}
 inline cudaError_t cudaGetLastError() { return cudaSuccess; }
 inline cudaError_t cudaRuntimeGetVersion(int* version) {
   *version = 13000;
@@ -198,17 +201,20 @@ inline cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* a,
   *a = {cudaMemoryTypeDevice, 0};
   return cudaSuccess;
 }
+// There is no cudaMalloc: a launcher that takes memory does not compile here.
 inline cudaError_t cudaMemsetAsync(void* p, int value, std::size_t size,
-                                   cudaStream_t) {
-  std::memset(p, value, size);
-  return cudaSuccess;
+                                   cudaStream_t stream) {
+  return simt::submit(stream, "memset of " + std::to_string(size) + " bytes",
+                      [=] { std::memset(p, value, size); });
 }
 inline cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t size,
-                                   cudaMemcpyKind, cudaStream_t) {
-  std::memcpy(to, from, size);
-  return cudaSuccess;
+                                   cudaMemcpyKind, cudaStream_t stream) {
+  return simt::submit(stream, "copy of " + std::to_string(size) + " bytes",
+                      [=] { std::memcpy(to, from, size); });
 }
-inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+inline cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  return simt::wait_for_stream(stream);
+}
 inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t* e, unsigned) {
   *e = nullptr;
   return cudaSuccess;
@@ -216,34 +222,50 @@ inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t* e, unsigned) {
 inline cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) {
   return cudaSuccess;
 }
-inline cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) {
-  return cudaSuccess;
+inline cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t,
+                                       unsigned) {
+  return simt::wait_for_event(stream);
 }
 inline cudaError_t cudaEventDestroy(cudaEvent_t) { return cudaSuccess; }
+
+namespace simt {
+
+inline Size size_of(dim3 d) { return {d.x, d.y, d.z}; }
+
+// The arguments are copied, as CUDA does at the launch.
+template <typename... P>
+cudaError_t launch(cudaStream_t stream, dim3 grid, dim3 block, bool cooperative,
+                   void (*kernel)(P...),
+                   std::tuple<std::decay_t<P>...> values) {
+  const auto run = [=] {
+    const std::function<void()> body = [&] { std::apply(kernel, values); };
+    run_grid(size_of(grid), size_of(block), body, cooperative);
+  };
+  return submit(stream,
+                describe(size_of(grid), size_of(block), __PRETTY_FUNCTION__),
+                run);
+}
+
+template <typename... P, std::size_t... I>
+std::tuple<std::decay_t<P>...> values_at(void** args,
+                                         std::index_sequence<I...>) {
+  return {*static_cast<std::decay_t<P>*>(args[I])...};
+}
+
+}  // namespace simt
 
 template <typename... P, typename... A>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config,
                                void (*kernel)(P...), A&&... args) {
-  const std::tuple<std::decay_t<P>...> values(args...);
-  const std::function<void()> body = [&] { std::apply(kernel, values); };
-  simt::run_grid({config->gridDim.x, config->gridDim.y, config->gridDim.z},
-                 {config->blockDim.x, config->blockDim.y, config->blockDim.z},
-                 body, false);
-  return cudaSuccess;
-}
-template <typename... P, std::size_t... I>
-void call_with(void (*kernel)(P...), void** args, std::index_sequence<I...>) {
-  kernel(*static_cast<std::decay_t<P>*>(args[I])...);
+  return simt::launch<P...>(config->stream, config->gridDim, config->blockDim,
+                            false, kernel, {args...});
 }
 template <typename... P>
 cudaError_t cudaLaunchCooperativeKernel(void (*kernel)(P...), dim3 grid,
                                         dim3 block, void** args,
                                         std::size_t = 0,
-                                        cudaStream_t = nullptr) {
-  const std::function<void()> body = [&] {
-    call_with(kernel, args, std::index_sequence_for<P...>());
-  };
-  simt::run_grid({grid.x, grid.y, grid.z}, {block.x, block.y, block.z}, body,
-                 true);
-  return cudaSuccess;
+                                        cudaStream_t stream = nullptr) {
+  return simt::launch<P...>(
+      stream, grid, block, true, kernel,
+      simt::values_at<P...>(args, std::index_sequence_for<P...>()));
 }
