@@ -17,6 +17,9 @@ from typing import Any
 
 import numpy as np
 
+import fake_streams
+from fake_streams import MemoryPool
+
 
 class OutOfMemoryError(MemoryError):
     def __init__(self, size: int, total: int, limit: int = 0) -> None:
@@ -30,7 +33,6 @@ class State:
     devices = 2
     free = 1 << 34  # bytes that CUDA says are left
     allocations_left: int | None = None  # after so many, memory is out
-    capturing = False  # then nothing but strop's own kernels may run
     moved = 0  # bytes that asarray has copied from the host
     fetched = 0  # arrays that were copied to the host
 
@@ -40,7 +42,7 @@ state = State()
 
 def share_device(module: str) -> None:
     """Let the kernels' module, by its path, and this one know one current device."""
-    symbol = ctypes.CDLL(module).simt_device
+    symbol = fake_streams.use_module(module).simt_device
     symbol.restype = ctypes.POINTER(ctypes.c_int)
     state.place = symbol().contents
 
@@ -82,7 +84,7 @@ def _made(result: Any) -> Any:
 
 
 def _computing(name: str) -> None:
-    if state.capturing:
+    if fake_streams.capturing():
         raise AssertionError(f"cupy.{name} runs while a stream is captured")
 
 
@@ -184,7 +186,10 @@ class ndarray:  # noqa: N801
         plain = isinstance(value, ndarray) and value.shape == target.shape and value.dtype == target.dtype
         if not plain or not target.flags.c_contiguous:  # else one copy within the device
             _computing("ndarray.__setitem__")
+        elif fake_streams.capturing() and value.host.flags.c_contiguous:
+            return fake_streams.submit_copy(target, _host(value))
         self.host[keys] = _host(value)
+        return None
 
     def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> ndarray:
         return self._view(self.host.reshape(*shape, order=order))
@@ -196,6 +201,10 @@ class ndarray:  # noqa: N801
         return self._view(self.host.view(dtype))
 
     def copy(self, order: str = "C") -> ndarray:
+        if fake_streams.capturing():
+            copied = empty(self.shape, self.dtype)
+            copied[...] = self
+            return copied
         _taking_memory(self.nbytes)
         return ndarray(self.host.copy(order))
 
@@ -208,7 +217,11 @@ class ndarray:  # noqa: N801
         return _made(_host(self).astype(dtype, order=order))
 
     def fill(self, value: Any) -> None:
+        if fake_streams.capturing() and value == 0:
+            return fake_streams.submit_clear(self.host)
+        _computing("ndarray.fill")
         self.host.fill(value)
+        return None
 
     def free(self) -> None:
         """What CuPy's pool does to memory that it takes back."""
@@ -348,28 +361,18 @@ class Device:
         pass
 
 
-class Stream:
-    def __init__(self, pointer: int = 0) -> None:
-        self.ptr = pointer
-
-    def synchronize(self) -> None:
-        _computing("cuda.Stream.synchronize")
-
-
-class MemoryPool:
-    def free_bytes(self) -> int:
-        return 0
-
-    def free_all_blocks(self, stream: Any = None) -> None:
-        pass
-
-
 def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
     """Memory as a pool gives it: NaN or -1."""
     array = np.empty(shape, dtype)
     _taking_memory(array.nbytes)
+    memory = fake_streams.pooled(array.nbytes)
+    if memory is not None:
+        array = np.ndarray(array.shape, dtype, memory.chunk)
     array.view(np.uint8 if array.ndim else dtype)[...] = 255 if array.ndim else np.array(-1).astype(dtype)
-    return _made(array)
+    made = _made(array)
+    if memory is not None:
+        made.data.mem = memory
+    return made
 
 
 def zeros(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
@@ -430,9 +433,12 @@ def _module() -> types.ModuleType:
         setattr(module, name, _function(name, parameters))
     module.get_default_memory_pool = lambda: MemoryPool()
     module.cuda = types.SimpleNamespace(
-        get_current_stream=lambda device_id=-1: Stream(0),
+        get_current_stream=fake_streams.current_stream,
+        using_allocator=fake_streams.using_allocator,
         Device=Device,
-        Stream=Stream,
+        Graph=fake_streams.Graph,
+        MemoryPool=MemoryPool,
+        Stream=fake_streams.Stream,
         memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
     )
     return module

@@ -79,8 +79,9 @@ def test_every_name_and_parameter_is_cupys():
     fake = fake_cupy.cupy
     own = {"current_device", "host", "free"}  # of the tests alone
     pairs = [(fake, real), (fake.cuda, real.cuda), (fake_cupy.ndarray, real.ndarray)]
-    pairs += [(getattr(fake.cuda, n), getattr(real.cuda, n)) for n in ("Device", "Stream")]
-    pairs += [(fake_cupy.MemoryPool, real.cuda.MemoryPool)]
+    pairs += [
+        (getattr(fake.cuda, n), getattr(real.cuda, n)) for n in ("Device", "Graph", "MemoryPool", "Stream")
+    ]
     for ours, theirs in pairs:
         for name, value in named(ours).items():
             if name in own:

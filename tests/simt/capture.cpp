@@ -114,6 +114,8 @@ int simt_end_capture(const void* stream, void** graph) {
 
 int simt_is_capturing(const void* stream) { return capturing(stream); }
 
+int simt_wait_for_stream(const void* stream) { return wait_for_stream(stream); }
+
 int simt_launch_graph(void* graph, const void* stream) {
   if (capturing(stream)) {
     return invalidate(cudaErrorStreamCaptureUnsupported);  // child graphs

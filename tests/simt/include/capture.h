@@ -46,6 +46,7 @@ extern "C" {
 int simt_begin_capture(const void* stream);
 int simt_end_capture(const void* stream, void** graph);
 int simt_is_capturing(const void* stream);
+int simt_wait_for_stream(const void* stream);
 int simt_launch_graph(void* graph, const void* stream);
 void simt_destroy_graph(void* graph);
 const char* simt_describe_graph(void* graph);  // a line for each node

@@ -1,0 +1,193 @@
+"""Streams, graphs and memory pools of the stand-in for CuPy.
+
+What is put on a stream that is being captured is kept by the kernels' module (tests/simt/capture.cpp), with CUDA's
+refusals, and runs at each launch of the graph. Memory for a graph must come from a pool that lives as long: a pool
+that goes away leaves NaN behind, and one that lives hands out again what it got back, as CuPy's do.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+#: The kernels' module by ctypes, once there is one.
+library: Any = None
+
+
+def use_module(path: str) -> Any:
+    """Capture in this module of kernels, by its path."""
+    global library
+    library = ctypes.CDLL(path)
+    for name in ("simt_describe_graph", "simt_error_text"):
+        getattr(library, name).restype = ctypes.c_char_p
+    return library
+
+
+class CUDARuntimeError(RuntimeError):
+    def __init__(self, status: int) -> None:
+        self.status = status
+        super().__init__(f"{status}: {library.simt_error_text(status).decode()}")
+
+
+def checked(status: int) -> None:
+    if status:
+        raise CUDARuntimeError(status)
+
+
+_current: list[Stream] = []
+_count = 0
+
+
+class Stream:
+    null: Stream
+
+    def __init__(self, null: bool = False, non_blocking: bool = False) -> None:
+        global _count
+        _count += not null
+        self.ptr = 0 if null else 0x1000 + 16 * _count
+        self.non_blocking = non_blocking
+
+    def __enter__(self) -> Stream:
+        _current.append(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _current.pop()
+
+    def synchronize(self) -> None:
+        if self.is_capturing():
+            checked(library.simt_wait_for_stream(_handle(self)))
+
+    def is_capturing(self) -> bool:
+        return library is not None and bool(library.simt_is_capturing(_handle(self)))
+
+    def begin_capture(self, mode: int | None = None) -> None:
+        if self.ptr == 0:
+            raise RuntimeError("cannot capture on the default (legacy) stream")
+        checked(library.simt_begin_capture(_handle(self)))
+
+    def end_capture(self) -> Graph:
+        made = ctypes.c_void_p()
+        checked(library.simt_end_capture(_handle(self), ctypes.byref(made)))
+        graph = Graph.__new__(Graph)
+        graph.handle = made
+        return graph
+
+
+Stream.null = Stream(null=True)
+
+
+def _handle(stream: Stream) -> ctypes.c_void_p:
+    return ctypes.c_void_p(stream.ptr or None)
+
+
+def current_stream(device_id: int = -1) -> Stream:
+    return _current[-1] if _current else Stream.null
+
+
+def capturing() -> bool:
+    return current_stream().is_capturing()
+
+
+def submit_copy(target: np.ndarray, source: np.ndarray) -> None:
+    """On the current stream; both are contiguous."""
+    places = [ctypes.c_void_p(a.ctypes.data) for a in (target, source)]
+    checked(library.simt_copy(*places, ctypes.c_size_t(target.nbytes), _handle(current_stream())))
+
+
+def submit_clear(target: np.ndarray) -> None:
+    place = ctypes.c_void_p(target.ctypes.data)
+    checked(library.simt_clear(place, ctypes.c_size_t(target.nbytes), _handle(current_stream())))
+
+
+class Graph:
+    handle: ctypes.c_void_p
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise NotImplementedError(
+            "currently this class cannot be initiated by the user and must be created via stream capture"
+        )
+
+    def launch(self, stream: Stream | None = None) -> None:
+        checked(library.simt_launch_graph(self.handle, _handle(stream or current_stream())))
+
+    def __del__(self) -> None:
+        if hasattr(self, "handle"):
+            library.simt_destroy_graph(self.handle)
+
+
+def nodes_of(graph: Graph) -> list[str]:
+    """A line for each node, for tests and estimates."""
+    lines: list[str] = library.simt_describe_graph(graph.handle).decode().splitlines()
+    return lines
+
+
+# ---- memory --------------------------------------------------------------------
+
+
+class Memory:
+    """Bytes of a pool, which get back to it with the last array that uses them."""
+
+    def __init__(self, chunk: np.ndarray, pool: MemoryPool) -> None:
+        self.ptr, self.chunk, self._pool = chunk.ctypes.data, chunk, weakref.ref(pool)
+
+    def __del__(self) -> None:
+        pool = self._pool()
+        if pool is None:
+            self.chunk.fill(255)
+        else:
+            pool.free.setdefault(self.chunk.size, []).append(self.chunk)
+
+
+class MemoryPool:
+    def __init__(self, allocator: Any = None) -> None:
+        self.free: dict[int, list[np.ndarray]] = {}
+        self.total = 0
+
+    def malloc(self, size: int) -> Memory:
+        size = -(-max(size, 1) // 512) * 512  # as CuPy rounds up
+        free = self.free.get(size)
+        self.total += 0 if free else size
+        chunk = free.pop() if free else np.full(size, 255, np.uint8)
+        return Memory(chunk, self)
+
+    def total_bytes(self) -> int:
+        return self.total
+
+    def free_bytes(self) -> int:
+        return sum(size * len(chunks) for size, chunks in self.free.items())
+
+    def free_all_blocks(self, stream: Any = None) -> None:
+        for chunk in (chunk for chunks in self.free.values() for chunk in chunks):
+            chunk.fill(255)
+        self.free.clear()
+
+    def __del__(self) -> None:
+        self.free_all_blocks()
+
+
+_allocator: Callable[[int], Memory] | None = None
+
+
+@contextmanager
+def using_allocator(allocator: Callable[[int], Memory] | None = None) -> Iterator[None]:
+    global _allocator
+    before, _allocator = _allocator, allocator
+    try:
+        yield
+    finally:
+        _allocator = before
+
+
+def pooled(size: int) -> Memory | None:
+    """Memory from the pool in use, None where that is the default one."""
+    if _allocator is None:
+        if capturing():
+            raise AssertionError("memory of a graph must come from a pool that lives as long as the graph")
+        return None
+    return _allocator(size)
