@@ -6,6 +6,7 @@ it gets there. `pytest -m cuda` has the device's half alone; STROP_REQUIRE=cuda 
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import warnings
 from collections.abc import Iterator
@@ -52,9 +53,21 @@ class Gpu:
         """A copy of a device's array; anything else as it is."""
         return value.get() if hasattr(value, "get") and hasattr(value, "data") else value
 
-    def synchronize(self) -> None:
-        if not self.simulated:
-            self.cupy.cuda.Device().synchronize()
+    @contextmanager
+    def elsewhere(self, non_blocking: bool) -> Iterator[None]:
+        """On a stream of its own; as fibres, in an order that is drawn, or reversed."""
+        if self.simulated:
+            schedule = ctypes.CDLL(self.module.__file__).simt_schedule
+            schedule(7 if non_blocking else 1)
+            try:
+                yield
+            finally:
+                schedule(0)
+            return
+        self.cupy.cuda.Device().synchronize()
+        with self.cupy.cuda.Stream(non_blocking=non_blocking) as stream:
+            yield
+            stream.synchronize()
 
 
 def simulated_module() -> ModuleType:

@@ -97,7 +97,7 @@ def _product(name: str, what: str, m: int, n: int, k: int, least: tuple[Target, 
 
 def _step(batch: int, least: tuple[Target, ...]) -> Line:
     def moved(s: Size) -> float:
-        return 32 * REAL * _tokens(s) + 24.0 * D * UNIQUE.get(s["batch"], s["batch"])
+        return 4 * _tokens(s) + _update_moved(s)
 
     size = {"batch": batch, "length": T, "width": D, "rows": V, "samples": 25_000}
     tiny = {"batch": 4, "length": 12, "width": D, "rows": 60, "samples": 16}
@@ -226,6 +226,9 @@ LINES: tuple[Line, ...] = (
     _step(2048, targets(torch=8.0, torch_compiled=6.0)),
     _step(8192, targets(torch=8.0, torch_compiled=6.0, floor=0.6)),
 )  # fmt: skip
+
+#: Operations a second, by what multiplies: of an H100 and an H200 alike.
+RATES = {"fp32": 60e12, "tf32": 400e12, "bf16": 800e12}
 
 #: Lines of the design's table that strop does not offer, and why.
 ABSENT = {

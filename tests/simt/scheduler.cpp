@@ -303,3 +303,14 @@ void* shared_room(const void* key, std::size_t size) {
 extern "C" __attribute__((visibility("default"))) int* simt_device() {
   return &simt::device;
 }
+
+// The order of the kernels to come: 0 by number, 1 reversed, else drawn from the
+// number as a seed.
+extern "C" __attribute__((visibility("default"))) void simt_schedule(
+    unsigned seed) {
+  using simt::Order;
+  simt::set_schedule(seed == 0   ? Order::kByNumber
+                     : seed == 1 ? Order::kReversed
+                                 : Order::kRandom,
+                     seed);
+}
