@@ -7,6 +7,7 @@
 #   make tsan openmp       the same under the thread sanitizer; with OpenMP in place of the pool
 #   make simt              the CUDA kernels without CUDA: as fibres, in many orders, bounds and races checked
 #   make cuda-budget       registers, shared memory and spills of every kernel on every architecture, by nvcc
+#   make gpu-check         on a machine with a GPU: build, tests, sanitizer, figures; under nine minutes, nothing installed
 #   make test-all          the suite on every Python from 3.11 that is present
 #   make bench             every benchmark, into benchmarks/results; ARGS="adam --quick" for less
 #   make lint dist         style and types; wheel and sdist
@@ -20,7 +21,7 @@ ARGS ?=
 SOURCES := pyproject.toml CMakeLists.txt README.md $(wildcard benchmarks/*.py tests/cases/*.py) \
   $(shell find csrc python -type f ! -name '*.pyc' ! -name '*.so')
 
-.PHONY: demo test native tsan openmp simt cuda-budget test-all lint format bench dist clean
+.PHONY: demo test native tsan openmp simt cuda-budget gpu-check test-all lint format bench dist clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "strop needs Python 3.11 or newer; say make PYTHON=python3.x"'
@@ -77,6 +78,9 @@ simt: $(VENV)/installed-cmake
 
 cuda-budget: | $(BIN)/python
 	$(BIN)/python tests/check_cuda.py $(ARGS)
+
+gpu-check:
+	$(PYTHON) benchmarks/gpu_check.py $(ARGS)
 
 test-all:
 	@for version in 3.11 3.12 3.13 3.14; do \

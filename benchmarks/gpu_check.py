@@ -1,19 +1,21 @@
 """Everything that wants a GPU, in under nine minutes: build, tests, sanitizer, figures.
 
-`python benchmarks/gpu_check.py [FOLDER]`, or `make gpu-check`. It needs this checkout, nvcc, CMake, pybind11, CuPy and
-pytest; torch and JAX are the rivals where they are. Each part has a budget and is cut short rather than the run lost; what
-it found is written as it ends, to FOLDER/gpu-<device>.json and .md (benchmarks/results by default).
+`python benchmarks/gpu_check.py [FOLDER]`, or `make gpu-check`. It needs this checkout, nvcc, CMake, pybind11, CuPy
+and pytest; torch and JAX are the rivals where they are. Each part has a budget and is cut short rather than the run
+lost; what it found is written as it ends, to FOLDER/gpu-<device>.json and .md (benchmarks/results by default).
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.metadata
 import importlib.util
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -29,7 +31,18 @@ from on_gpu import markdown, verdict
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build" / "gpu"
 SITE = BUILD / "site"
-PACKAGES = ["numpy", "cupy-cuda13x", "cupy-cuda12x", "torch", "triton", "jax", "jaxlib", "optax", "pybind11", "pytest"]
+PACKAGES = [
+    "numpy",
+    "cupy-cuda13x",
+    "cupy-cuda12x",
+    "torch",
+    "triton",
+    "jax",
+    "jaxlib",
+    "optax",
+    "pybind11",
+    "pytest",
+]
 
 #: Seconds for all, and the most that a part may take of them.
 TOTAL = 530.0
@@ -47,6 +60,8 @@ class Check:
         self.folder, self.simulate, self.start, self.total = folder, simulate, time.monotonic(), total
         self.rows: list[dict[str, Any]] = []
         self.result: dict[str, Any] = {"schema": 1, "simulated": simulate, "parts": {}, **facts()}
+        if simulate:
+            self.result["device"] = "simulated"
 
     @property
     def left(self) -> float:
@@ -55,8 +70,10 @@ class Check:
     def environment(self, **more: str) -> dict[str, str]:
         paths = [str(ROOT / "benchmarks")] + ([] if self.simulate else [str(SITE)])
         before = os.environ.get("PYTHONPATH")
+        alone = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""} if self.simulate else {}
         return {
             **os.environ,
+            **alone,
             "PYTHONPATH": os.pathsep.join(paths + ([before] if before else [])),
             "PYTHONUNBUFFERED": "1",
             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
@@ -68,14 +85,21 @@ class Check:
         path = BUILD / f"{log}.log"
         with path.open("w") as file:
             process = subprocess.Popen(
-                command, cwd=ROOT, env=self.environment(**environment), stdout=file, stderr=subprocess.STDOUT
+                command,
+                cwd=ROOT,
+                env=self.environment(**environment),
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
             try:
                 status: int | None = process.wait(max(1.0, min(limit, self.left)))
             except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
                 status = None
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # its children, too
+                process.wait()
         return status, path.read_text(errors="replace")
 
     def part(self, name: str, do: Callable[[], Part]) -> None:
@@ -92,7 +116,7 @@ class Check:
         print(f"{name}: {found['text']} ({found['seconds']:.0f} s)", flush=True)
 
     def write(self) -> None:
-        self.result |= verdict.gathered(self.rows)
+        self.result |= verdict.gathered(self.rows, judge=not self.simulate)
         device = self.result["about"].get("device") or self.result["device"]
         stem = "gpu-" + re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -164,9 +188,15 @@ def build(check: Check) -> Part:
     status, text = check.run(configure, BUDGET["build"], "configure")
     if status == 0:
         cores = str(os.cpu_count() or 2)
-        status, text = check.run([cmake, "--build", str(BUILD / "cmake"), "-j", cores], BUDGET["build"], "build")
+        status, text = check.run(
+            [cmake, "--build", str(BUILD / "cmake"), "-j", cores], BUDGET["build"], "build"
+        )
     if status != 0:
-        return {"ok": False, "text": "cut short" if status is None else "failed", "details": text.splitlines()[-30:]}
+        return {
+            "ok": False,
+            "text": "cut short" if status is None else "failed",
+            "details": text.splitlines()[-30:],
+        }
     package = SITE / "strop"
     shutil.rmtree(SITE, ignore_errors=True)
     package.mkdir(parents=True)
@@ -177,7 +207,11 @@ def build(check: Check) -> Part:
     for name in ("_cpu", "_cuda"):
         (package / f"{name}{suffix}").symlink_to(BUILD / "cmake" / f"{name}{suffix}")
     status, text = check.run([sys.executable, "-m", "strop", "info"], 60, "info")
-    return {"ok": status == 0, "text": "built" if status == 0 else "does not load", "details": text.splitlines()}
+    return {
+        "ok": status == 0,
+        "text": "built" if status == 0 else "does not load",
+        "details": text.splitlines(),
+    }
 
 
 # ---- tests -------------------------------------------------------------------
@@ -185,7 +219,18 @@ def build(check: Check) -> Part:
 
 def pytest_command(check: Check, *arguments: str) -> list[str]:
     chosen = ["-k", "simulated"] if check.simulate else ["-m", "cuda"]
-    return [sys.executable, "-m", "pytest", *arguments, *chosen, "-v", "-p", "no:cacheprovider", "-W", "default"]
+    return [
+        sys.executable,
+        "-m",
+        "pytest",
+        *arguments,
+        *chosen,
+        "-v",
+        "-p",
+        "no:cacheprovider",
+        "-W",
+        "default",
+    ]
 
 
 def outcome(text: str, cut: bool) -> Part:
@@ -205,7 +250,12 @@ def outcome(text: str, cut: bool) -> Part:
     reasons = re.findall(r"^(?:FAILED|ERROR) .*$", text, re.M) or failed
     good = bool(counts.get("passed")) and not failed and not cut
     tail = [] if good else text.splitlines()[-15:]
-    return {"ok": good, "text": said + (", cut short" if cut else ""), "counts": counts, "details": reasons or tail}
+    return {
+        "ok": good,
+        "text": said + (", cut short" if cut else ""),
+        "counts": counts,
+        "details": reasons or tail,
+    }
 
 
 def tests(check: Check, which: list[str], limit: float, log: str) -> Part:
@@ -222,9 +272,21 @@ def sanitizer(check: Check) -> Part:
     found, details = {}, []
     for number, name in enumerate(TOOLS):
         limit = min(BUDGET["sanitizer"], check.left) / (len(TOOLS) - number)
-        command = [tool, "--tool", name, "--error-exitcode", "9", "--report-api-errors", "no", "--print-limit", "20"]
+        command = [
+            tool,
+            "--tool",
+            name,
+            "--error-exitcode",
+            "9",
+            "--report-api-errors",
+            "no",
+            "--print-limit",
+            "20",
+        ]
         command += pytest_command(check, "tests/test_gpu_bits.py", "-k", "every_op and not cross")[:]
-        status, text = check.run(command, limit, f"sanitizer-{name}", STROP_GPU_MEMORY="plain", STROP_REQUIRE="cuda")
+        status, text = check.run(
+            command, limit, f"sanitizer-{name}", STROP_GPU_MEMORY="plain", STROP_REQUIRE="cuda"
+        )
         summary = re.findall(r"(?:ERROR|RACECHECK) SUMMARY: .*", text)
         found[name] = "cut short" if status is None else summary[-1] if summary else f"exit {status}"
         if status != 0:
@@ -257,7 +319,9 @@ def figures(check: Check, seconds: float, names: list[str]) -> Part:
             break
         broke.append(begun[-1])
         left = [name for name in left if name not in ended and name not in begun]
-    done = [row for row in check.rows if not row.get("begin") and "error" not in row and row["name"] != "about"]
+    done = [
+        row for row in check.rows if not row.get("begin") and "error" not in row and row["name"] != "about"
+    ]
     text = f"{len(done)} of {len(names or verdict.all_names())} figures"
     return {"ok": not broke and bool(done), "text": text, "details": broke}
 
@@ -265,7 +329,9 @@ def figures(check: Check, seconds: float, names: list[str]) -> Part:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "benchmarks" / "results")
-    parser.add_argument("--simulate", action="store_true", help="kernels as fibres, tiny sizes: runs every line")
+    parser.add_argument(
+        "--simulate", action="store_true", help="kernels as fibres, tiny sizes; times mean nothing"
+    )
     parser.add_argument("--seconds", type=float, default=1.5, help="of timing for a line")
     parser.add_argument("--total", type=float, default=TOTAL, help="seconds for everything")
     parser.add_argument("--parts", nargs="*", default=list(BUDGET), choices=list(BUDGET))

@@ -13,6 +13,7 @@ import pytest
 
 from cases import update
 from strop import RowGrad, _backend, ops
+from test_house import KNOWN_GAPS
 from test_same_bits import NO_KERNELS
 
 #: Ops that work on texts, which are the host's.
@@ -84,12 +85,16 @@ def update_steps(d: Data, rule: str) -> Iterator[Any]:
 
 
 def compact_adam_steps(d: Data) -> Iterator[Any]:
+    if "compact_adam" in KNOWN_GAPS:
+        raise NotImplementedError("compact_adam: a gap")
     d.dtype = np.dtype(np.float32)
     for kind in ("bfloat16", "8bit"):
         param = d.floats(300, 17)
         moments = {name: ops.zero_moment(param, kind) for name in ("moment1", "moment2")}
         for step in (1, 2):
-            ops.compact_adam_step(param=param, grad=d.floats(300, 17), **moments, learning_rate=0.01, step=step)
+            ops.compact_adam_step(
+                param=param, grad=d.floats(300, 17), **moments, learning_rate=0.01, step=step
+            )
         yield param
 
 
@@ -134,7 +139,9 @@ def pointwise(d: Data, loss: Any) -> Iterator[Any]:
 
 def cross_entropies(d: Data) -> Iterator[Any]:
     for rows, classes in [(5, 3), (401, 150), (3, 5000)]:
-        yield from ops.softmax_cross_entropy(d.floats(rows, classes), d.ids(classes, rows), label_smoothing=0.1)
+        yield from ops.softmax_cross_entropy(
+            d.floats(rows, classes), d.ids(classes, rows), label_smoothing=0.1
+        )
 
 
 def softmaxes(d: Data, forward: Any, backward: Any = None) -> Iterator[Any]:
@@ -152,7 +159,9 @@ def reductions(d: Data, call: Any) -> Iterator[Any]:
 CALLS = {
     "activation": lambda d: activations(d, backward=False),
     "activation_backward": lambda d: activations(d, backward=True),
-    "adam_step": lambda d: steps(d, "adam_step", {"moment1": 0, "moment2": 0}, learning_rate=0.01, weight_decay=0.1),
+    "adam_step": lambda d: steps(
+        d, "adam_step", {"moment1": 0, "moment2": 0}, learning_rate=0.01, weight_decay=0.1
+    ),
     "argmax": lambda d: reductions(d, ops.argmax),
     "binary_cross_entropy": lambda d: pointwise(d, ops.binary_cross_entropy),
     "compact_adam_step": compact_adam_steps,

@@ -1,7 +1,7 @@
 """Take the figures: `python -m on_gpu --results FILE [--simulate] [--seconds S] [NAME ...]`.
 
-Each result is a line of JSON, written as it comes: what was begun and not ended broke the process. `gpu_check.py` starts
-this again with what is left.
+Each result is a line of JSON, written as it comes: what was begun and not ended broke the process. `gpu_check.py`
+starts this again with what is left.
 """
 
 from __future__ import annotations
@@ -93,10 +93,14 @@ def summary(row: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="on_gpu", description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", help="costs as cost:copy, lines as adam-134M; all of them by default")
+    parser.add_argument(
+        "names", nargs="*", help="costs as cost:copy, lines as adam-134M; all of them by default"
+    )
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--simulate", action="store_true", help="tiny sizes on the kernels as fibres")
-    parser.add_argument("--seconds", type=float, default=1.5, help="of timing for a line, all contenders together")
+    parser.add_argument(
+        "--seconds", type=float, default=1.5, help="of timing for a line, all contenders together"
+    )
     parser.add_argument("--no-peers", action="store_true")
     options = parser.parse_args()
     place = (SimulatedPlace if options.simulate else Place)(peers=not options.no_peers)

@@ -62,7 +62,9 @@ def pointwise_loss(place: Place, n: int, loss: str) -> Prepared:
 
     def torch_loss(x: Any, y: Any) -> Any:
         functional = place.torch.nn.functional
-        return functional.binary_cross_entropy_with_logits(x, y) if loss == "bce" else functional.mse_loss(x, y)
+        return (
+            functional.binary_cross_entropy_with_logits(x, y) if loss == "bce" else functional.mse_loss(x, y)
+        )
 
     def jax_loss(x: Any, y: Any) -> Any:
         if loss == "bce":

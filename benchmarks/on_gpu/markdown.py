@@ -52,11 +52,15 @@ def page(result: dict[str, Any]) -> str:
     text = [
         f"# {about.get('device', 'no device')}",
         "",
-        f"strop {result.get('commit', '?')}, {result.get('date', '?')}; driver {result.get('driver', '?')}; {versions}.",
+        f"strop {result.get('commit')}, {result.get('date')}; driver {result.get('driver')}; {versions}.",
         "",
+        *(["**Simulated: the times mean nothing.**", ""] if result.get("simulated") else []),
         *_table(
             ["part", "result", "seconds"],
-            [[name, part["text"], f"{part['seconds']:.0f}"] for name, part in result.get("parts", {}).items()],
+            [
+                [name, part["text"], f"{part['seconds']:.0f}"]
+                for name, part in result.get("parts", {}).items()
+            ],
         ),
         "",
         "## The device",
@@ -66,8 +70,8 @@ def page(result: dict[str, Any]) -> str:
         "## Lines",
         "",
         "Microseconds, medians. A ratio is the peer's time by ours. Shares: of the measured copy bandwidth, and of the",
-        "floor, which counts what the second-level cache can give at its own rate. `device`: caches emptied before each",
-        "call, the host ahead; `calls`: the host's clock, many calls in a row; JAX always by `calls`.",
+        "floor, which counts what the second-level cache can give at its own rate. `device`: caches emptied before",
+        "each call, the host ahead; `calls`: the host's clock, many calls in a row; JAX always by `calls`.",
         "",
         *_table(
             ["line", "strop", "peers", "copy / floor", "timed", "targets"],

@@ -43,7 +43,10 @@ def adam(place: Place, n: int) -> Prepared:
 
     if place.torch is not None:
         line.peer("torch fused", lambda: torch_adam(fused=True))
-        line.peer("torch compiled", lambda: compiled(place, torch_adam(foreach=True, capturable=not place.simulated)))
+        line.peer(
+            "torch compiled",
+            lambda: compiled(place, torch_adam(foreach=True, capturable=not place.simulated)),
+        )
     if place.jax is not None:
         line.peer("jax", lambda: _jax_adam(place, start, grad))
 

@@ -16,9 +16,10 @@ SAMPLE = 1 << 16
 
 @dataclass
 class Prepared:
-    """Calls that do the same work. `check` raises AssertionError unless the answers agree; `note` says what is particular.
+    """Calls that do the same work.
 
-    A peer that cannot run is in `failed` with its reason.
+    `check` raises AssertionError unless the answers agree; `note` says what is particular. A peer that cannot run is in
+    `failed` with its reason.
     """
 
     ours: Call
@@ -34,7 +35,9 @@ class Prepared:
             call()
             self.peers[name] = call
         except Exception as error:  # a peer's failure costs its own figure alone
-            self.failed[name] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:300]
+            self.failed[name] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[
+                :300
+            ]
 
 
 def ends(array: Any) -> np.ndarray:

@@ -66,7 +66,9 @@ class Fit:
 class TorchSteps:
     """torch's step on static arrays, so that it can be captured; `index` is drawn anew for each call."""
 
-    def __init__(self, place: Place, batch: int, x: Any, y: Any, rows: int, width: int, *, whole: bool) -> None:
+    def __init__(
+        self, place: Place, batch: int, x: Any, y: Any, rows: int, width: int, *, whole: bool
+    ) -> None:
         torch = self.torch = place.torch
         torch.manual_seed(0)
         device = place.torch_device
@@ -168,16 +170,22 @@ def _jax_step(place: Place, x: Any, y: Any, batch: int, rows: int, width: int) -
 
 def step(place: Place, batch: int, length: int, width: int, rows: int, samples: int) -> Prepared:
     fit = Fit(place, batch, length, width, rows, samples)
-    line = Prepared(fit, note=f"ours: whole epochs of {fit.steps} steps by the host's clock, as fit runs them")
+    line = Prepared(
+        fit, note=f"ours: whole epochs of {fit.steps} steps by the host's clock, as fit runs them"
+    )
     x, y = fit.x, place.array(fit.y)
     if place.torch is not None:
         given = place.to_torch(x), place.to_torch(y)
         line.peer("torch", lambda: TorchSteps(place, batch, *given, rows, width, whole=False).eager)
-        line.peer("torch compiled", lambda: TorchSteps(place, batch, *given, rows, width, whole=True).captured())
+        line.peer(
+            "torch compiled", lambda: TorchSteps(place, batch, *given, rows, width, whole=True).captured()
+        )
         if "torch compiled" in line.failed:
             reason = line.failed["torch compiled"]
             line.note += f"; torch captures forward and backward alone, the whole step failed: {reason}"
-            line.peer("torch compiled", lambda: TorchSteps(place, batch, *given, rows, width, whole=False).partly())
+            line.peer(
+                "torch compiled", lambda: TorchSteps(place, batch, *given, rows, width, whole=False).partly()
+            )
     if place.jax is not None:
         line.peer("jax", lambda: _jax_step(place, place.to_jax(x), place.to_jax(y), batch, rows, width))
 

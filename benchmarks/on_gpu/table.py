@@ -80,7 +80,8 @@ def _bag(batch: int, name: str, what: str, least: tuple[Target, ...], **more: An
 
 
 def _product(name: str, what: str, m: int, n: int, k: int, least: tuple[Target, ...], **more: Any) -> Line:
-    size = {"m": m, "n": n, "k": k, "activation": more.pop("activation", None), "precision": more.pop("precision", None)}
+    settings = {name: more.pop(name, None) for name in ("activation", "precision")}
+    size = {"m": m, "n": n, "k": k, **settings}
     tiny = {**size, "m": min(m, 9), "n": min(n, 17), "k": min(k, 16)}
     return Line(
         name,
@@ -114,9 +115,13 @@ def _step(batch: int, least: tuple[Target, ...]) -> Line:
     )
 
 
-def _elements(name: str, kernel: str, what: str, n: int, per: float, least: tuple[Target, ...], **more: Any) -> Line:
+def _elements(
+    name: str, kernel: str, what: str, n: int, per: float, least: tuple[Target, ...], **more: Any
+) -> Line:
     extra = more.pop("size", {})
-    return Line(name, kernel, what, {"n": n, **extra}, {"n": 1003, **extra}, lambda s: per * s["n"], least, **more)
+    return Line(
+        name, kernel, what, {"n": n, **extra}, {"n": 1003, **extra}, lambda s: per * s["n"], least, **more
+    )
 
 
 LINES: tuple[Line, ...] = (
@@ -127,7 +132,13 @@ LINES: tuple[Line, ...] = (
         "adam-1.4M", "adam", "Adam, the text model's table, 1.4 M", V * D, 28, targets(torch_fused=2.0, floor=0.9)
     ),
     _elements(
-        "sgd-134M", "sgd", "SGD, 134 M parameters", 1 << 27, 12, targets(torch_fused=1.03, floor=0.93), size={"momentum": 0.0}
+        "sgd-134M",
+        "sgd",
+        "SGD, 134 M parameters",
+        1 << 27,
+        12,
+        targets(torch_fused=1.03, floor=0.93),
+        size={"momentum": 0.0},
     ),
     _elements(
         "momentum-134M",

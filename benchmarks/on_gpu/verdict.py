@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .table import LINES, RATES, Line, Size
+from .table import LINES, RATES, Line, Size, Target
 
 COSTS = ("copy", "l2", "launches", "replays")
 
@@ -29,10 +29,7 @@ def judged(line: Line, result: dict[str, Any], copy_gb_s: float, l2_gb_s: float)
     ratios = {name: round(each["us"] / ours, 3) for name, each in figures.items() if name != "strop"}
     floor = floor_us(line, result["size"], copy_gb_s, l2_gb_s)
     reached = ratios | {"floor": round(floor / ours, 3)}
-    verdicts = [
-        {"against": t.against, "least": t.least, "reached": reached.get(t.against), "met": _met(t.least, reached.get(t.against))}
-        for t in line.targets
-    ]  # fmt: skip
+    verdicts = [_verdict(target, reached.get(target.against)) for target in line.targets]
     return {
         **result,
         "us": ours,
@@ -45,12 +42,16 @@ def judged(line: Line, result: dict[str, Any], copy_gb_s: float, l2_gb_s: float)
     }
 
 
-def _met(least: float, reached: float | None) -> bool | None:
-    return None if reached is None else reached >= least
+def _verdict(target: Target, reached: float | None) -> dict[str, Any]:
+    met = None if reached is None else reached >= target.least
+    return {"against": target.against, "least": target.least, "reached": reached, "met": met}
 
 
-def gathered(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Results by kind: facts of the device, costs, lines in the table's order; what broke off says so."""
+def gathered(rows: list[dict[str, Any]], judge: bool = True) -> dict[str, Any]:
+    """Results by kind: facts of the device, costs, lines in the table's order; what broke off says so.
+
+    Unless they are to be judged, no target is met or missed.
+    """
     last: dict[str, dict[str, Any]] = {}
     for row in rows:
         last[row["name"]] = {**row, "error": "it broke off"} if row.get("begin") else row
@@ -61,7 +62,12 @@ def gathered(rows: list[dict[str, Any]]) -> dict[str, Any]:
     copy = costs.get("copy_gb_s", 3000.0)
     l2 = max([*costs.get("l2_copy_gb_s", {}).values(), copy])
     lines = [
-        {"what": line.what, **judged(line, last.get(line.name, {"name": line.name, "error": "not run"}), copy, l2)}
+        {
+            "what": line.what,
+            **judged(line, last.get(line.name, {"name": line.name, "error": "not run"}), copy, l2),
+        }
         for line in LINES
     ]
+    for verdict in [] if judge else [v for line in lines for v in line.get("targets", [])]:
+        verdict["met"] = None
     return {"about": about, "costs": costs, "lines": lines}
