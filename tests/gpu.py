@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,19 +56,16 @@ class Gpu:
 
     @contextmanager
     def elsewhere(self, non_blocking: bool) -> Iterator[None]:
-        """On a stream of its own; as fibres, in an order that is drawn, or reversed."""
-        if self.simulated:
-            schedule = ctypes.CDLL(self.module.__file__).simt_schedule
-            schedule(7 if non_blocking else 1)
-            try:
-                yield
-            finally:
-                schedule(0)
-            return
+        """On a stream of its own; as fibres also in an order that is drawn, or reversed."""
+        schedule = ctypes.CDLL(self.module.__file__).simt_schedule if self.simulated else lambda order: None
         self.cupy.cuda.Device().synchronize()
-        with self.cupy.cuda.Stream(non_blocking=non_blocking) as stream:
-            yield
-            stream.synchronize()
+        schedule(7 if non_blocking else 1)
+        try:
+            with self.cupy.cuda.Stream(non_blocking=non_blocking) as stream:
+                yield
+                stream.synchronize()
+        finally:
+            schedule(0)
 
 
 def simulated_module() -> ModuleType:
@@ -108,7 +106,7 @@ def device() -> Iterator[Gpu]:
     module = _backend.cuda()
     if module is None or module.driver()["reason"]:
         raise AbsentError("cuda", f"strop._cuda: {_backend.cuda_text()}")
-    empty = cupy.empty
+    empty, allocator = cupy.empty, cupy.cuda.get_allocator()
 
     def poisoned(*args: Any, **kwargs: Any) -> Any:
         array = empty(*args, **kwargs)
@@ -116,11 +114,15 @@ def device() -> Iterator[Gpu]:
             array.data.memset_async(255, array.nbytes)
         return array
 
-    cupy.empty = poisoned
+    if os.environ.get("STROP_GPU_MEMORY") == "plain":  # for the sanitizer: each array has CUDA's own bounds
+        cupy.cuda.set_allocator(None)
+    else:
+        cupy.empty = poisoned
     try:
         yield Gpu("device", cupy, module)
     finally:
         cupy.empty = empty
+        cupy.cuda.set_allocator(allocator)
         cupy.cuda.Device().synchronize()
         module.take_bad_id()  # one test's is not the next one's
 

@@ -176,8 +176,5 @@ class SimulatedPlace(Place):
     def flush(self) -> None:
         pass
 
-    def replay(self, call: Callable[[], Any]) -> Callable[[], Any]:
-        return call
-
     def about(self) -> dict[str, Any]:
         return {"device": "simulated", "multiprocessors": 0, "l2_mb": 50.0}
