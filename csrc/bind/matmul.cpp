@@ -87,7 +87,7 @@ py::object forward(PyObject* const* args) {
   require_axis(op, b, transpose_b ? 1 : 0, k, a);
   const Index n = b.shape[transpose_b ? 0 : 1];
   const Array bias = borrow_optional(op, "bias", args[4]);
-  if (bias.address != nullptr) {
+  if (args[4] != Py_None) {
     require_dtype_like(op, bias, a);
     require_shape(op, bias, {n});
   }
@@ -100,7 +100,7 @@ py::object forward(PyObject* const* args) {
   if (given) {
     require_disjoint(op, out, a);
     require_disjoint(op, out, b);
-    if (bias.address != nullptr) require_disjoint(op, out, bias);
+    if (args[4] != Py_None) require_disjoint(op, out, bias);
   }
   visit_float(a, [&](auto zero) {
     using T = decltype(zero);
@@ -127,7 +127,7 @@ py::object backward(PyObject* const* args) {
   const Array output = borrow_optional(op, "output", args[3]);
   const Activation activation = activation_of(op, args[4]);
   if (activation != Activation::kLinear) {
-    if (output.address == nullptr) {
+    if (args[3] == Py_None) {
       raise_value(op,
                   "output must be what matmul returned, since the slope of the "
                   "activation is worked out from it; got None");

@@ -124,7 +124,7 @@ void run(const MatmulBackward<T>& a, Stream stream) {
     const Index tiles = blocks_for(a.n, kColumns);
     launch(op, slopes<T>, tiles * terms, kBlock, stream, a, dz, sums, tiles);
   }
-  if (sums != nullptr) {
+  if (a.grad_bias != nullptr) {
     launch(op, add_in_order<T>, blocks_for(a.n, kBlock), kBlock, stream, sums,
            a.grad_bias, a.n, terms);
   }
