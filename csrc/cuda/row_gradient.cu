@@ -151,7 +151,7 @@ __global__ void __launch_bounds__(kBlock)
   if (row >= none || s.keys.row(first - 1) != row) return;
   if (chunk > 1 && s.keys.row(first - kRowChunk - 1) == row) return;
   // The chunks [chunk, end) begin with it: the keys rise.
-  Index end = chunk + 1, high = blocks_for(s.keys.size, kRowChunk);
+  Index end = chunk + 1, high = (s.keys.size + kRowChunk - 1) / kRowChunk;
   while (end < high) {
     const Index middle = (end + high) / 2;
     if (s.keys.row(middle * kRowChunk) == row) {

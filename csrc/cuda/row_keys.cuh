@@ -43,12 +43,14 @@ __device__ __forceinline__ Index bag_of(const Bags& bags, Index i) {
   return low;
 }
 
-// Id i where it is read and counted, else -1. A bad one is reported.
+// Id i where it is read and counted, else -1. A bad one is reported, but for
+// kNoRow where that is named as padding.
 __device__ __forceinline__ Index counted_id(const Bags& bags, Index i,
                                             Index rows, std::uint64_t* fault) {
   const Index id = id_of(bags.ids, i);
-  if (id >= 0 && id < rows) return bags.has_pad && id == bags.pad ? -1 : id;
-  report(fault, i);
+  const bool pad = bags.has_pad && id == bags.pad;
+  if (id >= 0 && id < rows) return pad ? -1 : id;
+  if (!pad || id != kNoRow) report(fault, i);
   return -1;
 }
 
