@@ -54,3 +54,16 @@ def bag_roundings(ids: int) -> float:
 
 #: thinc's Adam takes 1 - beta2 in float32: for 0.999 it is 4.7e-5 too large, and a move half as much too small.
 THINC_ADAM = 3e-5
+
+#: A layer's float32 numbers on a GPU against the CPU's, of numbers around 1: sums of some tens of terms in another
+#: order, polynomials with FMA and without.
+LAYER_ON_GPU = 2e-5
+
+#: Numbers of a model after some ten steps of training on a GPU against the CPU's. Rules that divide by a root of a
+#: square lose some digits more: a gradient near 0 gives a step of full length with the sign of a rounding.
+TRAINED_ON_GPU = {"float64": 1e-8, "float32": 1e-4}
+
+
+def assert_near_cpu(got: object, want: object, tolerance: float = LAYER_ON_GPU) -> None:
+    """Equal within a tolerance, relative for numbers above 1."""
+    np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from .._names import check_number
 from ..losses.targets import number_array
-from .base import Array, MeanOverSamples, aligned
+from .base import Array, MeanOverSamples, aligned, refuse_gpu
 
 
 class Accuracy(MeanOverSamples):
@@ -54,6 +54,7 @@ class BinaryAccuracy(MeanOverSamples):
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
         """Add a batch."""
+        refuse_gpu(self.name, y_true=y_true, y_pred=y_pred, sample_weight=sample_weight)
         if sample_weight is not None:
             self.add(self.values(y_true, y_pred), sample_weight)
             return

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._backend import on_gpu
 from .._names import Configurable, from_config, snake_case, to_config
 from ..losses import Loss
 from ..losses import registry as losses_registry
@@ -48,6 +49,17 @@ class Metric(Configurable):
         return self.result()
 
 
+def refuse_gpu(op: str, **arguments: Any) -> None:
+    """Refuse arrays of a GPU: metrics count on the host, and a copy there is asked for.
+
+    Raises:
+        TypeError: one is CuPy's.
+    """
+    for name, array in arguments.items():
+        if on_gpu(array):
+            raise TypeError(f"{op}: {name} must be a numpy array; got a cupy array; move it with .get()")
+
+
 class Reduction(Metric):
     """Base of those that keep a weighted sum and the sum of the weights."""
 
@@ -83,6 +95,7 @@ class Mean(Reduction):
 
     def update_state(self, values: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         """Add values."""
+        refuse_gpu(self.name, values=values, sample_weight=sample_weight)
         self.add(number_array(self.name, "values", values), sample_weight)
 
 
@@ -118,6 +131,7 @@ class MeanOverSamples(Reduction):
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
         """Add a batch."""
+        refuse_gpu(self.name, y_true=y_true, y_pred=y_pred, sample_weight=sample_weight)
         self.add(self.values(y_true, y_pred), sample_weight)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..losses.targets import row_weight
 from .accuracy import check_threshold
-from .base import Array, Metric, Result, aligned
+from .base import Array, Metric, Result, aligned, refuse_gpu
 
 Thresholds = float | Sequence[float] | None
 Float64 = NDArray[np.float64]
@@ -51,6 +51,7 @@ class ConfusionMetric(Metric):
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
         """Add a batch."""
+        refuse_gpu(self.name, y_true=y_true, y_pred=y_pred, sample_weight=sample_weight)
         target, pred, allowed = self.select(*aligned(self.name, y_true, y_pred))
         truth = target.astype(bool)
         weight = None
