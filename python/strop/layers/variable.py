@@ -118,15 +118,30 @@ def move_layers(op: str, what: str, layers: Sequence[Any], where: Device, optimi
     variables = [v for layer in layers for v in layer.variables]
     if optimizer is not None:
         optimizer.flush()
-    with memory_for(op, what, [v._value for v in variables], where):
+    with memory_for(op, what, [v._value for v in variables], where), where.current():
         moved = {id(v._value): _on(v._value, where) for v in variables}
-
-        def convert(array: Array) -> Array:
-            return moved[id(array)] if id(array) in moved else to_device(array, where)
-
         if optimizer is not None:
-            optimizer.move(convert)
+            _move_optimizer(optimizer, moved, where)
     for variable in variables:
         variable._value = moved[id(variable._value)]
     for layer in layers:
         layer.device = where
+
+
+def _move_optimizer(optimizer: Any, moved: dict[int, Array], where: Device) -> None:
+    """Move an optimizer's state; where memory runs out on the way it goes back to the very arrays it had."""
+    made, before = dict(moved), dict[int, Array]()
+
+    def convert(array: Array) -> Array:
+        if id(array) not in made:
+            made[id(array)] = _on(array, where)
+        before[id(made[id(array)])] = array
+        return made[id(array)]
+
+    held = optimizer._arrays
+    try:
+        optimizer.move(convert)
+    except MemoryError:
+        if optimizer._arrays is not held:
+            optimizer.move(lambda array: before[id(array)])
+        raise

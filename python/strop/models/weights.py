@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .._device import Device, find
 from ..layers import Variable
 from ..layers.variable import check_weights, move_layers
-from .compiled import Compiled
+from .compiled import Compiled, on_own_device
 
 Array = NDArray[Any]
 
@@ -52,6 +52,7 @@ class Weights(Compiled):
             if variable.path in tensors:
                 variable.assign(tensors[variable.path])
 
+    @on_own_device
     def to(self, device: str | Device) -> Self:
         """Move the weights and the optimizer's state to a device; a model without weights builds them there.
 
