@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import activations, ops
+from .._backend import kernels, on_gpu
 from ..activations.base import Activation as Function
 from ..layers import Activation, Dense, Embedding, GlobalAveragePooling1D, Layer, Variable
 from ..rowgrad import RowGrad
@@ -69,6 +70,9 @@ class BagStep:
 
     While training, the rows that the batch reads are first copied into a compact table that stays in cache; rows that
     the optimizer has deferred are caught up on the way. Both passes then work on places in that table.
+
+    On a GPU the rows stay where they are, caught up in place. What stands in for the compact table is a plan: the ids
+    sorted by row, from which the backward pass makes a sum per row.
     """
 
     def __init__(self, embedding: Embedding, pooling: GlobalAveragePooling1D) -> None:
@@ -84,6 +88,11 @@ class BagStep:
             y = ops.embedding_bag(variable.value, x, pad_id=self.pad_id)
             return self._shaped(y), None, None
         rows_in_table = self.embedding.input_dim
+        if on_gpu(x):
+            plan = kernels("row_plan", x).row_plan(x, rows_in_table, None, "mean", self.pad_id)
+            if variable.deferred is not None:
+                variable.deferred.catch_up(plan.rows)
+            return self._shaped(ops.embedding_bag(variable._value, x, pad_id=self.pad_id)), plan, None
         if self._scratch is None:
             self._scratch = ops.CompactScratch(rows_in_table)
         rows, slots = ops.compact_ids(x, num_rows=rows_in_table, scratch=self._scratch)
@@ -106,13 +115,15 @@ class BagStep:
         """No gradient by ids; a `RowGrad` by the table."""
         if not self.variables:
             return None, []
+        shape = (self.embedding.input_dim, self.embedding.output_dim)
+        grad = grad.reshape(len(grad), self.embedding.output_dim)
+        if on_gpu(grad):
+            return None, [RowGrad.from_plan(saved, grad, shape)]
         rows, slots, pad = saved
-        grad = grad.reshape(len(slots), self.embedding.output_dim)
         values = ops.embedding_bag_scatter(grad, slots, num_rows=len(rows), pad_id=pad)
         if pad is not None:
             kept = np.arange(len(rows)) != pad
             rows, values = rows[kept], values[kept]
-        shape = (self.embedding.input_dim, self.embedding.output_dim)
         return None, [RowGrad.trusted(rows, values, shape)]
 
 
