@@ -65,7 +65,7 @@ INCLUDES = {
         "cpu/isa.h",
         "cpu/parallel.h",
         "cpu/peak.h",
-        "cuda/device.h",
+        "cuda/device.h", "cuda/dropout.h",
         "bound.h",
     },
 }
