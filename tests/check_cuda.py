@@ -27,10 +27,16 @@ RELEASE = ["75", "80", "86", "89", "90a", "100", "120"]
 LIMITED = ("registers", "shared")
 #: As cmake/cuda.cmake compiles them.
 FLAGS = ["-std=c++17", "-O3", "--fmad=false", f"-I{ROOT / 'csrc'}"]
-FLUSHING = {"adam", "sgd", "update"}
+FLUSHING = {"adam", "compact_adam", "lamb", "sgd", "update"}
 
 #: Kernels whose packs must be 16-byte loads and stores in machine code, by stem.
-WIDE = {"adam": r"step<float", "sgd": r"step<float", "activation": r"forward<float", "loss": r"pointwise"}
+WIDE = {
+    "activation": r"forward<float",
+    "adam": r"step<float",
+    "lamb": r"(moments|apply)<float",
+    "loss": r"pointwise",
+    "sgd": r"step<float",
+}
 
 
 def compile_one(source: Path, architecture: str, folder: Path) -> tuple[Path, str]:
