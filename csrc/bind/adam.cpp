@@ -49,7 +49,7 @@ void adam_step(py::handle param, py::handle grad, py::handle moment1,
     }
     const AdamStep<T> args{
         tensors.data(), Index(count),
-        step::coefficients_of<T>(rule, double(step), learning_rate, 0),
+        step::coefficients_of<T>(rule, step, learning_rate, 0),
         gradient.as<T>()};
     const Release unlocked(elements);
     backend::adam_step(args, queue.stream());
@@ -77,18 +77,18 @@ void adam_rows(py::handle param, py::handle grad, py::handle rows_object,
   const Index width = row_width(table[0]);
   visit_float(g, [&](auto zero) {
     using T = decltype(zero);
-    const AdamRows<T> args{data<T>(table[0]),
-                           data<T>(table[1]),
-                           data<T>(table[2]),
-                           data<T>(table[3]),
-                           data<const T>(g),
-                           ids_of(rows),
-                           width,
-                           width,
-                           step::coefficients_of<T>(
-                               rule, double(step), learning_rate, weight_decay),
-                           gradient.as<T>(),
-                           table[0].shape[0]};
+    const AdamRows<T> args{
+        data<T>(table[0]),
+        data<T>(table[1]),
+        data<T>(table[2]),
+        data<T>(table[3]),
+        data<const T>(g),
+        ids_of(rows),
+        width,
+        width,
+        step::coefficients_of<T>(rule, step, learning_rate, weight_decay),
+        gradient.as<T>(),
+        table[0].shape[0]};
     Unlocked unlocked;
     backend::adam_rows(args, queue.stream());
   });

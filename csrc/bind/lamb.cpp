@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "bind/update.h"
+#include "math/power.h"
 
 namespace strop::bind {
 namespace {
@@ -50,8 +51,8 @@ void lamb_step(py::handle param, py::handle grad, py::handle moment1,
     }
     Doubles sums(2 * blocks_of(tensors));
     Doubles steps{Index(count)};
-    const double c1 = 1 - std::pow(beta1, double(step));
-    const double c2 = 1 - std::pow(beta2, double(step));
+    const double c1 = one_minus_power(beta1, step);
+    const double c2 = one_minus_power(beta2, step);
     const LambStep<T> args{tensors.data(),
                            Index(count),
                            {RunningMean<T>::of(beta1), T(beta2), T(1 - beta2),

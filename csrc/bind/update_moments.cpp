@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "bind/update.h"
+#include "math/power.h"
 
 // The rules with a first moment.
 
@@ -22,7 +23,7 @@ void adamax_step(py::handle param, py::handle grad, py::handle rows,
       {{"moment1", moment1}, {"max_grad", max_grad}},
       [&](auto zero) {
         using T = decltype(zero);
-        const double c1 = 1 - std::pow(beta1, double(step));
+        const double c1 = one_minus_power(beta1, step);
         return Adamax<T>{RunningMean<T>::of(beta1), T(beta2),
                          T(keras ? 0 : eps), T(keras ? eps : 0),
                          T(learning_rate / c1)};
@@ -52,7 +53,7 @@ void nadam_step(py::handle param, py::handle grad, py::handle rows,
       [&](auto zero) {
         using T = decltype(zero);
         const double product = mu_product * mu;
-        const double c2 = 1 - std::pow(beta2, double(step));
+        const double c2 = one_minus_power(beta2, step);
         return Nadam<T>{RunningMean<T>::of(beta1),
                         T(beta2),
                         T(1 - beta2),
@@ -74,12 +75,11 @@ void radam_step(py::handle param, py::handle grad, py::handle rows,
   check_betas(op, beta1, beta2);
   check_at_least_0(op, "eps", eps);
   check_first_step(op, step);
-  const double power2 = std::pow(beta2, double(step));
-  const double c1 = 1 - std::pow(beta1, double(step));
-  const double c2 = 1 - power2;
+  const double c1 = one_minus_power(beta1, step);
+  const double c2 = one_minus_power(beta2, step);
   // Lengths of the moving averages that match the second moment's.
   const double longest = 2 / (1 - beta2) - 1;
-  const double length = longest - 2 * double(step) * power2 / c2;
+  const double length = longest - 2 * double(step) * (1 - c2) / c2;
   const bool rectified = length > 5;
   double step_size = learning_rate / c1;
   if (rectified) {

@@ -7,6 +7,7 @@
 
 #include "kernels.h"
 #include "math/deferred_adam.h"
+#include "math/power.h"
 #include "step/rules.h"
 
 namespace strop::step {
@@ -45,8 +46,9 @@ class AdamClock {
 
   // Takes step number `last + 1` with its learning rate and decoupled decay.
   void advance(double learning_rate, double weight_decay) {
-    const double n = double(last()) + 1;
-    const double c1 = rule_.bias_correction ? 1 - std::pow(rule_.beta1, n) : 1;
+    const std::int64_t n = std::int64_t{last()} + 1;
+    const double c1 =
+        rule_.bias_correction ? one_minus_power(rule_.beta1, n) : 1;
     const double root = correction(n);
     const double share = learning_rate * weight_decay;
     const double decay = narrow_ ? double(float(share)) : share;
@@ -121,8 +123,9 @@ class AdamClock {
   double beta2() const {
     return narrow_ ? double(float(rule_.beta2)) : rule_.beta2;
   }
-  double correction(double n) const {
-    return rule_.bias_correction ? std::sqrt(1 - std::pow(rule_.beta2, n)) : 1;
+  double correction(std::int64_t n) const {
+    return rule_.bias_correction ? std::sqrt(one_minus_power(rule_.beta2, n))
+                                 : 1;
   }
 
   void make_tables() {
@@ -131,14 +134,14 @@ class AdamClock {
     shrink_.resize(window_ + 1);
     terms_.resize(window_ * (degree_ + 1));
     for (int j = 0; j < kPowers; ++j) {
-      power1_[j] = std::pow(beta1(), j);
-      power2_[j] = std::pow(beta2(), j);
+      power1_[j] = power(beta1(), j);
+      power2_[j] = power(beta2(), j);
     }
     narrow_power1_.assign(power1_.begin(), power1_.end());
     narrow_power2_.assign(power2_.begin(), power2_.end());
     // For AMSGrad the greatest second moment stands still.
     for (int j = 0; j <= window_; ++j) {
-      shrink_[j] = amsgrad_ ? 0 : 1 - std::pow(beta2(), 0.5 * j);
+      shrink_[j] = amsgrad_ ? 0 : 1 - std::sqrt(power2_[j]);
     }
     for (int j = window_; j >= 1; --j) {
       double* term = terms_.data() + (window_ - j) * (degree_ + 1);
@@ -149,11 +152,11 @@ class AdamClock {
   }
 
   void append(std::initializer_list<double> step) {
-    const double s = base_ + double(centre_.size());
+    const std::int64_t s = base_ + std::int64_t(centre_.size());
     steps_.insert(steps_.end(), step);
     coefficients_.insert(coefficients_.end(), degree_ + 1, 0.0);
     // The expansion is best about the e_n of the steps that weigh most.
-    const double h = std::round(1 / (1 - rule_.beta1));
+    const auto h = std::int64_t(std::round(1 / (1 - rule_.beta1)));
     centre_.push_back(moving_eps() ? rule_.eps * correction(s + h) : rule_.eps);
     narrow_coefficients_.resize(coefficients_.size());
     narrow_centre_.push_back(float(centre_.back()));

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels.h"
+#include "math/power.h"
 
 namespace strop::step {
 
@@ -14,10 +15,10 @@ struct AdamRule {
 };
 
 template <typename T>
-AdamCoefficients<T> coefficients_of(const AdamRule& r, double step,
+AdamCoefficients<T> coefficients_of(const AdamRule& r, std::int64_t step,
                                     double learning_rate, double weight_decay) {
-  const double c1 = r.bias_correction ? 1 - std::pow(r.beta1, step) : 1;
-  const double c2 = r.bias_correction ? 1 - std::pow(r.beta2, step) : 1;
+  const double c1 = r.bias_correction ? one_minus_power(r.beta1, step) : 1;
+  const double c2 = r.bias_correction ? one_minus_power(r.beta2, step) : 1;
   const double inv_root_c2 = 1 / std::sqrt(c2);
   return {T(r.beta1),
           T(1 - r.beta1),

@@ -39,10 +39,10 @@ class Update {
         adam_.push_back({p.param, p.first, p.second, p.third, p.grad->data(),
                          p.size, T(learning_rate * p.decay)});
       }
-      cpu::adam_step(AdamStep<T>{adam_.data(), Index(adam_.size()),
-                                 coefficients_of<T>(*adam, double(number),
-                                                    learning_rate, 0)},
-                     Stream{});
+      cpu::adam_step(
+          AdamStep<T>{adam_.data(), Index(adam_.size()),
+                      coefficients_of<T>(*adam, number, learning_rate, 0)},
+          Stream{});
       return;
     }
     if (const auto* rmsprop = std::get_if<RmspropRule>(&rule_)) {
