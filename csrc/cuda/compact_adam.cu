@@ -81,7 +81,11 @@ __global__ void __launch_bounds__(kBlock)
 
 // ---- blocks of 8-bit codes -------------------------------------------------
 
-__global__ void __launch_bounds__(kBlock)
+// 64 registers a thread: the long chains of a code want many warps beside one
+// another.
+constexpr unsigned kBlocksPerProcessor = 4;
+
+__global__ void __launch_bounds__(kBlock, kBlocksPerProcessor)
     blocks8_step(const __grid_constant__ List list) {
   STROP_SHARED(float, values, 2 * kCodes);
   fill_values(values);
@@ -98,7 +102,7 @@ __global__ void __launch_bounds__(kBlock)
   move_block(t, r, row, row, place.column, there, list.is_wide[which], values);
 }
 
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kBlock, kBlocksPerProcessor)
     blocks8_rows(const __grid_constant__ CompactAdamTensor t, Ids ids,
                  const __grid_constant__ CompactRule r, bool quads,
                  std::uint64_t* fault) {
