@@ -49,6 +49,11 @@ $(VENV)/installed-lint: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(call tools,lint)
 	@touch $@
 
+# They read machine code; without them the compiler's own account is looked at alone.
+$(VENV)/installed-cuda-tools: | $(BIN)/python
+	@$(wheels) nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm || echo "no cuobjdump and nvdisasm here: machine code is not read"
+	@touch $@
+
 $(VENV)/installed-cmake: | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "cmake>=3.25" ninja pybind11
 	@touch $@
@@ -76,7 +81,7 @@ simt: $(VENV)/installed-cmake
 	$(call preset,simt,-DPython_EXECUTABLE=$(abspath $(BIN)/python) \
 	  -Dpybind11_DIR="$$($(BIN)/python -m pybind11 --cmakedir)")
 
-cuda-budget: | $(BIN)/python
+cuda-budget: $(VENV)/installed-cuda-tools
 	$(BIN)/python tests/check_cuda.py $(ARGS)
 
 gpu-check:

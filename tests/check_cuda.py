@@ -2,8 +2,8 @@
 
 Run as `python tests/check_cuda.py`, with `--write` to set the budget, with `--architectures 90a` for less. A
 kernel may use no more registers and no more shared memory than its budget, and may spill nothing. Where
-cuobjdump is at hand, the machine code of one architecture is looked at, too: 16-byte loads and stores where
-they are meant, nothing in local memory.
+cuobjdump and nvdisasm are at hand (`make cuda-budget` installs them), the machine code of each is looked at, too:
+what MEANT says is there, nothing in local memory.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,13 +30,23 @@ LIMITED = ("registers", "shared")
 FLAGS = ["-std=c++17", "-O3", "--fmad=false", f"-I{ROOT / 'csrc'}"]
 FLUSHING = {"adam", "compact_adam", "lamb", "sgd", "update"}
 
-#: Kernels whose packs must be 16-byte loads and stores in machine code, by stem.
-WIDE = {
-    "activation": r"forward<float",
-    "adam": r"step<float",
-    "lamb": r"(moments|apply)<float",
-    "loss": r"pointwise",
-    "sgd": r"step<float",
+LOAD, STORE = r"LDG\.E\S*\.128", r"STG\.E\S*\.128"
+#: A bad id is left where the host finds it by an atomic that nobody waits for.
+REPORT = r"\bREDG?\.E\.MAX\.64"
+
+#: Instructions that kernels must have, by file: a pattern for the kernels' names, then patterns for the code. A pattern
+#: that finds no kernel is a fault: it would check nothing.
+MEANT: dict[str, list[tuple[str, list[str]]]] = {
+    "activation": [(r"(forward|backward)<float", [LOAD, STORE])],
+    "adam": [(r"step<float", [LOAD, STORE]), (r"rows_step", [REPORT])],
+    "compact_adam": [(r"(bfloat16|blocks8)_step", [LOAD, STORE]), (r"\w+_rows", [REPORT])],
+    "embedding": [(r"lookup<(float4|double2)", [LOAD, STORE]), (r"lookup", [REPORT])],
+    "lamb": [(r"(moments|apply)<float", [LOAD, STORE])],
+    "loss": [(r"pointwise", [LOAD, STORE])],
+    "reduction": [(r"runs<", [LOAD])],
+    "sgd": [(r"step<float", [LOAD, STORE]), (r"rows_step", [REPORT])],
+    "update": [(r"update_tensors<\d+u, float", [LOAD, STORE]), (r"update_rows", [REPORT])],
+    "update_signs": [(r"update_tensors<\d+u, float", [LOAD, STORE]), (r"update_rows", [REPORT])],
 }
 
 
@@ -53,11 +64,23 @@ def compile_one(source: Path, architecture: str, folder: Path) -> tuple[Path, st
 def plain(names: list[str]) -> list[str]:
     """Readable names, without what differs from file to file and from run to run."""
     done = subprocess.run(["c++filt"], input="\n".join(names), capture_output=True, text=True, check=True)
-    found = []
-    for line in done.stdout.splitlines():
-        text = re.sub(r"\(anonymous namespace\)::|_GLOBAL__N_\w+::|strop::cuda::|strop::", "", line)
-        found.append(re.sub(r"^void |\(.*\)$", "", text.split("(")[0] if "<" not in text else text))
-    return [re.sub(r">\(.*$", ">", text) for text in found]
+    return [without_arguments(line) for line in done.stdout.splitlines()]
+
+
+def without_arguments(text: str) -> str:
+    """A function's name with its template's arguments, without its own.
+
+    Example:
+        >>> without_arguments("void strop::cuda::(anonymous namespace)::runs<(strop::Sum)2, float>(float const*, int)")
+        'runs<(Sum)2, float>'
+    """
+    text = re.sub(r"^void |\(anonymous namespace\)::|_GLOBAL__N_\w+::|strop::cuda::|strop::", "", text)
+    depth = 0
+    for place, letter in enumerate(text):
+        depth += (letter == "<") - (letter == ">")
+        if letter == "(" and depth == 0:
+            return text[:place]
+    return text
 
 
 def usage(text: str) -> dict[str, dict[str, int]]:
@@ -109,35 +132,52 @@ def faults(architecture: str, stem: str, found: dict[str, dict[str, int]], budge
     return wrong
 
 
-def sass_faults(stem: str, cubin: Path) -> list[str]:
-    """What machine code should not have, or lacks."""
-    listing = subprocess.run(
-        ["cuobjdump", "--dump-sass", cubin], capture_output=True, text=True, check=True
-    ).stdout
+def machine_code(cubin: Path, cuobjdump: str) -> dict[str, str]:
+    """The instructions of each kernel."""
+    beside = {
+        **os.environ,
+        "PATH": f"{Path(cuobjdump).parent}{os.pathsep}{os.environ['PATH']}",
+    }  # for nvdisasm
+    command = [cuobjdump, "--dump-sass", cubin]
+    listing = subprocess.run(command, capture_output=True, text=True, check=True, env=beside).stdout
     parts = re.split(r"Function : (\w+)", listing)[1:]
-    names = plain(parts[::2])
-    wrong = []
-    for name, code in zip(names, parts[1::2], strict=True):
-        if re.search(r"\b(LDL|STL)\b", code):
-            wrong.append(f"{stem} {name}: local memory")
-        if stem in WIDE and re.match(WIDE[stem], name):
-            for instruction in (r"LDG\.E\S*\.128", r"STG\.E\S*\.128"):
-                if not re.search(instruction, code):
-                    wrong.append(f"{stem} {name}: no {instruction}")
+    return dict(zip(plain(parts[::2]), parts[1::2], strict=True))
+
+
+def sass_faults(place: str, code: dict[str, str], meant: list[tuple[str, list[str]]]) -> list[str]:
+    """What machine code should not have, or lacks."""
+    wrong = [
+        f"{place} {name}: local memory" for name, text in code.items() if re.search(r"\b(LDL|STL)\b", text)
+    ]
+    for pattern, instructions in meant:
+        chosen = {name: text for name, text in code.items() if re.match(pattern, name)}
+        if not chosen:
+            wrong.append(f"{place}: no kernel is named {pattern}")
+        for name, text in chosen.items():
+            wrong += [f"{place} {name}: no {i}" for i in instructions if not re.search(i, text)]
     return wrong
+
+
+def tool(name: str) -> str | None:
+    """The program, of the system or of NVIDIA's wheels in this environment."""
+    folders = sorted(Path(sysconfig.get_paths()["purelib"]).glob("nvidia/*/bin"))
+    return shutil.which(name) or shutil.which(name, path=os.pathsep.join(map(str, folders)))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--write", action="store_true", help="set the budget to what is used")
     parser.add_argument("--architectures", default=",".join(RELEASE))
+    parser.add_argument("--files", default="", help="of kernels, such as adam,sgd; all of them by default")
     options = parser.parse_args()
     if shutil.which("nvcc") is None:
         print("check_cuda: skipped, no nvcc")
         sys.exit(77)
     budget = json.loads(BUDGET.read_text()) if BUDGET.exists() else {}
+    cuobjdump = tool("cuobjdump") if tool("nvdisasm") else None
     architectures = options.architectures.split(",")
-    sources = sorted(CUDA.glob("*.cu"))
+    chosen = set(filter(None, options.files.split(",")))
+    sources = [path for path in sorted(CUDA.glob("*.cu")) if not chosen or path.stem in chosen]
     wrong, measured = [], {}
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(os.cpu_count()) as pool:
         folder = Path(name)
@@ -152,13 +192,18 @@ def main() -> None:
                 wrong += faults(architecture, source.stem, found, budget)
             elif spilled := [name for name, use in found.items() if use["spilled"]]:
                 wrong.append(f"sm_{architecture} {source.stem}: spills in {spilled}")
-            if architecture == architectures[-1] and shutil.which("cuobjdump"):
-                wrong += sass_faults(source.stem, cubin)
+            if cuobjdump is not None:
+                place = f"sm_{architecture} {source.stem}"
+                wrong += sass_faults(place, machine_code(cubin, cuobjdump), MEANT.get(source.stem, []))
     if options.write:
-        BUDGET.write_text(as_text({**budget, **measured}))
+        here = {path.stem for path in CUDA.glob("*.cu")}
+        merged = {a: {**budget.get(a, {}), **measured.get(a, {})} for a in {*budget, *measured}}
+        BUDGET.write_text(
+            as_text({a: {s: use for s, use in files.items() if s in here} for a, files in merged.items()})
+        )
     print("\n".join(wrong) or f"check_cuda: {len(tasks)} objects within their budget")
-    if not shutil.which("cuobjdump"):
-        print("check_cuda: machine code not looked at, no cuobjdump")
+    if cuobjdump is None:
+        print("check_cuda: machine code not looked at, no cuobjdump and nvdisasm")
     sys.exit(1 if wrong else 0)
 
 

@@ -7,7 +7,6 @@ computes; tests/test_gpu_*.py have its results.
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import re
 import subprocess
@@ -20,7 +19,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import check_cuda
 import fake_cupy
 import strop
 from conftest import absent
@@ -106,36 +104,6 @@ def test_both_modules_have_the_same_signatures(module):
     for name, text in shared.items():
         assert text == signatures(_backend.cpu)[name]
     assert {"adam_step", "sgd_step", "sum", "softmax", "embedding_lookup", "activation"} <= shared.keys()
-
-
-PTXAS = """ptxas info    : Compiling entry function '_ZN5strop4cuda4stepEv' for 'sm_90'
-ptxas info    : Function properties for _ZN5strop4cuda4stepEv
-    0 bytes stack frame, {spilled} bytes spill stores, 0 bytes spill loads
-ptxas info    : Used 40 registers, used 1 barriers, 72 bytes smem
-"""
-
-
-def test_the_budget_of_a_kernel_is_its_limit(monkeypatch):
-    monkeypatch.setattr(check_cuda, "plain", lambda names: ["step"] * len(names))
-    use = check_cuda.usage(PTXAS.format(spilled=0))
-    assert use == {"step": {"registers": 40, "shared": 72, "spilled": 0}}
-
-    def faults(limits, found=use):
-        return check_cuda.faults("90", "adam", found, {"90": {"adam": limits}})
-
-    assert faults({"step": [40, 72]}) == []
-    assert faults({"step": [39, 72]}) == ["sm_90 adam step: 40 registers; the budget is 39"]
-    assert faults({"step": [40, 64]}) == ["sm_90 adam step: 72 shared; the budget is 64"]
-    assert faults({"step": [40, 72], "other": [1, 0]}) == ["sm_90 adam other: is gone"]
-    assert faults({}) == ["sm_90 adam step: has no budget; run python tests/check_cuda.py --write"]
-    spilled = check_cuda.usage(PTXAS.format(spilled=8))
-    assert faults({"step": [40, 72]}, spilled) == ["sm_90 adam step: 8 bytes are spilled"]
-
-
-def test_every_kernel_file_has_a_budget_on_every_architecture():
-    budget = json.loads(check_cuda.BUDGET.read_text())
-    files = {path.stem for path in check_cuda.CUDA.glob("*.cu")}
-    assert {name: set(stems) for name, stems in budget.items()} == dict.fromkeys(check_cuda.RELEASE, files)
 
 
 # ---- what is refused ---------------------------------------------------------
