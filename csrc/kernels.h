@@ -379,7 +379,7 @@ struct LambStep {
   Gradient<T> gradient;
   double learning_rate;
   double* sums;
-  T* steps;
+  double* steps;
 };
 
 #define STROP_LAMB_KERNELS(X) X(lamb_step, LambStep)
