@@ -65,7 +65,8 @@ INCLUDES = {
         "cpu/isa.h",
         "cpu/parallel.h",
         "cpu/peak.h",
-        "cuda/device.h", "cuda/dropout.h",
+        "cuda/device.h",
+        "cuda/dropout.h",
         "bound.h",
     },
 }
