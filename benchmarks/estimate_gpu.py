@@ -43,8 +43,10 @@ CONSTANTS = {
         0.1,
         "us between two loads of one thread that wait for each other, cache hit; assumed",
     ),
+    "atomic": (0.001, "us an atomic takes that another one to its address waits for; assumed"),
     "product": (0.8, "share of the arithmetic peak that large products reach by cuBLASLt; assumed"),
     "sort passes": (3, "passes of 8 bits over keys of the text model: 17 bits of a row"),
+    "sort launches": (6, "of CUB's radix sort: clears, a histogram, its sum and the passes"),
 }
 
 
@@ -58,7 +60,7 @@ class Work:
 
     `memory` and `cached` are bytes from memory and from the second-level cache, `serial` loads of one thread in a row,
     `blocks` those of the grid if they are fewer than the multiprocessors, `host` microseconds of the host where calls
-    are not replayed.
+    are not replayed, `adds` those of atomics to the busiest address.
     """
 
     memory: float
@@ -70,13 +72,18 @@ class Work:
     share: str = "stream"
     host: float = 0.0
     blocks: float = math.inf
+    adds: float = 0.0
 
     def microseconds(self, device: str, takes: str) -> float:
         """On a device: launches, then bytes or operations; for calls in a row the host's time where that is more."""
         bandwidth = min(constant(self.share) * MEMORY[device], self.blocks * constant("one processor") * 1e6)
         moved = self.memory / bandwidth + self.cached / (constant("gather") * L2)
         operations = self.flops / (constant("product") * RATES[self.rate])
-        own = max(moved, operations) * 1e6 + self.serial * constant("dependent load")
+        own = (
+            max(moved, operations) * 1e6
+            + self.serial * constant("dependent load")
+            + self.adds * constant("atomic")
+        )
         total = own + self.launches * constant("launch")
         return max(total, self.host) if takes == "calls" else total
 
@@ -123,11 +130,18 @@ def torch_bag(s: Size) -> Work:
     )
 
 
+def our_plan(s: Size) -> Work:
+    """Keys of all slots made and counted, sorted by the bits of the row, unique rows written: padding comes last."""
+    passes = constant("sort passes")
+    return Work((4 + 4 + 8 + 4 + 8 * passes) * tokens(s), 4 + int(constant("sort launches")))
+
+
 def our_update(s: Size) -> Work:
-    """Sort of (row, place) keys, a segmented sum, Adam of the unique rows."""
-    memory = 28 * REAL * tokens(s) + 28 * s["width"] * unique(s)
+    """A plan, a sum per row over its tokens, Adam of the unique rows, which reads that sum again."""
+    plan = our_plan(s)
+    memory = plan.memory + 4 * REAL * tokens(s) + 32 * s["width"] * unique(s)
     calls = 2 * constant("strop call")
-    return Work(memory, 3 + 2 * int(constant("sort passes")), 4 * s["width"] * REAL * tokens(s), host=calls)
+    return Work(memory, plan.launches + 3, 4 * s["width"] * REAL * tokens(s), host=calls)
 
 
 def torch_update(s: Size) -> Work:
@@ -138,11 +152,16 @@ def torch_update(s: Size) -> Work:
 
 
 def our_step(s: Size) -> Work:
-    """Forward, backward and update of the bag; two layers, loss, Adam of four small arrays; all in one graph."""
+    """All launches of a step in one graph with those of its neighbours.
+
+    Bag and update; rows caught up; the batch gathered, 2; two layers forward, 2, and backward, 8; the loss, 2; Adam of
+    the four small arrays; the clock of the deferred rows, 2.
+    """
     bag, update = our_bag(s), our_update(s)
-    launches = bag.launches + update.launches + 8
+    launches = bag.launches + update.launches + 1 + 2 + 2 + 8 + 2 + 1 + 2
     host = constant("replay") / constant("steps a graph")
-    return Work(bag.memory + update.memory, launches, bag.cached + update.cached, host=host)
+    memory = bag.memory + update.memory + 8 * tokens(s) + 24 * s["width"] * unique(s)
+    return Work(memory, launches, bag.cached + update.cached, host=host)
 
 
 def torch_step(s: Size, *, captured: bool) -> Work:
@@ -154,9 +173,11 @@ def torch_step(s: Size, *, captured: bool) -> Work:
 
 
 def jax_step(s: Size) -> Work:
-    """Gather and mean in one kernel, a scatter by atomics, Adam over the whole table."""
-    memory = 4 * tokens(s) + dense_adam(s)
-    return Work(memory, 20, 8 * s["width"] * tokens(s), share="compiled stream", host=constant("jax call"))
+    """Gather and mean in one kernel, a scatter by atomics, of which padding's go to one row, Adam over the whole table."""
+    memory, adds = 4 * tokens(s) + dense_adam(s), (1 - REAL) * tokens(s)
+    return Work(
+        memory, 20, 8 * s["width"] * tokens(s), share="compiled stream", host=constant("jax call"), adds=adds
+    )
 
 
 def product(s: Size, *, launches: int, extra: float = 0.0, share: str = "stream", host: float = 0.0) -> Work:
