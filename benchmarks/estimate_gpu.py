@@ -173,7 +173,7 @@ def torch_step(s: Size, *, captured: bool) -> Work:
 
 
 def jax_step(s: Size) -> Work:
-    """Gather and mean in one kernel, a scatter by atomics, of which padding's go to one row, Adam over the whole table."""
+    """Gather and mean in one kernel, a scatter by atomics, padding's to one row, Adam over the whole table."""
     memory, adds = 4 * tokens(s) + dense_adam(s), (1 - REAL) * tokens(s)
     return Work(
         memory, 20, 8 * s["width"] * tokens(s), share="compiled stream", host=constant("jax call"), adds=adds
