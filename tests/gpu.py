@@ -82,6 +82,10 @@ class Gpu:
         finally:
             pool.set_limit(size=0)
 
+    def synchronize(self) -> None:
+        """Wait for all work of the device."""
+        self.cupy.cuda.Device().synchronize()
+
     @contextmanager
     def elsewhere(self, non_blocking: bool) -> Iterator[None]:
         """On a stream of its own; as fibres also in an order that is drawn, or reversed."""
