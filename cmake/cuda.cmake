@@ -60,9 +60,11 @@ target_compile_options(kernels_cuda PRIVATE --fmad=false
 if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.8)
   target_compile_options(kernels_cuda PRIVATE --compress-mode=size)
 endif()
-set_source_files_properties(csrc/cuda/adam.cu csrc/cuda/sgd.cu csrc/cuda/update.cu
+set_source_files_properties(csrc/cuda/adam.cu csrc/cuda/adam_clock.cu
+                            csrc/cuda/deferred_adam.cu csrc/cuda/sgd.cu csrc/cuda/update.cu
                             PROPERTIES COMPILE_OPTIONS --ftz=true)
-strop_add_module(_cuda "${STROP_CUDA_STEMS};gradients" csrc/bind/cupy.cpp
+strop_add_module(_cuda "${STROP_CUDA_STEMS};gradients;adam_clock" csrc/bind/cupy.cpp
+                 csrc/bind/device_clock.cpp
                  csrc/bind/cuda_config.cpp csrc/bind/update_moments.cpp
                  $<TARGET_OBJECTS:kernels_cuda>)
 list(JOIN STROP_CUDA_ARCHITECTURES ", " architectures)

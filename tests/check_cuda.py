@@ -28,7 +28,7 @@ RELEASE = ["75", "80", "86", "89", "90a", "100", "120"]
 LIMITED = ("registers", "shared")
 #: As cmake/cuda.cmake compiles them.
 FLAGS = ["-std=c++17", "-O3", "--fmad=false", f"-I{ROOT / 'csrc'}"]
-FLUSHING = {"adam", "sgd", "update"}
+FLUSHING = {"adam", "adam_clock", "deferred_adam", "sgd", "update"}
 
 LOAD, STORE = r"LDG\.E\S*\.128", r"STG\.E\S*\.128"
 #: A bad id is left where the host finds it by an atomic that nobody waits for.

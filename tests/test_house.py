@@ -19,7 +19,7 @@ PACKAGE = ROOT / "python" / "strop"
 
 #: Stems without a CUDA twin, each with its reason; the ops raise NotImplementedError there.
 KNOWN_GAPS = dict.fromkeys(
-    ["compact_adam", "deferred_adam", "embedding_bag", "lamb", "matmul"],
+    ["compact_adam", "embedding_bag", "lamb", "matmul"],
     "CUDA kernels come after the CPU kernels",
 ) | {"words": "texts are Python's and stay on the host"}
 
@@ -66,6 +66,7 @@ INCLUDES = {
         "cpu/parallel.h",
         "cpu/peak.h",
         "cuda/device.h",
+        "cuda/device_clock.h",
         "bound.h",
     },
 }
