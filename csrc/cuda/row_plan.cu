@@ -28,13 +28,7 @@ __global__ void __launch_bounds__(kBlock)
     count_ids(Bags bags, Index rows, std::int32_t* counts) {
   const Index bag = Index{blockIdx.x} * (kBlock / kWarp) + threadIdx.x / kWarp;
   if (bag >= bags.count) return;
-  const BagBounds bounds = bounds_of(bags, bag);
-  int count = 0;
-  for (Index i = bounds.begin + threadIdx.x % kWarp; i < bounds.end;
-       i += kWarp) {
-    count += counted_id(bags, i, rows, nullptr) >= 0;
-  }
-  count = over_warp(count, Plus{});
+  const int count = count_of(bags, bag, rows);
   if (threadIdx.x % kWarp == 0) counts[bag] = count;
 }
 
@@ -140,7 +134,7 @@ std::size_t lay_out(RowPlan& p) {
   p.bag_bits = bits_for(p.bags.count > 0 ? p.bags.count - 1 : 0);
   p.row_bits = bits_for(p.rows);
   p.wide = p.bag_bits + p.row_bits > 32;
-  if (p.bags.ids.size == 0) return 0;
+  if (p.bags.ids.size == 0 || plan_is_small(p)) return 0;
   const Workspace w = workspace_of(p);
   return w.keys + w.counts + w.sort;
 }
@@ -149,6 +143,7 @@ void row_plan(const RowPlan& p, void* workspace, Stream stream) {
   constexpr const char* op = "row_plan";
   const Index size = p.bags.ids.size;
   if (size == 0) return;
+  if (plan_is_small(p)) return row_plan_at_once(p, stream);
   Workspace w = workspace_of(p);
   auto* unsorted = static_cast<char*>(workspace);
   auto* counts = reinterpret_cast<int*>(unsorted + w.keys);
