@@ -198,7 +198,10 @@ __global__ void __launch_bounds__(kThreads)
   // What is left over, by all blocks.
   const Index thread = Index{blockIdx.x} * kThreads + threadIdx.x;
   const Index threads = Index{gridDim.x} * kThreads;
-  if (thread == 0) p.ranks[0] = 0;
+  if (thread == 0) {
+    p.ranks[0] = 0;
+    *p.ticket = 0;
+  }
   for (Index i = totals.at(kIds) + thread; i < size; i += threads) {
     keys[i] = std::uint32_t(p.rows) << p.bag_bits;
   }
