@@ -361,6 +361,7 @@ struct RowPlan {
   void* keys;            // (ids)
   std::int32_t* ranks;   // unique rows that begin before each kRowGroup ids
   std::int32_t* counts;  // (N): ids of a bag that count; null without mean
+  unsigned* ticket;      // 0 but while row_gradient runs
 };
 
 // Sorted ids that one group of threads adds up, and those that make one partial
