@@ -98,8 +98,8 @@ def signatures(module: ModuleType) -> dict[str, str]:
 
 def test_both_modules_have_the_same_signatures(module):
     own = signatures(module)
-    alone = {"driver", "dropout", "first_bad_id", "row_gradient", "row_plan", "take_bad_id"}
-    shared = {name: text for name, text in own.items() if name not in alone}
+    device_only = {"driver", "dropout", "first_bad_id", "row_gradient", "row_plan", "take_bad_id"}
+    shared = {name: text for name, text in own.items() if name not in device_only}
     assert shared.keys() <= signatures(_backend.cpu).keys()
     for name, text in shared.items():
         assert text == signatures(_backend.cpu)[name]

@@ -38,6 +38,9 @@ struct alignas(16) float4 {
 struct alignas(16) double2 {
   double x, y;
 };
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
 
 // Of the fibre that runs; the scheduler sets them.
 inline dim3 threadIdx, blockIdx, blockDim, gridDim;
@@ -45,6 +48,7 @@ inline dim3 threadIdx, blockIdx, blockDim, gridDim;
 using std::max;
 using std::min;
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
+inline int __ffs(int x) { return __builtin_ffs(x); }
 
 // ---- loads with a hint -----------------------------------------------------
 
