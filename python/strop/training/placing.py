@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .. import ops
 from .._backend import array_module, on_gpu
-from .._device import Device, free_bytes, memory_for, to_device, to_host
+from .._device import Device, free_bytes, to_device, to_host
 from .data import Data
 
 Array = NDArray[Any]
@@ -60,14 +60,14 @@ def resident(data: Data, device: Device) -> Data | None:
 
 def moved(data: Data, device: Device) -> Data:
     """The samples on a device; what is there already is not copied."""
-    arrays = [a for a in (data.x, data.y, data.weight) if a is not None]
-    with memory_for("fit", "the samples of some batches", arrays, device):
-        return Data(*(None if a is None else to_device(a, device) for a in (data.x, data.y, data.weight)))  # type: ignore[arg-type]
+    y, weight = (None if a is None else to_device(a, device) for a in (data.y, data.weight))
+    return Data(to_device(data.x, device), y, weight)
 
 
 def taken(data: Data, rows: Array) -> Data:
     """The samples of these rows, all on a GPU."""
-    return Data(*(None if a is None else take_rows(a, rows) for a in (data.x, data.y, data.weight)))  # type: ignore[arg-type]
+    y, weight = (None if a is None else take_rows(a, rows) for a in (data.y, data.weight))
+    return Data(take_rows(data.x, rows), y, weight)
 
 
 def take_rows(array: Array, rows: Array) -> Array:
