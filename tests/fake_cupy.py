@@ -235,7 +235,8 @@ class ndarray:  # noqa: N801
     def fill(self, value: Any) -> None:
         if fake_streams.capturing() and value == 0:
             return fake_streams.submit_clear(self.host)
-        _computing("ndarray.fill")
+        if value != 0:  # else CuPy clears the memory
+            _computing("ndarray.fill")
         self.host.fill(value)
         return None
 

@@ -225,6 +225,23 @@ def test_nobody_waits_within_an_epoch_but_once_for_64_steps(gpu, monkeypatch):
     assert fake_cupy.state.fetched - before <= 2 * 3 + 2  # losses and outputs of three blocks
 
 
+@pytest.mark.parametrize(("make", "loss"), [MODELS["reviews"], MODELS["digits"]], ids=["reviews", "digits"])
+def test_the_usual_path_needs_no_kernel_of_cupy(gpu, monkeypatch, make, loss):
+    """They are compiled when they are first used, by a compiler that CuPy alone does not bring."""
+    if not gpu.simulated:
+        pytest.skip("the stand-in says what runs")
+    ran: set[str] = set()
+    computing = fake_cupy._computing
+    monkeypatch.setattr(fake_cupy, "_computing", lambda name: (ran.add(name), computing(name))[1])
+    model, _ = trained(make, loss, "cuda", validation_split=0.2)
+    x, y = samples(make)
+    model.predict(x, verbose=0)
+    model.evaluate(x, y, verbose=0)
+    model.to("cpu").to("cuda")
+    model.set_weights(model.get_weights())
+    assert ran <= {"asarray", "ndarray.get", "ndarray.set", "cuda.Stream.synchronize"}
+
+
 def test_a_stream_that_does_not_block_gives_the_same_bits(gpu):
     first = trained(reviews, "binary_crossentropy", "cuda")[0]
     with gpu.cupy.cuda.Stream(non_blocking=True):

@@ -160,7 +160,8 @@ class Trainer(Fitting):
         plan, averages = self._ready("test_on_batch", data)
         batch = moved(data, self.device)
         loss, output = plan.test_step(batch.x, batch.y, batch.weight)
-        averages.add([loss + plan.penalty()], output, data.y, data.weight, len(data))
+        loss = loss + plan.penalty() if plan.penalized else loss
+        averages.add([loss], output, data.y, data.weight, len(data))
         logs = averages.logs()
         plan.synchronize()
         return _values(logs, return_dict)

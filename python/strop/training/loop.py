@@ -164,7 +164,7 @@ def run_evaluation(
     averages.reset()
     callbacks, progress = calls
     begins, ends = callbacks.wants("on_test_batch_begin"), callbacks.wants("on_test_batch_end")
-    penalty = plan.penalty()
+    penalty = plan.penalty() if plan.penalized else None
     count = steps_of(data, batch_size, steps)
     stretches = read(plan, data, batch_size, count, 1 if begins or ends else BLOCK)
     done = 0
@@ -172,7 +172,9 @@ def run_evaluation(
         if begins:
             callbacks.on_test_batch_begin(done)
         losses, output, y, weight = next(stretches)
-        averages.add([loss + penalty for loss in losses], output, y, weight, batch_size)
+        if penalty is not None:
+            losses = [loss + penalty for loss in losses]
+        averages.add(losses, output, y, weight, batch_size)
         done += len(losses)
         if progress is not None:
             progress.update(done, averages.logs)
