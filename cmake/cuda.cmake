@@ -15,7 +15,7 @@ foreach(stem ${STROP_STEMS})
 endforeach()
 
 # What _cuda binds beside the stems.
-set(STROP_CUDA_BINDINGS gradients row_plan dropout)
+set(STROP_CUDA_BINDINGS gradients row_plan dropout dense_chain)
 
 if(STROP_CUDA STREQUAL "OFF" OR NOT STROP_PYTHON)
   set(cuda_state "off")
