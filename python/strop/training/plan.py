@@ -19,6 +19,8 @@ from .._device import HOST
 from ..activations.base import Activation as Function
 from ..layers import Activation, Dense, Embedding, GlobalAveragePooling1D, Layer, Variable
 from ..rowgrad import RowGrad
+from .chain import DenseChain
+from .loss_kernels import loss_kernel
 
 Array = NDArray[Any]
 Grads = list[Any]
@@ -185,7 +187,7 @@ class Plan:
     """
 
     def __init__(self, layers: Sequence[Layer], loss: Any = None, *, fused: bool = True) -> None:
-        self.loss = loss
+        self.layers, self.loss = list(layers), loss
         #: The step program that trains it, once there is one.
         self.program: Any = None
         #: Where its weights live; a model keeps its layers on one device.
@@ -196,6 +198,7 @@ class Plan:
         self.steps, self.ends_in_logits = build_steps(layers, fused=fused, head=head)
         self.head = activations.get(head if self.ends_in_logits else None)
         self.variables: list[Variable] = [v for step in self.steps for v in step.variables]
+        self._chain = DenseChain.at_end(self.steps, loss_kernel(self) if self.device.is_gpu else None)
         self._first = next((i for i, step in enumerate(self.steps) if step.variables), len(self.steps))
         self._penalized = [(i, v) for i, v in enumerate(self.variables) if v.regularizer is not None]
         self._frozen_penalties = [
@@ -217,11 +220,8 @@ class Plan:
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, list[Any], Array | None]:
         """Output (logits if `ends_in_logits`), what backward needs, the mask of the output."""
-        mask: Array | None = None
-        tape = []
-        for step in self.steps:
-            x, saved, mask = step.forward(x, training, mask)
-            tape.append(saved)
+        tape: list[Any] = []
+        x, mask = _through(self.steps, x, None, training, tape)
         return x, tape, mask
 
     def predict(self, x: Array) -> Array:
@@ -259,15 +259,7 @@ class Plan:
 
     def train_step(self, x: Array, target: Any, weight: Array | None, optimizer: Any) -> tuple[Any, Array]:
         """One step of training: the loss of the batch before it, and the output."""
-        output, tape, mask = self.forward(x, training=True)
-        weight = masked_weight(mask, weight, output)
-        loss, grad = self.value(output, target, weight)
-        grads: list[Any] = []
-        upstream: Array | None = grad
-        for i in range(len(self.steps) - 1, self._first - 1, -1):
-            assert upstream is not None
-            upstream, own = self.steps[i].backward(upstream, tape[i], i > self._first)
-            grads[:0] = own
+        loss, output, grads = self._gradients(x, target, weight)
         if self.penalized:
             loss = loss + self.penalty()
             for i, variable in self._penalized:
@@ -276,6 +268,34 @@ class Plan:
         if grads:
             optimizer.take(grads, self.variables, 1.0)  # the loss was not scaled
         return loss, output
+
+    def _gradients(self, x: Array, target: Any, weight: Array | None) -> tuple[Any, Array, list[Any]]:
+        """The loss without penalty, the output, and the gradients by the variables."""
+        tape: list[Any] = []
+        end = len(self.steps) - len(self._chain)
+        y, mask = _through(self.steps[:end], x, None, True, tape)
+        if self._chain.serves(y, mask):
+            loss, output, grads, upstream = self._chain.train(y, target, weight, end > self._first)
+        else:
+            output, mask = _through(self.steps[end:], y, mask, True, tape)
+            weight = masked_weight(mask, weight, output)
+            loss, upstream = self.value(output, target, weight)
+            grads, end = [], len(self.steps)
+        for i in range(end - 1, self._first - 1, -1):
+            assert upstream is not None
+            upstream, own = self.steps[i].backward(upstream, tape[i], i > self._first)
+            grads[:0] = own
+        return loss, output, grads
+
+
+def _through(
+    steps: Sequence[Any], x: Array, mask: Array | None, training: bool, tape: list[Any]
+) -> tuple[Array, Array | None]:
+    """Output and mask behind some steps; what backward needs is added to the tape."""
+    for step in steps:
+        x, saved, mask = step.forward(x, training, mask)
+        tape.append(saved)
+    return x, mask
 
 
 def masked_weight(mask: Array | None, weight: Array | None, output: Array) -> Array | None:
