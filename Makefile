@@ -10,7 +10,8 @@
 #   make gpu-check         on a machine with a GPU: build, tests, sanitizer, figures; under nine minutes, nothing installed
 #   make test-all          the suite on every Python from 3.11 that is present
 #   make bench             every benchmark, into benchmarks/results; ARGS="adam --quick" for less
-#   make lint dist         style and types; wheel and sdist
+#   make lint dist         style and types; sdist, and the wheel without CUDA
+#   make dist-cuda         the wheel with CUDA, for the architectures of a release
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -21,7 +22,7 @@ ARGS ?=
 SOURCES := pyproject.toml CMakeLists.txt README.md $(wildcard benchmarks/*.py tests/cases/*.py) \
   $(shell find csrc python -type f ! -name '*.pyc' ! -name '*.so')
 
-.PHONY: demo test native tsan openmp simt cuda-budget gpu-check test-all lint format bench dist clean
+.PHONY: demo test native tsan openmp simt cuda-budget gpu-check test-all lint format bench dist dist-cuda clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "strop needs Python 3.11 or newer; say make PYTHON=python3.x"'
@@ -107,11 +108,21 @@ format: $(VENV)/installed-lint
 bench: $(VENV)/installed
 	$(BIN)/python -m strop bench --output benchmarks/results $(ARGS)
 
+# The preset names the architectures of a release.
+release = $(shell sed -n 's/.*"STROP_CUDA_ARCHITECTURES": "\(.*\)".*/\1/p' CMakePresets.json)
+
 dist: $(BIN)/python
 	rm -rf dist
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check build
-	$(BIN)/python -m build --outdir dist .
-	$(BIN)/python tests/check_dist.py dist
+	$(BIN)/python -m build --outdir dist . -Ccmake.define.STROP_CUDA=OFF
+	$(BIN)/python tests/check_dist.py dist --cuda no
+
+dist-cuda: $(BIN)/python
+	rm -rf dist-cuda
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check build
+	$(BIN)/python -m build --wheel --outdir dist-cuda . -Ccmake.define.STROP_CUDA=ON \
+	  "-Ccmake.define.STROP_CUDA_ARCHITECTURES=$(release)"
+	$(BIN)/python tests/check_dist.py dist-cuda --cuda yes
 
 clean:
-	rm -rf build dist demo-output $(VENV) .venv-*
+	rm -rf build dist dist-cuda demo-output $(VENV) .venv-*

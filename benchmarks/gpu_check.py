@@ -339,9 +339,10 @@ def main() -> None:
     options = parser.parse_args()
     BUILD.mkdir(parents=True, exist_ok=True)
     check = Check(options.folder, options.simulate, options.total)
-    files = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "tests").glob("test_gpu_*.py"))
-    bits = "tests/test_gpu_bits.py"
-    rest = [name for name in files if name != bits and "check" not in name]
+    bits, here = "tests/test_gpu_bits.py", ROOT / "tests"
+    others = {"test_gpu_bits.py", "test_gpu_check.py", "test_gpu_estimates.py"}
+    files = [path for pattern in ("test_gpu_*.py", "test_cuda_*.py") for path in sorted(here.glob(pattern))]
+    rest = [f"tests/{path.name}" for path in files if path.name not in others]
     parts: dict[str, Callable[[], Part]] = {
         "build": lambda: {"ok": None, "text": "skipped: simulated"} if options.simulate else build(check),
         "tests": lambda: tests(check, rest, BUDGET["tests"], "tests"),

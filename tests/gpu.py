@@ -54,6 +54,34 @@ class Gpu:
         """A copy of a device's array; anything else as it is."""
         return value.get() if hasattr(value, "get") and hasattr(value, "data") else value
 
+    def free(self, array: Any) -> None:
+        """Give its memory back while the array still stands."""
+        if self.simulated:
+            array.free()
+        else:
+            array.data.mem.free()
+
+    def device_count(self) -> int:
+        return fake_cupy.state.devices if self.simulated else self.cupy.cuda.runtime.getDeviceCount()
+
+    @contextmanager
+    def no_memory(self) -> Iterator[None]:
+        """CuPy finds no more memory while the block runs."""
+        if self.simulated:
+            fake_cupy.state.allocations_left = 0
+            try:
+                yield
+            finally:
+                fake_cupy.state.allocations_left = None
+            return
+        pool = self.cupy.get_default_memory_pool()
+        pool.free_all_blocks()
+        pool.set_limit(size=1)
+        try:
+            yield
+        finally:
+            pool.set_limit(size=0)
+
     def synchronize(self) -> None:
         """Wait for all work of the device."""
         self.cupy.cuda.Device().synchronize()

@@ -48,6 +48,14 @@ def test_machine_code_has_what_is_meant_and_no_local_memory():
     ]
 
 
+def test_the_budget_has_the_architectures_of_a_release():
+    presets = json.loads((check_cuda.ROOT / "CMakePresets.json").read_text())["configurePresets"]
+    release = next(p for p in presets if p["name"] == "cuda-release")["cacheVariables"][
+        "STROP_CUDA_ARCHITECTURES"
+    ]
+    assert [name.removesuffix("-real") for name in release.split(";")] == check_cuda.RELEASE
+
+
 def test_what_is_meant_is_of_files_that_are_there():
     assert set(check_cuda.MEANT) <= {path.stem for path in check_cuda.CUDA.glob("*.cu")}
 

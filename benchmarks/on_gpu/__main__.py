@@ -20,6 +20,7 @@ from .costs import COSTS
 from .place import Place, SimulatedPlace
 from .prepared import Prepared
 from .table import LINES, Line
+from .verdict import all_names
 
 MAKE: dict[str, Callable[..., Prepared]] = {
     "adam": optimizers.adam,
@@ -69,7 +70,7 @@ def results_of(place: Place, names: list[str], seconds: float) -> Any:
     kept: dict[str, Callable[[], dict[str, Any]]] = {
         f"cost:{name}": lambda cost=cost: cost(place, seconds) for name, cost in COSTS.items()
     } | {line.name: lambda line=line: run_line(place, line, seconds) for line in LINES}
-    for name in names or list(kept):
+    for name in names or all_names():
         yield {"name": name, "begin": True}
         start = time.perf_counter()
         try:
@@ -79,6 +80,7 @@ def results_of(place: Place, names: list[str], seconds: float) -> Any:
             found = {"error": f"{type(error).__name__}: {error}"[:1000]}
         yield {"name": name, "took_s": round(time.perf_counter() - start, 2), **found}
         gc.collect()
+        place.give_back()
 
 
 def summary(row: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from .place import Place
 from .prepared import Prepared, same
 
 RATE = 1e-3
+COMPILED_FROM = 1 << 24  # parameters: compiling takes 20 seconds, and small ones are not the compiler's case
 
 
 def _torch_parameter(place: Place, array: Any, grad: Any) -> Any:
@@ -43,10 +44,9 @@ def adam(place: Place, n: int) -> Prepared:
 
     if place.torch is not None:
         line.peer("torch fused", lambda: torch_adam(fused=True))
-        line.peer(
-            "torch compiled",
-            lambda: compiled(place, torch_adam(foreach=True, capturable=not place.simulated)),
-        )
+        on_device = {"foreach": True, "capturable": not place.simulated}
+        if n > COMPILED_FROM or place.simulated:
+            line.peer("torch compiled", lambda: compiled(place, torch_adam(**on_device)))
     if place.jax is not None:
         line.peer("jax", lambda: _jax_adam(place, start, grad))
 

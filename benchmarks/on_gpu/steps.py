@@ -31,7 +31,7 @@ class Fit:
 
     def __init__(self, place: Place, batch: int, length: int, width: int, rows: int, samples: int) -> None:
         strop.utils.set_random_seed(0)
-        x, self.y = _samples(samples, length, rows)
+        x, y = _samples(samples, length, rows)
         layers = [
             Embedding(rows, width, mask_zero=True, input_length=length),
             GlobalAveragePooling1D(),
@@ -41,7 +41,7 @@ class Fit:
         self.model = strop.Sequential(layers)
         self.model.compile(optimizer=strop.optimizers.Adam(RATE), loss="binary_crossentropy")
         self.model.to("cuda")
-        self.place, self.x, self.batch = place, place.array(x), batch
+        self.place, self.x, self.y, self.batch = place, place.array(x), place.array(y), batch
         self.steps = -(-samples // batch)
         self.losses: list[float] = []
 
@@ -173,7 +173,7 @@ def step(place: Place, batch: int, length: int, width: int, rows: int, samples: 
     line = Prepared(
         fit, note=f"ours: whole epochs of {fit.steps} steps by the host's clock, as fit runs them"
     )
-    x, y = fit.x, place.array(fit.y)
+    x, y = fit.x, fit.y
     if place.torch is not None:
         given = place.to_torch(x), place.to_torch(y)
         line.peer("torch", lambda: TorchSteps(place, batch, *given, rows, width, whole=False).eager)

@@ -5,6 +5,8 @@ Nothing falls back in silence: an array of another library is refused with the w
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
 import importlib.util
 import os
 import sys
@@ -64,8 +66,37 @@ def cuda_text() -> str:
     major, minor = about["runtime"] // 1000, about["runtime"] % 1000 // 10
     built = f"built with {major}.{minor} for architectures {module.architectures}"
     if about["reason"]:
-        return f"{built}; not available: {about['reason']}"
+        return f"{built}; not available: {about['reason']}{_way_out(about)}"
     return f"{built}; devices: {about['devices']}"
+
+
+def _way_out(about: dict[str, Any]) -> str:
+    """What to do about a driver that is missing or too old."""
+    if about["reason"] == "no driver":
+        return "; install NVIDIA's driver where there is a GPU"
+    return "; update NVIDIA's driver" if about["reason"].startswith("driver too old") else ""
+
+
+def cupy_text() -> str:
+    """One line: whether CuPy is here, which is found without importing it, and how to get it.
+
+    Example:
+        >>> isinstance(cupy_text(), str)
+        True
+    """
+    if importlib.util.find_spec("cupy") is None:
+        return f'absent: pip install "{_cupy_extra()}"'
+    for name in ("cupy-cuda13x", "cupy-cuda12x", "cupy"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return f"{importlib.metadata.version(name)}, from {name}"
+    return "present"
+
+
+def _cupy_extra() -> str:
+    """The extra that brings the CuPy of this build's CUDA."""
+    module = cuda()
+    major = module.driver()["runtime"] // 1000 if module is not None else 13
+    return f"strop[cuda{major}]"
 
 
 def cupy(op: str) -> Any:
@@ -77,11 +108,7 @@ def cupy(op: str) -> Any:
     try:
         import cupy
     except ImportError as error:
-        module = cuda()
-        major = module.driver()["runtime"] // 1000 if module is not None else 13
-        raise ImportError(
-            f'{op}: arrays on a GPU are CuPy arrays; pip install "strop[cuda{major}]"'
-        ) from error
+        raise ImportError(f'{op}: arrays on a GPU are CuPy arrays; pip install "{_cupy_extra()}"') from error
     return cupy
 
 

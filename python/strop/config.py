@@ -29,7 +29,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from ._backend import cpu, cuda_text
+from ._backend import cpu, cuda_text, cupy_text
 from ._threads import MOST, default_threads
 
 _floatx = "float32"
@@ -153,6 +153,7 @@ def show() -> str:
         ("threads", f"{num_threads()} (default {default_threads()}), run by {workers}"),
         ("compiler", cpu.compiler),
         ("cuda", cuda_text()),
+        ("cupy", cupy_text()),
         ("plot", _extra("matplotlib", "plot")),
     ]
     return "\n".join(f"{name:<12}{text}" for name, text in rows)

@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import activations, ops
-from .._backend import array_module, kernels, on_gpu, synchronize
+from .._backend import kernels, on_gpu, synchronize
 from .._device import HOST
 from ..activations.base import Activation as Function
 from ..layers import Activation, Dense, Embedding, GlobalAveragePooling1D, Layer, Variable
 from ..rowgrad import RowGrad
 from .chain import DenseChain
 from .loss_kernels import loss_kernel
+from .passes import masked_weight, through
 
 Array = NDArray[Any]
 Grads = list[Any]
@@ -190,8 +191,14 @@ class Plan:
         self.layers, self.loss = list(layers), loss
         #: The step program that trains it, once there is one.
         self.program: Any = None
-        #: Where its weights live; a model keeps its layers on one device.
+        #: Where its weights live.
         self.device = layers[0].device if layers else HOST
+        for layer in layers:
+            if layer.device != self.device:
+                raise ValueError(
+                    f"Plan: layers must be on one device; got {layers[0].name!r} on {self.device} and "
+                    f"{layer.name!r} on {layer.device}; move the model with to"
+                )
         dtypes = {layer.dtype for layer in layers}
         self.mixed_dtypes, self.dtype = len(dtypes) > 1, next(iter(dtypes), np.dtype("float32"))
         head = getattr(loss, "logits_activation", None)
@@ -221,7 +228,7 @@ class Plan:
     def forward(self, x: Array, training: bool = False) -> tuple[Array, list[Any], Array | None]:
         """Output (logits if `ends_in_logits`), what backward needs, the mask of the output."""
         tape: list[Any] = []
-        x, mask = _through(self.steps, x, None, training, tape)
+        x, mask = through(self.steps, x, None, training, tape)
         return x, tape, mask
 
     def predict(self, x: Array) -> Array:
@@ -273,11 +280,11 @@ class Plan:
         """The loss without penalty, the output, and the gradients by the variables."""
         tape: list[Any] = []
         end = len(self.steps) - len(self._chain)
-        y, mask = _through(self.steps[:end], x, None, True, tape)
+        y, mask = through(self.steps[:end], x, None, True, tape)
         if self._chain.serves(y, mask):
             loss, output, grads, upstream = self._chain.train(y, target, weight, end > self._first)
         else:
-            output, mask = _through(self.steps[end:], y, mask, True, tape)
+            output, mask = through(self.steps[end:], y, mask, True, tape)
             weight = masked_weight(mask, weight, output)
             loss, upstream = self.value(output, target, weight)
             grads, end = [], len(self.steps)
@@ -286,26 +293,3 @@ class Plan:
             upstream, own = self.steps[i].backward(upstream, tape[i], i > self._first)
             grads[:0] = own
         return loss, output, grads
-
-
-def _through(
-    steps: Sequence[Any], x: Array, mask: Array | None, training: bool, tape: list[Any]
-) -> tuple[Array, Array | None]:
-    """Output and mask behind some steps; what backward needs is added to the tape."""
-    for step in steps:
-        x, saved, mask = step.forward(x, training, mask)
-        tape.append(saved)
-    return x, mask
-
-
-def masked_weight(mask: Array | None, weight: Array | None, output: Array) -> Array | None:
-    """Weights of the loss's rows under a mask: the mean is then over the steps that are not masked."""
-    if mask is None or mask.shape != output.shape[:-1]:
-        return weight
-    library = array_module(output)
-    count = library.maximum(mask.sum(), 1)  # stays where it is: of a GPU nobody waits for it
-    factor = mask.astype(output.dtype) * (mask.size / count).astype(output.dtype)
-    if weight is not None:
-        factor = factor * weight.reshape(weight.shape + (1,) * (mask.ndim - weight.ndim))
-    result: Array = library.ascontiguousarray(factor)
-    return result
