@@ -15,7 +15,7 @@ foreach(stem ${STROP_STEMS})
 endforeach()
 
 # What _cuda binds beside the stems.
-set(STROP_CUDA_BINDINGS gradients adam_clock row_plan dropout)
+set(STROP_CUDA_BINDINGS gradients adam_clock row_plan dropout dense_chain)
 set(STROP_CUDA_HELPERS cupy cuda_config device_clock update_moments)
 list(TRANSFORM STROP_CUDA_HELPERS REPLACE "(.+)" "${CMAKE_CURRENT_SOURCE_DIR}/csrc/bind/\\1.cpp")
 

@@ -470,9 +470,12 @@ def _module() -> types.ModuleType:
         using_allocator=fake_streams.using_allocator,
         Device=Device,
         Graph=fake_streams.Graph,
+        Memory=fake_streams.Memory,
+        MemoryPointer=fake_streams.MemoryPointer,
         MemoryPool=MemoryPool,
         Stream=fake_streams.Stream,
         memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
+        runtime=types.SimpleNamespace(CUDARuntimeError=fake_streams.CUDARuntimeError),
     )
     return module
 

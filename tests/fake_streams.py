@@ -131,51 +131,78 @@ def nodes_of(graph: Graph) -> list[str]:
 
 
 class Memory:
+    """Bytes from the device."""
+
+    #: Allocations that still succeed; None for all.
+    left: int | None = None
+
+    def __init__(self, size: int) -> None:
+        if Memory.left is not None:
+            if Memory.left == 0:
+                raise CUDARuntimeError(2)
+            Memory.left -= 1
+        self.chunk = np.full(size, 255, np.uint8)
+        self.ptr = self.chunk.ctypes.data
+
+
+class MemoryPointer:
+    def __init__(self, mem: Any, offset: int) -> None:
+        self.mem, self.ptr = mem, mem.ptr + offset
+
+
+class PooledMemory:
     """Bytes of a pool, which get back to it with the last array that uses them."""
 
-    def __init__(self, chunk: np.ndarray, pool: MemoryPool) -> None:
-        self.ptr, self.chunk, self._pool = chunk.ctypes.data, chunk, weakref.ref(pool)
+    def __init__(self, memory: Memory, pool: MemoryPool) -> None:
+        self.ptr, self.chunk, self._memory, self._pool = memory.ptr, memory.chunk, memory, weakref.ref(pool)
 
     def __del__(self) -> None:
         pool = self._pool()
         if pool is None:
             self.chunk.fill(255)
         else:
-            pool.free.setdefault(self.chunk.size, []).append(self.chunk)
+            pool.free.setdefault(self.chunk.size, []).append(self._memory)
 
 
 class MemoryPool:
     def __init__(self, allocator: Any = None) -> None:
-        self.free: dict[int, list[np.ndarray]] = {}
+        self._allocate = allocator or (lambda size: MemoryPointer(Memory(size), 0))
+        self.free: dict[int, list[Memory]] = {}
         self.total = 0
 
-    def malloc(self, size: int) -> Memory:
+    def malloc(self, size: int) -> MemoryPointer:
         size = -(-max(size, 1) // 512) * 512  # as CuPy rounds up
         free = self.free.get(size)
-        self.total += 0 if free else size
-        chunk = free.pop() if free else np.full(size, 255, np.uint8)
-        return Memory(chunk, self)
+        if free:
+            return MemoryPointer(PooledMemory(free.pop(), self), 0)
+        try:
+            found = self._allocate(size).mem
+        except CUDARuntimeError:  # as CuPy's do, whatever works in that memory
+            self.free_all_blocks()
+            found = self._allocate(size).mem
+        self.total += size
+        return MemoryPointer(PooledMemory(found, self), 0)
 
     def total_bytes(self) -> int:
         return self.total
 
     def free_bytes(self) -> int:
-        return sum(size * len(chunks) for size, chunks in self.free.items())
+        return sum(size * len(free) for size, free in self.free.items())
 
     def free_all_blocks(self, stream: Any = None) -> None:
-        for chunk in (chunk for chunks in self.free.values() for chunk in chunks):
-            chunk.fill(255)
+        for memory in (memory for free in self.free.values() for memory in free):
+            memory.chunk.fill(255)
         self.free.clear()
 
     def __del__(self) -> None:
         self.free_all_blocks()
 
 
-_allocator: Callable[[int], Memory] | None = None
+_allocator: Callable[[int], MemoryPointer] | None = None
 
 
 @contextmanager
-def using_allocator(allocator: Callable[[int], Memory] | None = None) -> Iterator[None]:
+def using_allocator(allocator: Callable[[int], MemoryPointer] | None = None) -> Iterator[None]:
     global _allocator
     before, _allocator = _allocator, allocator
     try:
@@ -184,10 +211,11 @@ def using_allocator(allocator: Callable[[int], Memory] | None = None) -> Iterato
         _allocator = before
 
 
-def pooled(size: int) -> Memory | None:
+def pooled(size: int) -> PooledMemory | None:
     """Memory from the pool in use, None where that is the default one."""
     if _allocator is None:
         if capturing():
             raise AssertionError("memory of a graph must come from a pool that lives as long as the graph")
         return None
-    return _allocator(size)
+    memory: PooledMemory = _allocator(size).mem
+    return memory

@@ -62,6 +62,7 @@ INCLUDES = {
         "cpu/isa.h",
         "cpu/parallel.h",
         "cpu/peak.h",
+        "cuda/dense_chain.h",
         "cuda/device.h",
         "cuda/dropout.h",
         "cuda/device_clock.h",

@@ -1,9 +1,48 @@
 // What strop._cuda was built for and what it finds, for strop.config.
 
+#include <algorithm>
+
 #include "bind/backend.h"
 #include "cuda/device.h"
 
 namespace strop::bind {
+
+namespace {
+
+// Arrays of equal shape and type, one behind the other.
+void collect(const py::list& given, py::handle out_object) {
+  constexpr const char* op = "collect";
+  const std::vector<Array> parts = borrow_many(op, "parts", given);
+  const Array out = borrow(op, "out", out_object);
+  require_writable(op, out);
+  Queue queue(op, out);
+  cuda::Collected args{};
+  for (const Array& part : parts) {
+    queue.add(part);
+    require_same_shape(op, part, parts.front());
+    require_disjoint(op, out, part);
+    if (part.dtype != out.dtype || part.bytes() % 4 != 0) {
+      raise_type(op, label(part) + " must be " + describe(out) +
+                         " in words of 4 bytes; got a " + describe(part));
+    }
+  }
+  const Index count = Index(parts.size());
+  if (count == 0 || count * parts.front().bytes() != out.bytes()) {
+    raise_value(op, "out must have the size of all parts; got a " +
+                        describe(out) + " for " + std::to_string(count));
+  }
+  args.words = parts.front().bytes() / 4;
+  for (Index begin = 0; begin < count; begin += cuda::kCollected) {
+    args.count = int(std::min<Index>(cuda::kCollected, count - begin));
+    for (int i = 0; i < args.count; ++i) {
+      args.parts[i] = data<const std::uint32_t>(parts[begin + i]);
+    }
+    args.out = data<std::uint32_t>(out) + begin * args.words;
+    cuda::collect(op, args, queue.stream());
+  }
+}
+
+}  // namespace
 
 void bind_config(py::module_& m) {
   m.attr("architectures") = STROP_ARCHITECTURES;
@@ -35,6 +74,8 @@ void bind_config(py::module_& m) {
       },
       "The place of the first id outside [0, rows), or -1; waits.",
       py::arg("ids"), py::arg("rows"));
+  m.def("collect", &collect, "Copies equal arrays to `out`, end to end.",
+        py::arg("parts"), py::arg("out"));
   m.def("take_bad_id", &take_bad_id,
         "The place of the first bad id since the last call, or -1; waits.");
 }

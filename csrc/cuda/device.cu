@@ -1,4 +1,5 @@
-// The device under the kernels, and the search for an id outside its table.
+// The device under the kernels, the search for an id outside its table, and
+// small arrays put together.
 
 #include "cuda/common.cuh"
 #include "cuda/device.h"
@@ -16,6 +17,18 @@ __global__ void __launch_bounds__(kBlock)
     if (i >= ids.size) return;
     const Index id = id_of(ids, i);
     if (!row_inside(id, rows, i, fault) && id != kNoRow) return;
+  }
+}
+
+__global__ void __launch_bounds__(kBlock)
+    copy_parts(const __grid_constant__ Collected a, Index blocks_each) {
+  const Place at = place_of(Index{blockIdx.x}, blocks_each);
+  const std::uint32_t* part = a.parts[at.row];
+  const Index first = at.column * kBlock * kPerThread + threadIdx.x;
+#pragma unroll 4
+  for (Index k = 0; k < kPerThread; ++k) {
+    const Index i = first + k * kBlock;
+    if (i < a.words) a.out[at.row * a.words + i] = part[i];
   }
 }
 
@@ -83,6 +96,11 @@ void wait_for(const char* op, Stream stream, std::uintptr_t producer) {
   }
   cudaEventDestroy(event);
   check(op, error);
+}
+
+void collect(const char* op, const Collected& a, Stream stream) {
+  const Index blocks_each = blocks_for(a.words, kBlock * kPerThread);
+  launch(op, copy_parts, a.count * blocks_each, kBlock, stream, a, blocks_each);
 }
 
 std::uint64_t take_word(const char* op, std::uint64_t* word, Stream stream) {

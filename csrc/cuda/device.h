@@ -34,6 +34,16 @@ Index first_bad_id(const char* op, const Ids& ids, Index rows,
                    std::uint64_t* scratch, Stream stream);
 Index id_at(const char* op, const Ids& ids, Index place, Stream stream);
 
+// Copies arrays of `words` times 4 bytes to `out`, one behind the other.
+inline constexpr int kCollected = 64;
+struct Collected {
+  const std::uint32_t* parts[kCollected];
+  int count;
+  Index words;
+  std::uint32_t* out;
+};
+void collect(const char* op, const Collected& a, Stream stream);
+
 // `*word`, which is set to 0. Waits for the stream.
 std::uint64_t take_word(const char* op, std::uint64_t* word, Stream stream);
 

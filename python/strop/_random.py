@@ -97,7 +97,7 @@ class Streams:
         return *key, self._next(name), None
 
     @contextmanager
-    def counted_by(self, name: str, count: Any) -> Iterator[None]:
+    def counted_by(self, name: str, count: Any) -> Iterator[Iterator[int]]:
         """Number the draws inside the block from 0, on top of a count that stands in a GPU's memory.
 
         A captured graph then goes on counting; whoever replays it says afterwards, by `skip`, how many it took.
@@ -105,10 +105,14 @@ class Streams:
         Args:
             name: the stream.
             count: an int64 array of CuPy without axes.
+
+        Yields:
+            The numbers of the draws to come: the next one says how many there were.
         """
-        self._counted[name] = (count, itertools.count())
+        numbers = itertools.count()
+        self._counted[name] = (count, numbers)
         try:
-            yield
+            yield numbers
         finally:
             del self._counted[name]
 

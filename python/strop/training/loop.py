@@ -13,6 +13,7 @@ from .. import _random
 from .._backend import on_gpu
 from .._device import to_device
 from .data import Data
+from .graph import graph_program
 from .placing import BLOCK, batches, joined, joined_on_host, numbers_on_host
 from .plan import Plan
 from .program import Stretch, reading_program, training_program
@@ -125,7 +126,9 @@ def run_epoch(
     begins, ends = callbacks.wants("on_train_batch_begin"), callbacks.wants("on_train_batch_end")
     order = _random.streams.generator("shuffling").permutation(len(data)) if shuffle else None
     count = steps_of(data, batch_size, steps)
-    program = training_program(plan, optimizer)
+    program: Any = (
+        graph_program(plan, optimizer, data) if plan.device.is_gpu else training_program(plan, optimizer)
+    )
     if program is None:
         stretches = train_by_plan(plan, optimizer, data, batch_size, order, count)
     else:

@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import activations, ops
-from .._backend import array_module, kernels, on_gpu, synchronize
+from .._backend import kernels, on_gpu, synchronize
 from .._device import HOST
 from ..activations.base import Activation as Function
 from ..layers import Activation, Dense, Embedding, GlobalAveragePooling1D, Layer, Variable
 from ..rowgrad import RowGrad
+from .chain import DenseChain
+from .loss_kernels import loss_kernel
+from .passes import masked_weight, through
 
 Array = NDArray[Any]
 Grads = list[Any]
@@ -185,7 +188,7 @@ class Plan:
     """
 
     def __init__(self, layers: Sequence[Layer], loss: Any = None, *, fused: bool = True) -> None:
-        self.loss = loss
+        self.layers, self.loss = list(layers), loss
         #: The step program that trains it, once there is one.
         self.program: Any = None
         #: Where its weights live.
@@ -202,6 +205,7 @@ class Plan:
         self.steps, self.ends_in_logits = build_steps(layers, fused=fused, head=head)
         self.head = activations.get(head if self.ends_in_logits else None)
         self.variables: list[Variable] = [v for step in self.steps for v in step.variables]
+        self._chain = DenseChain.at_end(self.steps, loss_kernel(self) if self.device.is_gpu else None)
         self._first = next((i for i, step in enumerate(self.steps) if step.variables), len(self.steps))
         self._penalized = [(i, v) for i, v in enumerate(self.variables) if v.regularizer is not None]
         self._frozen_penalties = [
@@ -223,11 +227,8 @@ class Plan:
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, list[Any], Array | None]:
         """Output (logits if `ends_in_logits`), what backward needs, the mask of the output."""
-        mask: Array | None = None
-        tape = []
-        for step in self.steps:
-            x, saved, mask = step.forward(x, training, mask)
-            tape.append(saved)
+        tape: list[Any] = []
+        x, mask = through(self.steps, x, None, training, tape)
         return x, tape, mask
 
     def predict(self, x: Array) -> Array:
@@ -265,15 +266,7 @@ class Plan:
 
     def train_step(self, x: Array, target: Any, weight: Array | None, optimizer: Any) -> tuple[Any, Array]:
         """One step of training: the loss of the batch before it, and the output."""
-        output, tape, mask = self.forward(x, training=True)
-        weight = masked_weight(mask, weight, output)
-        loss, grad = self.value(output, target, weight)
-        grads: list[Any] = []
-        upstream: Array | None = grad
-        for i in range(len(self.steps) - 1, self._first - 1, -1):
-            assert upstream is not None
-            upstream, own = self.steps[i].backward(upstream, tape[i], i > self._first)
-            grads[:0] = own
+        loss, output, grads = self._gradients(x, target, weight)
         if self.penalized:
             loss = loss + self.penalty()
             for i, variable in self._penalized:
@@ -283,15 +276,20 @@ class Plan:
             optimizer.take(grads, self.variables, 1.0)  # the loss was not scaled
         return loss, output
 
-
-def masked_weight(mask: Array | None, weight: Array | None, output: Array) -> Array | None:
-    """Weights of the loss's rows under a mask: the mean is then over the steps that are not masked."""
-    if mask is None or mask.shape != output.shape[:-1]:
-        return weight
-    library = array_module(output)
-    count = library.maximum(mask.sum(), 1)  # stays where it is: of a GPU nobody waits for it
-    factor = mask.astype(output.dtype) * (mask.size / count).astype(output.dtype)
-    if weight is not None:
-        factor = factor * weight.reshape(weight.shape + (1,) * (mask.ndim - weight.ndim))
-    result: Array = library.ascontiguousarray(factor)
-    return result
+    def _gradients(self, x: Array, target: Any, weight: Array | None) -> tuple[Any, Array, list[Any]]:
+        """The loss without penalty, the output, and the gradients by the variables."""
+        tape: list[Any] = []
+        end = len(self.steps) - len(self._chain)
+        y, mask = through(self.steps[:end], x, None, True, tape)
+        if self._chain.serves(y, mask):
+            loss, output, grads, upstream = self._chain.train(y, target, weight, end > self._first)
+        else:
+            output, mask = through(self.steps[end:], y, mask, True, tape)
+            weight = masked_weight(mask, weight, output)
+            loss, upstream = self.value(output, target, weight)
+            grads, end = [], len(self.steps)
+        for i in range(end - 1, self._first - 1, -1):
+            assert upstream is not None
+            upstream, own = self.steps[i].backward(upstream, tape[i], i > self._first)
+            grads[:0] = own
+        return loss, output, grads

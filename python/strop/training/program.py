@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import losses
 from .._backend import cpu
 from ..activations.base import Activation as Function
 from ..layers import Flatten
@@ -22,23 +21,13 @@ from ..optimizers.deferred import DeferredTable
 from ..optimizers.linear import LinearTable
 from ..optimizers.parameters import adopt, array_of
 from .data import Data
+from .loss_kernels import loss_kernel
 from .plan import BagStep, DenseStep, LayerStep, Plan
 
 Array = NDArray[Any]
 
 #: Seconds after which a call returns, so that Ctrl-C and the progress bar do not wait for long.
 LIMIT = 0.05
-
-#: Losses with a kernel from the model's output, and from its logits.
-_FROM_OUTPUT = {
-    losses.MeanSquaredError: "mean_squared_error",
-    losses.MeanAbsoluteError: "mean_absolute_error",
-}
-_FROM_LOGITS = {
-    losses.BinaryCrossentropy: "binary_cross_entropy",
-    losses.CategoricalCrossentropy: "softmax_cross_entropy",
-    losses.SparseCategoricalCrossentropy: "softmax_cross_entropy",
-}
 
 #: The rules that a program has, and their state as it takes it.
 _STATES = {
@@ -116,7 +105,7 @@ def training_program(plan: Plan, optimizer: Any) -> Program | None:
     if plan.device.is_gpu:
         return None
     rule = optimizer.plain_rule()
-    loss = _loss(plan)
+    loss = loss_kernel(plan)
     if rule is None or loss is None or plan.penalized or not plan.variables:
         return None
     if not all(a is array_of(v) for a, v in zip(optimizer._arrays, plan.variables, strict=True)):
@@ -133,7 +122,7 @@ def reading_program(plan: Plan) -> Program | None:
     """The program that evaluates a plan and predicts, or None where the plan must do it."""
     if plan.device.is_gpu:
         return None
-    compiled, samples_class = _new(plan, _loss(plan) or ("mean_squared_error", 0.0))
+    compiled, samples_class = _new(plan, loss_kernel(plan) or ("mean_squared_error", 0.0))
     return Program(compiled, samples_class) if _build(compiled, plan, None) else None
 
 
@@ -143,18 +132,6 @@ def _new(plan: Plan, loss: tuple[str, float], **rule: Any) -> tuple[Any, Any]:
         loss=loss[0], smoothing=loss[1], **{name: rule.get(name, {}) for name in _STATES}
     )
     return made, cpu.StepSamples64 if wide else cpu.StepSamples32
-
-
-def _loss(plan: Plan) -> tuple[str, float] | None:
-    """The kernel of the loss and its smoothing, if it needs nothing else."""
-    loss: Any = plan.loss
-    name = (_FROM_LOGITS if plan.takes_logits else _FROM_OUTPUT).get(type(loss))
-    smoothing = getattr(loss, "label_smoothing", 0.0)
-    plain = loss is not None and loss.reduction in ("sum_over_batch_size", "mean")
-    plain = plain and getattr(loss, "axis", -1) == -1 and getattr(loss, "ignore_class", None) is None
-    if not plain or name is None or (smoothing and name != "softmax_cross_entropy"):
-        return None
-    return name, smoothing
 
 
 def _build(compiled: Any, plan: Plan, optimizer: Any) -> bool:

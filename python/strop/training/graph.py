@@ -1,0 +1,189 @@
+"""A plan on a GPU as CUDA graphs: one launch for many batches.
+
+A step of a small model takes a dozen kernels of a microsecond or two, and Python needs ten times as long to start
+them. So `Plan.train_step` itself is recorded for some batches in a row, and one launch of the graph does them all.
+What differs from launch to launch, the samples, the rates and the numbers of the steps, stands in arrays that the host
+fills before. The kernels and their order are those of steps one by one, and so are the bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _random
+from .._device import to_device, to_host
+from .._interrupts import HeldInterrupt
+from .block import DROPOUT, Block, arrays_of
+from .capture import Recorder
+from .data import Data
+from .placing import resident, taken
+from .plan import Plan
+
+Array = NDArray[Any]
+Stretch = tuple[list[Any], Array, Array | None, Array | None]
+
+#: Batches of a graph. With 64 the launch and the wait for its results, about 30 us, are one part in twenty.
+STEPS = (64, 8, 1)
+#: Bytes of samples that a graph may have for itself.
+ROOM = 1 << 28
+
+
+class GraphProgram:
+    """A plan that trains by graphs; made by `graph_program`.
+
+    A batch size is trained step by step when it comes first: CUDA loads a kernel when it first runs, and an error has
+    its own words then. What cannot be recorded stays so.
+    """
+
+    def __init__(self, plan: Plan, optimizer: Any) -> None:
+        self._plan, self.optimizer = plan, optimizer
+        self._recorder = Recorder()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._stands = _standing(self._plan, self.optimizer)
+        self._streams = _streams_of(self._plan)
+        self._graphs: dict[Any, tuple[Any, Block]] = {}
+        self._met: set[Any] = set()
+        self._fails = False
+
+    def _refresh(self) -> None:
+        """Forget graphs that do not do what steps one by one would do now."""
+        settings, arrays = _standing(self._plan, self.optimizer)
+        same = settings == self._stands[0] and len(arrays) == len(self._stands[1])
+        if not (same and all(a is b for a, b in zip(arrays, self._stands[1], strict=True))):
+            self._begin()
+
+    def train(self, data: Data, size: int, order: Array | None, count: int, most: int) -> Iterator[Stretch]:
+        """Train on the first `count` batches; each stretch is at most `most` of them."""
+        whole = resident(data, self._plan.device)
+        assert whole is not None
+        at, end = 0, min(count * size, len(data))
+        while at < end:
+            self._refresh()
+            batch = min(size, end - at)
+            steps = self._steps(whole, batch, min(most, (end - at) // batch))
+            places = np.arange(at, at + steps * batch) if order is None else order[at : at + steps * batch]
+            rates = self.optimizer.rates(steps)
+            found = self._graph(whole, batch, steps) if len(rates) == steps and min(rates) >= 0 else None
+            if found is None:
+                places = places[:batch]
+                losses, output = self._one_step(whole, places)
+            else:
+                losses, output = self._launch(*found, whole, places, rates)
+            stop = at + len(places)
+            yield losses, output, *data.targets(order, at, stop)
+            at = stop
+
+    def _one_step(self, whole: Data, places: Array) -> tuple[list[Any], Array]:
+        batch = taken(whole, to_device(np.ascontiguousarray(places), self._plan.device))
+        loss, output = self._plan.train_step(batch.x, batch.y, batch.weight, self.optimizer)
+        return [float(to_host(loss))], to_host(output)
+
+    def _launch(
+        self, graph: Any, block: Block, whole: Data, places: Array, rates: list[float]
+    ) -> tuple[list[Any], Array]:
+        optimizer = self.optimizer
+        block.fill(whole, places, rates, optimizer.iterations + 1)
+        held = HeldInterrupt()
+        with held:
+            graph.launch()
+            optimizer.counted(block.steps)
+            for place, table in optimizer._tables.items():
+                table.counted(block.steps, optimizer._decays[place])
+            for stream, draws in zip(block.streams, block.draws, strict=True):
+                stream.skip(DROPOUT, draws)
+        held.release()
+        output = block.output.get()
+        return block.losses.get().tolist(), output.reshape(-1, *output.shape[2:])
+
+    def _steps(self, whole: Data, size: int, most: int) -> int:
+        """The batches of the next graph: as many as may be, so that few graphs serve any count."""
+        room = min((table.room for table in self.optimizer._tables.values()), default=most)
+        if room == 0:
+            self.optimizer.flush()
+            room = min(table.room for table in self.optimizer._tables.values())
+        bytes_of_batch = size * sum(a.nbytes // max(len(a), 1) for a in arrays_of(whole) if a is not None)
+        most = min(most, room)
+        return next((n for n in STEPS if n <= most and n * bytes_of_batch <= ROOM), 1)
+
+    def _graph(self, whole: Data, size: int, steps: int) -> tuple[Any, Block] | None:
+        """The graph of so many batches, recorded when it is first wanted, or None where steps go one by one."""
+        shapes = tuple(None if a is None else (a.shape[1:], a.dtype) for a in arrays_of(whole))
+        key = (size, steps, shapes)
+        if key not in self._graphs:
+            if self._fails or (size, shapes) not in self._met:
+                self._met.add((size, shapes))
+                return None
+            try:
+                self._graphs[key] = self._record(whole, size, steps)
+            except Exception:
+                self._fails = True
+                return None
+        return self._graphs[key]
+
+    def _record(self, whole: Data, size: int, steps: int) -> tuple[Any, Block]:
+        block: Any = None
+
+        def work() -> None:
+            nonlocal block
+            block = Block(whole, size, steps, self._streams)
+            with ExitStack() as stack:
+                drawn = [
+                    stack.enter_context(stream.counted_by(DROPOUT, block.counts[i]))
+                    for i, stream in enumerate(block.streams)
+                ]
+                block.record(self._step_of(block))
+                block.draws = [next(numbers) for numbers in drawn]
+
+        return self._recorder.record(work), block
+
+    def _step_of(self, block: Block) -> Any:
+        plan, optimizer = self._plan, self.optimizer
+
+        def step(k: int, batch: Data) -> tuple[Any, Array]:
+            with optimizer.numbers_from(block.rates[k], block.numbers[k]):
+                return plan.train_step(batch.x, batch.y, batch.weight, optimizer)
+
+        return step
+
+
+def graph_program(plan: Plan, optimizer: Any, data: Data) -> GraphProgram | None:
+    """The program that trains a plan by graphs, or None where steps go one by one. The plan keeps it."""
+    if (
+        not plan.variables
+        or not getattr(optimizer, "capturable", False)
+        or resident(data, plan.device) is None
+    ):
+        return None
+    if plan.program is None or plan.program.optimizer is not optimizer:
+        plan.program = GraphProgram(plan, optimizer)
+    kept: GraphProgram = plan.program
+    return kept
+
+
+def _streams_of(plan: Plan) -> list[_random.Streams]:
+    """What the plan's steps draw from."""
+    own = [getattr(layer, "_streams", None) for layer in plan.layers]
+    return [_random.streams, *(stream for stream in own if stream is not None)]
+
+
+def _standing(plan: Plan, optimizer: Any) -> tuple[list[Any], list[Any]]:
+    """What a graph has taken over: settings by their values, arrays by their memory."""
+    layers = plan.layers
+    settings: list[Any] = [_numbers_of(thing) for thing in (optimizer, plan.loss, *layers)]
+    settings += [*optimizer._decays, *(stream.seed for stream in _streams_of(plan))]
+    arrays = [v._value for layer in layers for v in layer.variables]
+    arrays += [*optimizer._arrays, *optimizer._tables.values()]
+    return settings, arrays + [a for slot in optimizer._slots.values() for a in slot]
+
+
+def _numbers_of(thing: Any) -> dict[str, Any]:
+    """The settings of an optimizer, a loss or a layer that are numbers, names or switches."""
+    plain = (bool, int, float, str, type(None))
+    return {n: v for n, v in vars(thing).items() if isinstance(v, plain) and n not in ("_calls", "_rate")}

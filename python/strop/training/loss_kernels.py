@@ -1,0 +1,30 @@
+"""Which kernel a plan's loss is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import losses
+
+#: Losses with a kernel from the model's output, and from its logits.
+_FROM_OUTPUT = {
+    losses.MeanSquaredError: "mean_squared_error",
+    losses.MeanAbsoluteError: "mean_absolute_error",
+}
+_FROM_LOGITS = {
+    losses.BinaryCrossentropy: "binary_cross_entropy",
+    losses.CategoricalCrossentropy: "softmax_cross_entropy",
+    losses.SparseCategoricalCrossentropy: "softmax_cross_entropy",
+}
+
+
+def loss_kernel(plan: Any) -> tuple[str, float] | None:
+    """The kernel of the loss and its smoothing, if it needs nothing else."""
+    loss: Any = plan.loss
+    name = (_FROM_LOGITS if plan.takes_logits else _FROM_OUTPUT).get(type(loss))
+    smoothing = getattr(loss, "label_smoothing", 0.0)
+    plain = loss is not None and loss.reduction in ("sum_over_batch_size", "mean")
+    plain = plain and getattr(loss, "axis", -1) == -1 and getattr(loss, "ignore_class", None) is None
+    if not plain or name is None or (smoothing and name != "softmax_cross_entropy"):
+        return None
+    return name, smoothing
