@@ -15,7 +15,9 @@ foreach(stem ${STROP_STEMS})
 endforeach()
 
 # What _cuda binds beside the stems.
-set(STROP_CUDA_BINDINGS gradients row_plan dropout)
+set(STROP_CUDA_BINDINGS gradients adam_clock row_plan dropout)
+set(STROP_CUDA_HELPERS cupy cuda_config device_clock update_moments)
+list(TRANSFORM STROP_CUDA_HELPERS REPLACE "(.+)" "${CMAKE_CURRENT_SOURCE_DIR}/csrc/bind/\\1.cpp")
 
 if(STROP_CUDA STREQUAL "OFF" OR NOT STROP_PYTHON)
   set(cuda_state "off")
@@ -63,11 +65,10 @@ target_compile_options(kernels_cuda PRIVATE --fmad=false
 if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.8)
   target_compile_options(kernels_cuda PRIVATE --compress-mode=size)
 endif()
-set(flushing adam compact_adam lamb sgd update)
+set(flushing adam adam_clock compact_adam deferred_adam lamb sgd update)
 list(TRANSFORM flushing REPLACE "(.+)" "csrc/cuda/\\1.cu")
 set_source_files_properties(${flushing} PROPERTIES COMPILE_OPTIONS --ftz=true)
-strop_add_module(_cuda "${STROP_CUDA_STEMS};${STROP_CUDA_BINDINGS}" csrc/bind/cupy.cpp
-                 csrc/bind/cuda_config.cpp csrc/bind/update_moments.cpp
+strop_add_module(_cuda "${STROP_CUDA_STEMS};${STROP_CUDA_BINDINGS}" ${STROP_CUDA_HELPERS}
                  $<TARGET_OBJECTS:kernels_cuda>)
 list(JOIN STROP_CUDA_ARCHITECTURES ", " architectures)
 target_compile_definitions(_cuda PRIVATE STROP_CUDA=1

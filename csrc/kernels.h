@@ -174,6 +174,14 @@ struct CompactAdamRows {
 
 // ---- deferred_adam ---------------------------------------------------------
 
+// CUDA: how far a clock is, in device memory. Kernels read it when they run.
+struct ClockState {
+  std::int32_t base, last;   // steps
+  std::int32_t decays;       // whether any of them
+  std::uint32_t ticket;      // blocks of a launch that have read the others
+  double first[2], root[2];  // corrections of step last + 1, at its place % 2
+};
+
 // What the steps since `base` did to a row that had no gradient: one entry per
 // step s = base, base + 1, ..., for rows that stand at s. math/deferred_adam.h
 // has the formula. Lists of T are rounded once, when the clock goes on, so that
@@ -192,6 +200,11 @@ struct AdamHistory {
   std::int32_t powers;
   int degree;  // P
   bool decays;
+  // CUDA, whose clock is that of cuda/device_clock.h: coefficients that its
+  // next steps change; and, in place of what comes with the call, base, step
+  // and decays.
+  const T* current = nullptr;
+  const ClockState* state = nullptr;
 };
 
 // Brings rows from the step they stand at to `step`, as dense steps with zero
@@ -214,6 +227,21 @@ struct DeferredAdamCatchUp {
   std::int32_t replay_before;  // and it stands at an earlier step than this
   bool replay_all;             // every row, every step: the dense kernel's bits
   AdamHistory<T> history;
+  Index table_rows = 0;  // V; CUDA holds the ids against it
+};
+
+namespace cuda {
+template <typename T>
+struct DeviceClock;
+}
+
+// CUDA: the step that a clock in device memory takes, together with the rows.
+template <typename T>
+struct ClockAdvance {
+  const cuda::DeviceClock<T>* clock;
+  double learning_rate;
+  const double* rate;  // in device memory, in its place; or null
+  double weight_decay;
 };
 
 // The same, and then the next step with the gradient of the rows. A `peek` at
@@ -225,6 +253,7 @@ struct DeferredAdamStep {
   const T* caught_up;            // (R, D): the parameters at `step`, or null
   const T* grad;                 // (R, D)
   AdamCoefficients<T> coefficients;
+  ClockAdvance<T> advance = {};  // CUDA, in their place
 };
 
 #define STROP_DEFERRED_ADAM_KERNELS(X)           \
@@ -332,6 +361,7 @@ struct RowPlan {
   void* keys;            // (ids)
   std::int32_t* ranks;   // unique rows that begin before each kRowGroup ids
   std::int32_t* counts;  // (N): ids of a bag that count; null without mean
+  unsigned* ticket;      // 0 but while row_gradient runs
 };
 
 // Sorted ids that one group of threads adds up, and those that make one partial

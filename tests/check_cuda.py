@@ -28,7 +28,7 @@ RELEASE = ["75", "80", "86", "89", "90a", "100", "120"]
 LIMITED = ("registers", "shared")
 #: As cmake/cuda.cmake compiles them.
 FLAGS = ["-std=c++17", "-O3", "--fmad=false", f"-I{ROOT / 'csrc'}"]
-FLUSHING = {"adam", "compact_adam", "lamb", "sgd", "update"}
+FLUSHING = {"adam", "adam_clock", "compact_adam", "deferred_adam", "lamb", "sgd", "update"}
 
 #: CUB's kernels, whose names say which version and architecture they are of, are not ours to hold to a budget.
 LIBRARY = "cub::"

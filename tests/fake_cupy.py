@@ -26,6 +26,9 @@ class OutOfMemoryError(MemoryError):
         super().__init__(f"Out of memory allocating {size:,} bytes (allocated so far: {total:,} bytes).")
 
 
+OutOfMemoryError.__module__ = "cupy.cuda.memory"
+
+
 class State:
     """What a test sets and reads."""
 

@@ -343,6 +343,15 @@ def test_arrays_of_other_libraries_are_taken_where_they_are(gpu):
         cpu.predict(given, verbose=0)
 
 
+def test_a_model_called_on_ids_of_a_gpu_does_not_wait(gpu):
+    _, mine = both(lookup)
+    fetched = fake_cupy.state.fetched
+    mine(gpu.asarray(np.array([[0, 1, 9]])))
+    assert fake_cupy.state.fetched == fetched
+    with pytest.raises(IndexError, match=r"^synchronize: ids must lie in their table; got .* element 2 "):
+        strop.synchronize()
+
+
 def test_a_model_on_the_host_refuses_arrays_of_a_gpu(gpu):
     model = lookup()
     text = (

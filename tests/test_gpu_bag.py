@@ -110,6 +110,21 @@ def test_keys_of_32_and_of_64_bits(gpu, rng, rows, count):
     assert np.array_equal(values[:, 0], [grad[ids == row].sum() for row in want]), places
 
 
+def test_a_plan_has_the_same_bits_with_and_without_a_sort(gpu, rng):
+    # 2**18 rows are the most without one.
+    ids = np.minimum(rng.zipf(1.2, (20, 90)), 2**18) - 1
+    ids[:, 60:] = 600
+    ids[7] = rng.integers(0, 2**18, 90)
+    grad = gpu.asarray(rng.standard_normal((20, 5)).astype("float32"))
+    few, many = (
+        ops.embedding_bag_backward(grad, gpu.asarray(ids), num_rows=rows, pad_id=1)
+        for rows in (2**18, 2**18 + 1)
+    )
+    used = np.unique(ids)
+    used = used[used != 1]
+    assert np.array_equal(made(gpu, few, used), made(gpu, many, used))
+
+
 def test_a_bag_alone_has_the_bits_of_the_bag_in_a_batch(gpu, rng, dtype):
     # A block per bag, or a warp.
     for dim in (16, 17):

@@ -1,13 +1,7 @@
-#include <pybind11/stl.h>
-
-#include "bind/backend.h"
-#include "bind/optimizer.h"
-#include "step/table.h"
+#include "bind/adam_clock.h"
 
 namespace strop::bind {
 namespace {
-
-using step::AdamClock;
 
 struct Table {
   Array param, moment1, moment2, max_moment2, last, rows;
@@ -17,7 +11,7 @@ struct Table {
 // `last` of the rows in question must lie in what the clock remembers: it is an
 // index into the clock's lists.
 template <typename RowAt>
-void check_last(const char* op, const Table& t, const AdamClock& clock,
+void check_last(const char* op, const Table& t, const Clock& clock,
                 const RowAt& row_at) {
   const auto* last = data<const std::int32_t>(t.last);
   const auto base = static_cast<std::uint32_t>(clock.base());
@@ -33,9 +27,23 @@ void check_last(const char* op, const Table& t, const AdamClock& clock,
   }
 }
 
-Table table_of(const char* op, const AdamClock& clock, py::handle param,
-               py::handle moment1, py::handle moment2, py::handle max_moment2,
-               py::handle last, py::handle rows, bool write = true) {
+// On CUDA the kernel itself refuses such a row.
+void check_last(const char* op, const Table& t, const Clock& clock) {
+  const auto* narrow = data<const std::int32_t>(t.rows);
+  const auto* wide = data<const std::int64_t>(t.rows);
+  if (!t.rows.object) {
+    check_last(op, t, clock, [](Index i) { return i; });
+  } else if (t.rows.dtype == DType::kInt32) {
+    check_last(op, t, clock, [=](Index i) { return Index{narrow[i]}; });
+  } else {
+    check_last(op, t, clock, [=](Index i) { return Index{wide[i]}; });
+  }
+}
+
+Table table_of(const char* op, const Clock& clock, Queue& queue,
+               py::handle param, py::handle moment1, py::handle moment2,
+               py::handle max_moment2, py::handle last, py::handle rows,
+               bool write = true) {
   Table t{borrow(op, "param", param),
           borrow(op, "moment1", moment1),
           borrow(op, "moment2", moment2),
@@ -47,6 +55,9 @@ Table table_of(const char* op, const AdamClock& clock, py::handle param,
   require_ndim(op, t.param, 2);
   const std::vector<const Array*> arrays{&t.param, &t.moment1, &t.moment2,
                                          &t.max_moment2};
+  for (const Array* a : arrays) queue.add(*a);
+  queue.add(t.last);
+  queue.add(t.rows);
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     const Array& a = *arrays[i];
     if (!a.object) continue;
@@ -72,20 +83,12 @@ Table table_of(const char* op, const AdamClock& clock, py::handle param,
     require_ids_in(op, t.rows, t.param.shape[0]);
     t.listed = t.rows.size();
   }
-  const auto* narrow = data<const std::int32_t>(t.rows);
-  const auto* wide = data<const std::int64_t>(t.rows);
-  if (!t.rows.object) {
-    check_last(op, t, clock, [](Index i) { return i; });
-  } else if (t.rows.dtype == DType::kInt32) {
-    check_last(op, t, clock, [=](Index i) { return Index{narrow[i]}; });
-  } else {
-    check_last(op, t, clock, [=](Index i) { return Index{wide[i]}; });
-  }
+  if constexpr (!kOnDevice) check_last(op, t, clock);
   return t;
 }
 
 template <typename T>
-DeferredAdamCatchUp<T> arguments(const AdamClock& clock, const Table& t,
+DeferredAdamCatchUp<T> arguments(const Clock& clock, const Table& t,
                                  T* gathered, bool peek, bool replay) {
   DeferredAdamCatchUp<T> args = step::catch_up_args(
       step::AdamTable<T>{data<T>(t.param), data<T>(t.moment1),
@@ -99,13 +102,15 @@ DeferredAdamCatchUp<T> arguments(const AdamClock& clock, const Table& t,
   return args;
 }
 
-py::object catch_up(const AdamClock& clock, py::handle param,
+py::object catch_up(py::handle clock_object, py::handle param,
                     py::handle moment1, py::handle moment2,
                     py::handle max_moment2, py::handle last, py::handle rows,
                     bool gather, bool write, bool replay) {
   constexpr const char* op = "deferred_adam_catch_up";
-  const Table t = table_of(op, clock, param, moment1, moment2, max_moment2,
-                           last, rows, write);
+  Clock& clock = clock_of(op, clock_object);
+  Queue queue(op);
+  const Table t = table_of(op, clock, queue, param, moment1, moment2,
+                           max_moment2, last, rows, write);
   py::object result = py::none();
   if (gather || !write) {
     result = new_array({t.listed, t.param.shape[1]}, t.param.dtype);
@@ -113,22 +118,61 @@ py::object catch_up(const AdamClock& clock, py::handle param,
   const Array out = borrow_optional(op, "result", result);
   visit_float(t.param, [&](auto zero) {
     using T = decltype(zero);
+    use_clock<T>(op, clock, queue);
     const auto args = arguments<T>(clock, t, data<T>(out), !write, replay);
     Unlocked unlocked;
-    backend::deferred_adam_catch_up(args, Stream{});
+    backend::deferred_adam_catch_up(args, queue.stream());
   });
   return result;
 }
 
-void step(AdamClock& clock, py::handle param, py::handle grad, py::handle rows,
-          py::handle moment1, py::handle moment2, py::handle max_moment2,
-          py::handle last, py::handle caught_up, double learning_rate,
-          double weight_decay, bool replay) {
+// A number, or on CUDA an array without axes that the kernel reads when it
+// runs.
+struct Rate {
+  double value = 0;
+  Array array{};
+};
+
+Rate rate_of(const char* op, py::handle object) {
+  Rate rate;
+  PyObject* o = object.ptr();
+  if constexpr (kOnDevice) {
+    Array a{};
+    if (!PyFloat_Check(o) && !PyLong_Check(o) && read_array(object, a)) {
+      rate.array = borrow(op, "learning_rate", object);
+      if (a.dtype != DType::kFloat64) {
+        raise_type(op,
+                   "learning_rate must be float64 where it is an array; "
+                   "got a " +
+                       describe(a));
+      }
+      require_ndim(op, rate.array, 0);
+      return rate;
+    }
+  }
+  rate.value = PyFloat_AsDouble(o);
+  if (PyErr_Occurred() == nullptr) return rate;
+  PyErr_Clear();
+  raise_type(
+      op,
+      "learning_rate must be a number; got " +
+          std::string(py::str(py::type::handle_of(object).attr("__name__"))));
+}
+
+void step(py::handle clock_object, py::handle param, py::handle grad,
+          py::handle rows, py::handle moment1, py::handle moment2,
+          py::handle max_moment2, py::handle last, py::handle caught_up,
+          py::handle learning_rate, double weight_decay, bool replay) {
   constexpr const char* op = "deferred_adam_step";
+  const Rate rate = rate_of(op, learning_rate);
+  Clock& clock = clock_of(op, clock_object);
   borrow(op, "rows", rows);  // here None is not all of them
-  const Table t =
-      table_of(op, clock, param, moment1, moment2, max_moment2, last, rows);
+  Queue queue(op);
+  const Table t = table_of(op, clock, queue, param, moment1, moment2,
+                           max_moment2, last, rows);
   const Array g = borrow(op, "grad", grad);
+  queue.add(g);
+  queue.add(rate.array);
   check_rows(op, {t.param, t.moment1, t.moment2, t.max_moment2}, g, t.rows);
   const Array known = borrow_optional(op, "caught_up", caught_up);
   if (known.object) {
@@ -138,69 +182,34 @@ void step(AdamClock& clock, py::handle param, py::handle grad, py::handle rows,
       require_disjoint(op, known, *a);
     }
   }
-  if (!(learning_rate >= 0) || !(learning_rate * weight_decay < 1)) {
+  const bool closed = rate.value >= 0 && rate.value * weight_decay < 1;
+  if (!replay && !closed) {
     raise_value(op,
                 "learning_rate must be 0 or more, and below 1 over "
                 "weight_decay; got " +
-                    std::string(py::str(py::float_(learning_rate))));
+                    std::string(py::str(py::float_(rate.value))));
   }
   visit_float(t.param, [&](auto zero) {
     using T = decltype(zero);
-    const DeferredAdamStep<T> args{
+    [[maybe_unused]] auto device = use_clock<T>(op, clock, queue);
+    DeferredAdamStep<T> args{
         arguments<T>(clock, t, nullptr, false, replay), data<const T>(known),
         data<const T>(g),
-        step::coefficients_of<T>(clock.rule(), clock.last() + 1, learning_rate,
+        step::coefficients_of<T>(clock.rule(), clock.last() + 1, rate.value,
                                  weight_decay)};
+#if STROP_CUDA
+    args.advance = {&device, rate.value, data<const double>(rate.array),
+                    weight_decay};
+#endif
     Unlocked unlocked;
-    backend::deferred_adam_step(args, Stream{});
+    backend::deferred_adam_step(args, queue.stream());
   });
-  clock.advance(learning_rate, weight_decay);
-}
-
-AdamClock new_clock(double beta1, double beta2, double eps, bool hat,
-                    bool bias_correction, bool amsgrad, int degree,
-                    int window) {
-  constexpr const char* op = "AdamClock";
-  const step::AdamRule rule =
-      adam_rule(op, beta1, beta2, eps, hat ? "hat" : "torch", bias_correction);
-  if (degree != 3 && degree != 4 && degree != 8) {
-    raise_value(op, "degree must be 3, 4 or 8; got " + std::to_string(degree));
-  }
-  if (window < 1 || window >= AdamClock::kPowers) {
-    raise_value(op,
-                "window must lie in [1, 4096); got " + std::to_string(window));
-  }
-  return AdamClock(rule, amsgrad, degree, window);
-}
-
-std::vector<double> coefficients(const AdamClock& clock, std::int32_t s) {
-  if (s < clock.base() || s > clock.last()) {
-    raise_value("coefficients", "step must lie in [" +
-                                    std::to_string(clock.base()) + ", " +
-                                    std::to_string(clock.last()) + "]; got " +
-                                    std::to_string(s));
-  }
-  return clock.coefficients(s);
+  if (!rate.array.object) took_step(clock, rate.value, weight_decay);
 }
 
 }  // namespace
 
 void bind_deferred_adam(py::module_& m) {
-  py::class_<AdamClock>(m, "AdamClock",
-                        "The steps that rows without a gradient have missed.")
-      .def(py::init(&new_clock), py::arg("beta1"), py::arg("beta2"),
-           py::arg("eps"), py::arg("hat"), py::arg("bias_correction"),
-           py::arg("amsgrad"), py::arg("degree"), py::arg("window"))
-      .def("use_float32", &AdamClock::use_float32)
-      .def("restart", &AdamClock::restart, py::arg("base"))
-      .def("advance", &AdamClock::advance, py::arg("learning_rate"),
-           py::arg("weight_decay"))
-      .def("coefficients", &coefficients, py::arg("step"))
-      .def_property_readonly("full", &AdamClock::full)
-      .def_property_readonly("base", &AdamClock::base)
-      .def_property_readonly("last", &AdamClock::last)
-      .def_property_readonly("degree", &AdamClock::degree)
-      .def_property_readonly("window", &AdamClock::window);
   m.def("deferred_adam_catch_up", &catch_up,
         "Rows brought up to the clock's last step.", py::arg("clock"),
         py::kw_only(), py::arg("param"), py::arg("moment1"), py::arg("moment2"),

@@ -60,8 +60,9 @@ OwnedPlan::OwnedPlan(const char* op, const Bags& bags, Index num_rows,
   plan_.unique = data<std::int64_t>(array_);
   plan_.keys = new_data<void>(op, keys_, size,
                               plan_.wide ? DType::kInt64 : DType::kInt32);
-  plan_.ranks = new_data<std::int32_t>(
-      op, ranks_, (size + kRowGroup - 1) / kRowGroup, DType::kInt32);
+  const Index groups = (size + kRowGroup - 1) / kRowGroup;
+  plan_.ranks = new_data<std::int32_t>(op, ranks_, groups + 1, DType::kInt32);
+  plan_.ticket = reinterpret_cast<unsigned*>(plan_.ranks + groups);
   if (bags.mean) {
     plan_.counts =
         new_data<std::int32_t>(op, counts_, bags.count, DType::kInt32);

@@ -27,39 +27,13 @@ STROP_HD Row<T> row_of(const DeferredAdamCatchUp<T>& a, Index id) {
           top ? top : a.moment2 + at};
 }
 
-template <typename T>
-STROP_HD T power(const T* list, double base, std::int32_t powers, Index k) {
-  return k < powers ? list[k] : T(__builtin_pow(base, double(k)));
-}
-
-// Decay over `steps` steps from entry `place`. A share near 1 is kept as what
-// it is, one near 0 as what is lost: float32 has 7 digits of either.
-template <typename T>
-STROP_HD void set_decay(AdamGap<T>& gap, const AdamHistory<T>& h, Index place,
-                        Index steps) {
-  gap.whole = T(1);
-  gap.lost = T(0);
-  if (!h.decays) return;
-  const double kept = h.kept[place + steps] / h.kept[place];
-  const bool little = kept > 0.5;
-  gap.whole = T(little ? 1 : 0);
-  gap.lost = T(little ? 1 - kept : -kept);
-}
-
 // The gap from the step of entry `place` over k steps.
 template <int P, typename T>
 STROP_HD AdamGap<T> gap_of(const AdamHistory<T>& h, Index place, Index k) {
   AdamGap<T> gap;
   const T* c = h.coefficients + place * (P + 1);
   for (int i = 0; i <= P; ++i) gap.coefficients[i] = c[i];
-  if (h.decays && k > h.window) {  // decay that the coefficients lack
-    const T later = T(h.kept[place + k] / h.kept[place + h.window]);
-    for (int i = 0; i <= P; ++i) gap.coefficients[i] *= later;
-  }
-  set_decay(gap, h, place, k);
-  gap.centre = h.centre[place];
-  gap.power1 = power(h.power1, h.beta1, h.powers, k);
-  gap.power2 = power(h.power2, h.beta2, h.powers, k);
+  set_gap<P>(gap, h, place, k);
   return gap;
 }
 
@@ -115,36 +89,17 @@ STROP_HD void step_from(T* __restrict param, T* __restrict moment1,
   });
 }
 
-// Step by step, the very operations of the dense kernel with a gradient of 0.
+// Step by step.
 template <typename T>
 void replay(const Row<T>& row, Index width, const AdamHistory<T>& h,
             Index place, Index steps) {
+  const bool amsgrad = row.max_moment2 != nullptr;
   for (Index j = 1; j <= steps; ++j) {
-    const double* s = h.steps + 4 * (place + j);
-    const AdamCoefficients<T> c{T(h.beta1), T(0),    T(h.beta2), T(0),
-                                T(s[0]),    T(s[1]), T(s[2]),    T(s[3])};
+    const AdamCoefficients<T> c = missed_step<T>(h, place + j);
     for (Index d = 0; d < width; ++d) {
-      row.moment1[d] *= c.beta1;
-      row.moment2[d] *= c.beta2;
-      row.param[d] =
-          adam_param(row.param[d], row.moment1[d],
-                     row.max_moment2 ? row.root[d] : row.moment2[d], c);
+      miss(row.param[d], row.moment1[d], row.moment2[d], amsgrad,
+           amsgrad ? row.max_moment2[d] : T(0), c);
     }
-  }
-}
-
-// Beyond the window a moment moves nothing: only decay is left.
-template <typename T>
-void fade(const Row<T>& row, Index width, const AdamHistory<T>& h, Index place,
-          Index steps) {
-  AdamGap<T> gap{};
-  set_decay(gap, h, place, steps);
-  const T power1 = power(h.power1, h.beta1, h.powers, steps);
-  const T power2 = power(h.power2, h.beta2, h.powers, steps);
-  for (Index d = 0; d < width; ++d) {
-    row.param[d] = gap.whole * row.param[d] - gap.lost * row.param[d];
-    row.moment1[d] *= power1;
-    row.moment2[d] *= power2;
   }
 }
 
@@ -178,7 +133,11 @@ void replay_gap(const DeferredAdamCatchUp<T>& a, const Row<T>& row, Index width,
   const AdamHistory<T>& h = a.history;
   const Index near = a.replay_all || k < h.window ? k : h.window;
   replay(row, width, h, place, near);
-  if (k > near) fade(row, width, h, place + near, k - near);
+  if (k == near) return;
+  const AdamGap<T> rest = rest_of_gap<T>(h, place + near, k - near);
+  for (Index d = 0; d < width; ++d) {
+    fade(row.param[d], row.moment1[d], row.moment2[d], rest);
+  }
 }
 
 }  // namespace

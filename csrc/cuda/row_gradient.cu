@@ -47,6 +47,7 @@ struct Sums {
   const std::int32_t* counts;  // or null
   T* out;
   T* partials;
+  unsigned* ticket;  // null: add_chunks comes afterwards
   Index width;
   Tile tile;
   bool dense, is_wide;
@@ -69,6 +70,70 @@ __device__ __forceinline__ Pack<T> term(const Sums<T>& s, std::uint64_t key,
     for (int k = 0; k < Pack<T>::kSize; ++k) x.v[k] *= share;
   }
   return x;
+}
+
+// Chunks [chunk, end) begin with ids of a row that begins in the chunk before;
+// none of another one.
+struct Crossing {
+  Index row, end;
+};
+
+__device__ __forceinline__ Crossing crossing(const Keys& keys, Index chunk) {
+  const Index first = chunk * kRowChunk, row = keys.row(first);
+  if (row >= keys.rows || keys.row(first - 1) != row ||
+      (chunk > 1 && keys.row(first - kRowChunk - 1) == row)) {
+    return {row, chunk};
+  }
+  Index end = chunk + 1, high = (keys.size + kRowChunk - 1) / kRowChunk;
+  while (end < high) {  // the keys rise
+    const Index middle = (end + high) / 2;
+    if (keys.row(middle * kRowChunk) == row) {
+      end = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return {row, end};
+}
+
+// What other blocks have written: past the cache that blocks do not share.
+template <typename T>
+__device__ __forceinline__ Pack<T> load_shared(const T* x, Index i, Index n,
+                                               bool is_wide) {
+  Pack<T> p;
+  if (is_wide) {
+    using W = typename Wide<T>::Type;
+    *reinterpret_cast<W*>(p.v) = __ldcg(reinterpret_cast<const W*>(x + i));
+    return p;
+  }
+#pragma unroll
+  for (int k = 0; k < Pack<T>::kSize; ++k) {
+    p.v[k] = i + k < n ? __ldcg(x + i + k) : T(0);
+  }
+  return p;
+}
+
+// The last block's part: a group per chunk and tile.
+template <typename T>
+__device__ __forceinline__ void finish(const Sums<T>& s, unsigned group,
+                                       unsigned lane) {
+  const Index chunks = (s.keys.size + kRowChunk - 1) / kRowChunk;
+  for (Index i = group; i < (chunks - 1) * s.tile.tiles; i += kGroups) {
+    const Place place = place_of(i, s.tile.tiles);
+    const Index chunk = place.row + 1;
+    const Crossing c = crossing(s.keys, chunk);
+    const Index column = (place.column * s.tile.lanes + lane) * Pack<T>::kSize;
+    if (c.end == chunk || column >= s.width) continue;
+    T* target = s.target(c.row, s.ranks[chunk * kRowChunk / kRowGroup] - 1);
+    Pack<T> total = load_shared(target, column, s.width, s.is_wide);
+#pragma unroll 4
+    for (Index k = chunk; k < c.end; ++k) {
+      add(total,
+          load_shared(s.partials + k * s.width, column, s.width, s.is_wide));
+    }
+    store(target, column, s.width, s.is_wide, total);
+  }
+  if (threadIdx.x == 0) atomicExch(s.ticket, 0u);  // the plan may serve again
 }
 
 // A block per chunk and tile, a group of `lanes` threads per kRowGroup ids.
@@ -137,29 +202,19 @@ __global__ void __launch_bounds__(kBlock)
     follow(0, lead);
     store(s.partials + place.row * s.width, column, s.width, s.is_wide, lead);
   }
+  if (s.ticket != nullptr && last_block(s.ticket)) finish(s, group, lane);
 }
 
-// A block per chunk and tile; the chunk after the one where a row begins adds
-// what the following ones have of it.
+// A block per chunk and tile.
 template <typename T>
 __global__ void __launch_bounds__(kBlock)
     add_chunks(const __grid_constant__ Sums<T> s) {
   STROP_SHARED(Pack<T>, room, kBlock);
   const Place place = place_of(blockIdx.x, s.tile.tiles);
-  const Index chunk = place.row + 1, first = chunk * kRowChunk;
-  const Index row = s.keys.row(first), none = s.keys.rows;
-  if (row >= none || s.keys.row(first - 1) != row) return;
-  if (chunk > 1 && s.keys.row(first - kRowChunk - 1) == row) return;
-  // The chunks [chunk, end) begin with it: the keys rise.
-  Index end = chunk + 1, high = (s.keys.size + kRowChunk - 1) / kRowChunk;
-  while (end < high) {
-    const Index middle = (end + high) / 2;
-    if (s.keys.row(middle * kRowChunk) == row) {
-      end = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
+  const Index chunk = place.row + 1;
+  const Crossing own = crossing(s.keys, chunk);
+  const Index end = own.end;
+  if (end == chunk) return;
   const unsigned lanes = s.tile.lanes, groups = blockDim.x / lanes;
   const unsigned group = threadIdx.x / lanes, lane = threadIdx.x % lanes;
   const Index column = (place.column * lanes + lane) * Pack<T>::kSize;
@@ -171,13 +226,16 @@ __global__ void __launch_bounds__(kBlock)
   room[threadIdx.x] = sum;
   __syncthreads();
   if (group != 0) return;
-  T* target = s.target(row, s.ranks[first / kRowGroup] - 1);
+  T* target = s.target(own.row, s.ranks[chunk * kRowChunk / kRowGroup] - 1);
   Pack<T> total = load(target, column, s.width, s.is_wide);
   for (unsigned g = 0; g < groups && Index{g} < end - chunk; ++g) {
     add(total, room[g * lanes + lane]);
   }
   store(target, column, s.width, s.is_wide, total);
 }
+
+// So many are put together by the last block, which saves a launch.
+constexpr Index kFewChunks = 64;
 
 template <typename T>
 void run(const RowGradient<T>& a, Stream stream) {
@@ -189,12 +247,21 @@ void run(const RowGradient<T>& a, Stream stream) {
   const Tile tile = tile_of<T>(a.width);
   const bool is_wide =
       a.width % Pack<T>::kSize == 0 && wide(a.grad, a.out, a.partials);
-  const Sums<T> s{a.grad,  keys_of(a.plan), a.plan.ranks, a.plan.counts,
-                  a.out,   a.partials,      a.width,      tile,
-                  a.dense, is_wide};
+  const bool at_once = chunks <= kFewChunks;
+  const Sums<T> s{a.grad,
+                  keys_of(a.plan),
+                  a.plan.ranks,
+                  a.plan.counts,
+                  a.out,
+                  a.partials,
+                  at_once && chunks > 1 ? a.plan.ticket : nullptr,
+                  a.width,
+                  tile,
+                  a.dense,
+                  is_wide};
   launch(op, sum_chunks<T>, chunks * tile.tiles, kGroups * tile.lanes, stream,
          s);
-  if (chunks > 1) {
+  if (!at_once) {
     launch(op, add_chunks<T>, (chunks - 1) * tile.tiles, kBlock, stream, s);
   }
 }

@@ -54,6 +54,18 @@ __device__ __forceinline__ Index counted_id(const Bags& bags, Index i,
   return -1;
 }
 
+// How many ids of a bag count, for all lanes of the warp that asks.
+__device__ __forceinline__ int count_of(const Bags& bags, Index bag,
+                                        Index rows) {
+  const BagBounds bounds = bounds_of(bags, bag);
+  int count = 0;
+  for (Index i = bounds.begin + threadIdx.x % kWarp; i < bounds.end;
+       i += kWarp) {
+    count += counted_id(bags, i, rows, nullptr) >= 0;
+  }
+  return over_warp(count, Plus{});
+}
+
 // A list of keys. Which width they have is the same for the whole grid.
 struct Keys {
   const void* data;
@@ -83,6 +95,10 @@ inline Keys keys_of(const RowPlan& p) {
 inline Index unique_size(const RowPlan& p) {
   return p.bags.ids.size < p.rows ? p.bags.ids.size : p.rows;
 }
+
+// row_plan_small.cu: without a sort, in one launch.
+bool plan_is_small(const RowPlan& p);
+void row_plan_at_once(const RowPlan& p, Stream stream);
 
 // row_sort.cu: keys by the bits from `first` to `last`, equal ones in the order
 // in which they came. Null `workspace`: only `bytes` is set.

@@ -23,18 +23,32 @@ __global__ void __launch_bounds__(kBlock)
   keys[i] = Key(row << bag_bits) | Key(bag_of(bags, i));
 }
 
-// A warp per bag.
+// A warp per bag: its count and, as the bags have one length, its keys.
+template <typename Key>
 __global__ void __launch_bounds__(kBlock)
-    count_ids(Bags bags, Index rows, std::int32_t* counts) {
+    count_and_make_keys(Bags bags, Index rows, int bag_bits, Key* keys,
+                        std::int32_t* counts, std::uint64_t* fault) {
   const Index bag = Index{blockIdx.x} * (kBlock / kWarp) + threadIdx.x / kWarp;
   if (bag >= bags.count) return;
   const BagBounds bounds = bounds_of(bags, bag);
   int count = 0;
+#pragma unroll 4
   for (Index i = bounds.begin + threadIdx.x % kWarp; i < bounds.end;
        i += kWarp) {
-    count += counted_id(bags, i, rows, nullptr) >= 0;
+    const Index id = counted_id(bags, i, rows, fault);
+    count += id >= 0;
+    keys[i] = Key(Key(id < 0 ? rows : id) << bag_bits) | Key(bag);
   }
   count = over_warp(count, Plus{});
+  if (threadIdx.x % kWarp == 0) counts[bag] = count;
+}
+
+// Of bags with offsets, or with few ids each.
+__global__ void __launch_bounds__(kBlock)
+    count_ids(Bags bags, Index rows, std::int32_t* counts) {
+  const Index bag = Index{blockIdx.x} * (kBlock / kWarp) + threadIdx.x / kWarp;
+  if (bag >= bags.count) return;
+  const int count = count_of(bags, bag, rows);
   if (threadIdx.x % kWarp == 0) counts[bag] = count;
 }
 
@@ -87,7 +101,8 @@ __device__ __forceinline__ int sum_before(int x, int* room) {
 
 __global__ void __launch_bounds__(kBlock)
     write_rows(const __grid_constant__ Keys keys, const int* counts,
-               std::int64_t* unique, Index room_for, std::int32_t* ranks) {
+               std::int64_t* unique, Index room_for, std::int32_t* ranks,
+               unsigned* ticket) {
   STROP_SHARED(int, room, kBlock / kWarp);
   int before = 0, all = 0;
   for (unsigned b = threadIdx.x; b < gridDim.x; b += kBlock) {
@@ -105,6 +120,7 @@ __global__ void __launch_bounds__(kBlock)
   if (first + kRowGroup < keys.size) {
     ranks[first / kRowGroup + 1] = at + own.half;
   }
+  if (first == 0) *ticket = 0;
   const Index begin = Index{blockIdx.x} * kShare;
   for (Index i = begin + threadIdx.x; i < begin + kShare; i += kBlock) {
     if (i >= all && i < room_for) unique[i] = kNoRow;
@@ -134,13 +150,31 @@ Workspace workspace_of(const RowPlan& p) {
   return w;
 }
 
+// Keys as the ids come, and counts.
+template <typename Key>
+void make(const RowPlan& p, void* unsorted, Stream stream) {
+  constexpr const char* op = "row_plan";
+  auto* keys = static_cast<Key*>(unsorted);
+  const Bags& bags = p.bags;
+  const Index warps = blocks_for(bags.count, kBlock / kWarp);
+  if (p.counts != nullptr && bags.width >= Index{kWarp} / 2) {
+    return launch(op, count_and_make_keys<Key>, warps, kBlock, stream, bags,
+                  p.rows, p.bag_bits, keys, p.counts, stream.fault);
+  }
+  launch(op, make_keys<Key>, blocks_for(bags.ids.size, kBlock), kBlock, stream,
+         bags, p.rows, p.bag_bits, keys, stream.fault);
+  if (p.counts != nullptr) {
+    launch(op, count_ids, warps, kBlock, stream, bags, p.rows, p.counts);
+  }
+}
+
 }  // namespace
 
 std::size_t lay_out(RowPlan& p) {
   p.bag_bits = bits_for(p.bags.count > 0 ? p.bags.count - 1 : 0);
   p.row_bits = bits_for(p.rows);
   p.wide = p.bag_bits + p.row_bits > 32;
-  if (p.bags.ids.size == 0) return 0;
+  if (p.bags.ids.size == 0 || plan_is_small(p)) return 0;
   const Workspace w = workspace_of(p);
   return w.keys + w.counts + w.sort;
 }
@@ -149,28 +183,21 @@ void row_plan(const RowPlan& p, void* workspace, Stream stream) {
   constexpr const char* op = "row_plan";
   const Index size = p.bags.ids.size;
   if (size == 0) return;
+  if (plan_is_small(p)) return row_plan_at_once(p, stream);
   Workspace w = workspace_of(p);
   auto* unsorted = static_cast<char*>(workspace);
   auto* counts = reinterpret_cast<int*>(unsorted + w.keys);
-  const auto make = [&](auto* keys, auto kernel) {
-    launch(op, kernel, blocks_for(size, kBlock), kBlock, stream, p.bags, p.rows,
-           p.bag_bits, keys, stream.fault);
-  };
   if (p.wide) {
-    make(reinterpret_cast<std::uint64_t*>(unsorted), make_keys<std::uint64_t>);
+    make<std::uint64_t>(p, unsorted, stream);
   } else {
-    make(reinterpret_cast<std::uint32_t*>(unsorted), make_keys<std::uint32_t>);
-  }
-  if (p.counts != nullptr) {
-    launch(op, count_ids, blocks_for(p.bags.count, kBlock / kWarp), kBlock,
-           stream, p.bags, p.rows, p.counts);
+    make<std::uint32_t>(p, unsorted, stream);
   }
   sort_keys(unsorted, p.keys, size, p.wide, p.bag_bits, p.bag_bits + p.row_bits,
             unsorted + w.keys + w.counts, w.sort, stream);
   const Index blocks = blocks_for(size, kShare);
   launch(op, count_rows, blocks, kBlock, stream, keys_of(p), counts);
   launch(op, write_rows, blocks, kBlock, stream, keys_of(p), counts, p.unique,
-         unique_size(p), p.ranks);
+         unique_size(p), p.ranks, p.ticket);
 }
 
 }  // namespace strop::cuda

@@ -12,6 +12,14 @@
 #define STROP_HD static inline __attribute__((always_inline))
 #endif
 
+// On a GPU a loop over an array that is to stay in registers; hosts know
+// better.
+#if defined(__CUDACC__)
+#define STROP_UNROLL _Pragma("unroll")
+#else
+#define STROP_UNROLL
+#endif
+
 namespace strop {
 
 // a * b + c, rounded once where the set has the instruction. Elsewhere fmaf is

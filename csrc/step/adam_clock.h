@@ -1,32 +1,37 @@
 #pragma once
 
 #include <cmath>
-#include <initializer_list>
 #include <type_traits>
 #include <vector>
 
 #include "kernels.h"
-#include "math/deferred_adam.h"
-#include "math/power.h"
+#include "math/adam_clock.h"
 #include "step/rules.h"
 
 namespace strop::step {
+
+// A product of decays below this is forgotten before it leaves double's range.
+inline constexpr double kLeastKept = 1e-100;
+
+inline ClockRule clock_rule(const AdamRule& r, bool amsgrad, int degree,
+                            int window) {
+  return {r.beta1, r.beta2, r.eps,  r.hat, r.bias_correction,
+          amsgrad, false,   degree, window};
+}
 
 // The steps since `base`, and what they did to a row without a gradient. Grows
 // by 108 bytes a step at degree 3; nothing is kept per row.
 class AdamClock {
  public:
   AdamClock(const AdamRule& rule, bool amsgrad, int degree, int window)
-      : rule_(rule), amsgrad_(amsgrad), degree_(degree), window_(window) {
+      : rule_(rule), numbers_(clock_rule(rule, amsgrad, degree, window)) {
     make_tables();
     restart(0);
   }
 
-  // For a float32 table. Its dense kernel decays by the betas as float32 has
-  // them; with the exact 0.999 the second moment would drift by 1.8e-5 in 1,500
-  // steps.
+  // For a float32 table.
   void use_float32() {
-    narrow_ = true;
+    numbers_.narrow = true;
     make_tables();
     restart(base_);
   }
@@ -41,45 +46,40 @@ class AdamClock {
     narrow_centre_.clear();
     kept_.clear();
     decays_ = false;
-    append({0, 1, 0, 0});
+    append({0, 1, 0, 0, 0, 0});
   }
 
   // Takes step number `last + 1` with its learning rate and decoupled decay.
   void advance(double learning_rate, double weight_decay) {
-    const std::int64_t n = std::int64_t{last()} + 1;
-    const double c1 =
-        rule_.bias_correction ? one_minus_power(rule_.beta1, n) : 1;
-    const double root = correction(n);
-    const double share = learning_rate * weight_decay;
-    const double decay = narrow_ ? double(float(share)) : share;
-    decays_ = decays_ || decay != 0;
-    append({learning_rate / c1, 1 / root,
-            rule_.hat ? rule_.eps / root : rule_.eps, decay});
+    const ClockStep step =
+        clock_step(numbers_, corrections_of(numbers_, last() + 1),
+                   learning_rate, weight_decay);
+    decays_ = decays_ || step.decay != 0;
+    append(step);
     cpu::deferred_adam_advance(
         {coefficients_.data(), narrow_coefficients_.data(), centre_.data(),
-         power1_.data(), shrink_.data(), terms_.data(),
-         learning_rate * root / c1, decay,
-         rule_.hat ? rule_.eps : rule_.eps * root, Index(centre_.size()) - 1,
-         window_, degree_, moving_eps()});
+         power1_.data(), shrink_.data(), terms_.data(), step.alpha, step.decay,
+         step.added_eps, Index(centre_.size()) - 1, numbers_.window,
+         numbers_.degree, strop::moving_eps(numbers_)});
   }
 
   // Whether the table must be flushed before the next step: a list that grows
   // for ever, or a product of decays that would leave double's range.
-  bool full() const {
-    return centre_.size() > kMostSteps || kept_.back() < 1e-100;
+  bool full() const { return room() == 0; }
+
+  // Steps that may be taken before it is full.
+  Index room() const {
+    const Index left = Index{kClockSteps} + 1 - Index(centre_.size());
+    return kept_.back() < kLeastKept ? 0 : left;
   }
 
   std::int32_t base() const { return base_; }
   std::int32_t last() const { return base_ + std::int32_t(centre_.size()) - 1; }
-  int degree() const { return degree_; }
-  int window() const { return window_; }
-  bool amsgrad() const { return amsgrad_; }
+  int degree() const { return numbers_.degree; }
+  int window() const { return numbers_.window; }
+  bool amsgrad() const { return numbers_.amsgrad; }
   const AdamRule& rule() const { return rule_; }
-
-  // Whether e_n, what is added to the root, differs from step to step.
-  bool moving_eps() const {
-    return !rule_.hat && rule_.bias_correction && rule_.eps > 0;
-  }
+  bool moving_eps() const { return strop::moving_eps(numbers_); }
 
   template <typename T>
   AdamHistory<T> history() const {
@@ -97,78 +97,55 @@ class AdamClock {
             kept_.data(),
             list(power1_, narrow_power1_),
             list(power2_, narrow_power2_),
-            beta1(),
-            beta2(),
+            as_table_has(numbers_, rule_.beta1),
+            as_table_has(numbers_, rule_.beta2),
             base_,
-            window_,
-            kPowers,
-            degree_,
+            numbers_.window,
+            kClockPowers,
+            numbers_.degree,
             decays_};
   }
 
   // C_0 ... C_P of the gap from step s, `base` to `last`, to now.
   std::vector<double> coefficients(std::int32_t s) const {
-    const auto first = coefficients_.begin() + (s - base_) * (degree_ + 1);
-    return std::vector<double>(first, first + degree_ + 1);
+    const auto first = coefficients_.begin() + (s - base_) * (degree() + 1);
+    return std::vector<double>(first, first + degree() + 1);
   }
-
-  static constexpr std::int32_t kPowers = 4096;  // more than any window
 
  private:
-  static constexpr std::size_t kMostSteps = 1 << 16;
-
-  double beta1() const {
-    return narrow_ ? double(float(rule_.beta1)) : rule_.beta1;
-  }
-  double beta2() const {
-    return narrow_ ? double(float(rule_.beta2)) : rule_.beta2;
-  }
-  double correction(std::int64_t n) const {
-    return rule_.bias_correction ? std::sqrt(one_minus_power(rule_.beta2, n))
-                                 : 1;
-  }
-
   void make_tables() {
-    power1_.resize(kPowers);
-    power2_.resize(kPowers);
-    shrink_.resize(window_ + 1);
-    terms_.resize(window_ * (degree_ + 1));
-    for (int j = 0; j < kPowers; ++j) {
-      power1_[j] = power(beta1(), j);
-      power2_[j] = power(beta2(), j);
+    const int count = degree() + 1;
+    power1_.resize(kClockPowers);
+    power2_.resize(kClockPowers);
+    shrink_.resize(window() + 1);
+    terms_.resize(window() * count);
+    for (int j = 0; j < kClockPowers; ++j) {
+      power1_[j] = power(as_table_has(numbers_, rule_.beta1), j);
+      power2_[j] = power(as_table_has(numbers_, rule_.beta2), j);
     }
     narrow_power1_.assign(power1_.begin(), power1_.end());
     narrow_power2_.assign(power2_.begin(), power2_.end());
-    // For AMSGrad the greatest second moment stands still.
-    for (int j = 0; j <= window_; ++j) {
-      shrink_[j] = amsgrad_ ? 0 : 1 - std::sqrt(power2_[j]);
-    }
-    for (int j = window_; j >= 1; --j) {
-      double* term = terms_.data() + (window_ - j) * (degree_ + 1);
-      for (int i = 0; i <= degree_; ++i) {
+    for (int j = 0; j <= window(); ++j) shrink_[j] = shrink_of(numbers_, j);
+    for (int j = window(); j >= 1; --j) {
+      double* term = terms_.data() + (window() - j) * count;
+      for (int i = 0; i < count; ++i) {
         term[i] = i == 0 ? power1_[j] : term[i - 1] * shrink_[j];
       }
     }
   }
 
-  void append(std::initializer_list<double> step) {
-    const std::int64_t s = base_ + std::int64_t(centre_.size());
-    steps_.insert(steps_.end(), step);
-    coefficients_.insert(coefficients_.end(), degree_ + 1, 0.0);
-    // The expansion is best about the e_n of the steps that weigh most.
-    const auto h = std::int64_t(std::round(1 / (1 - rule_.beta1)));
-    centre_.push_back(moving_eps() ? rule_.eps * correction(s + h) : rule_.eps);
+  void append(const ClockStep& s) {
+    const Index at = base_ + Index(centre_.size());
+    steps_.insert(steps_.end(), {s.step_size, s.inv_root, s.eps, s.decay});
+    coefficients_.insert(coefficients_.end(), degree() + 1, 0.0);
+    centre_.push_back(centre_of(numbers_, at));
     narrow_coefficients_.resize(coefficients_.size());
     narrow_centre_.push_back(float(centre_.back()));
-    kept_.push_back((kept_.empty() ? 1 : kept_.back()) *
-                    (1 - *(step.end() - 1)));
+    kept_.push_back((kept_.empty() ? 1 : kept_.back()) * (1 - s.decay));
   }
 
   AdamRule rule_;
-  bool amsgrad_;
-  int degree_;
-  std::int32_t window_;
-  bool narrow_ = false;
+  ClockRule numbers_;
   bool decays_ = false;
   std::int32_t base_ = 0;
   std::vector<double> steps_, coefficients_, centre_, kept_;

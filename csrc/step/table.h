@@ -70,9 +70,9 @@ inline constexpr std::int32_t kReplayBefore = 300;
 inline constexpr Index kCached = Index{8} << 20;
 
 // What brings rows, or all of them where no ids are given, to the clock's step.
-template <typename T>
+template <typename T, typename Clock>
 DeferredAdamCatchUp<T> catch_up_args(const AdamTable<T>& t, const Ids& rows,
-                                     const AdamClock& clock) {
+                                     const Clock& clock) {
   const Index bytes = t.rows * t.width * Index{sizeof(T)};
   return {t.param,
           t.moment1,
@@ -89,7 +89,8 @@ DeferredAdamCatchUp<T> catch_up_args(const AdamTable<T>& t, const Ids& rows,
           10 * clock.rule().eps,
           clock.moving_eps() ? kReplayBefore : 0,
           false,
-          clock.history<T>()};
+          clock.template history<T>(),
+          t.rows};
 }
 
 // Rows without a gradient are behind. What reads them gets caught-up copies;

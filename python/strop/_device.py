@@ -212,6 +212,21 @@ def memory_for(op: str, what: str, arrays: Iterable[Any], where: Device) -> Iter
         ) from error
 
 
+@contextmanager
+def memory_for_steps(op: str, where: Device) -> Iterator[None]:
+    """The same where CuPy had no memory for what a step makes."""
+    try:
+        yield
+    except MemoryError as error:
+        if not type(error).__module__.startswith("cupy"):
+            raise
+        raise MemoryError(
+            f"{op}: a step must fit into the memory of {where}; got {_text(free_bytes(where))} free; take a smaller "
+            "batch_size, or give back what other arrays held by "
+            "cupy.get_default_memory_pool().free_all_blocks()"
+        ) from error
+
+
 def _text(count: int) -> str:
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:

@@ -1,5 +1,9 @@
 #include "native.h"
 
+#if STROP_SIMT
+#include "cuda/device_clock.h"
+#endif
+
 // Rows that missed steps, brought up to date by replay and by the polynomial:
 // both within the rounding of a loop in double.
 
@@ -12,6 +16,40 @@ constexpr Index kWindow = 300;
 constexpr Index kPowers = 512;
 constexpr double kBeta1 = 0.875, kBeta2 = 0.9990234375;  // exact in float
 constexpr double kRate = 0.0078125, kEps = 1e-3;
+
+#if STROP_SIMT
+
+// A clock that has taken kSteps steps of a constant rate, without correction
+// and decay.
+template <typename T>
+struct Lists {
+  static ClockRule rule() {
+    return {kBeta1, kBeta2,         kEps,    true,   false,
+            false,  sizeof(T) == 4, kDegree, kWindow};
+  }
+  static Index words() {
+    Index count = 0;
+    cuda::device_clock<T>(rule(), nullptr, &count);
+    return count;
+  }
+
+  Guarded<double> memory{words()};
+  cuda::DeviceClock<T> clock = cuda::device_clock<T>(rule(), memory.data());
+
+  Lists() {
+    cuda::start_clock(cuda::StartClock<T>{clock, 0, true, nullptr, 0}, {});
+    for (int s = 0; s < kSteps; ++s) {
+      DeferredAdamStep<T> step{};
+      step.table.history = history();
+      step.advance = advance();
+      cuda::deferred_adam_step(step, {});
+    }
+  }
+  AdamHistory<T> history() const { return clock.history(); }
+  ClockAdvance<T> advance() const { return {&clock, kRate, nullptr, 0.0}; }
+};
+
+#else
 
 // The lists behind AdamHistory<T> for kSteps steps of a constant rate, epsilon
 // beside the corrected root (the Keras form), no decay.
@@ -79,7 +117,10 @@ struct Lists {
             kDegree,
             false};
   }
+  ClockAdvance<T> advance() const { return {}; }
 };
+
+#endif
 
 template <typename T, typename Id>
 void catch_up(Index count, Index width, bool replay, bool peek, bool step) {
@@ -112,15 +153,17 @@ void catch_up(Index count, Index width, bool replay, bool peek, bool step) {
                                      0.0,
                                      0,
                                      replay,
-                                     lists.history()};
+                                     lists.history(),
+                                     rows};
   const AdamCoefficients<T> c{T(kBeta1),     T(1 - kBeta1), T(kBeta2),
                               T(1 - kBeta2), T(kRate),      T(1),
                               T(kEps),       T(0)};
   if (step) {
-    cpu::deferred_adam_step(DeferredAdamStep<T>{table, nullptr, grad.data(), c},
-                            {});
+    backend::deferred_adam_step(
+        DeferredAdamStep<T>{table, nullptr, grad.data(), c, lists.advance()},
+        {});
   } else {
-    cpu::deferred_adam_catch_up(table, {});
+    backend::deferred_adam_catch_up(table, {});
   }
   for (Index i = 0; i < count; ++i) {
     const Index row = Index(ids[i]);
@@ -158,8 +201,8 @@ void test_deferred_adam() {
       catch_up<double, std::int64_t>(9, width, replay, peek, step);
     }
   }
-  catch_up<float, std::int32_t>(40'001, 16, false, false, false);
-  catch_up<float, std::int64_t>(40'001, 16, false, false, true);
+  catch_up<float, std::int32_t>(limited(40'001), 16, false, false, false);
+  catch_up<float, std::int64_t>(limited(40'001), 16, false, false, true);
 }
 
 }  // namespace strop::native

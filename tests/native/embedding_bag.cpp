@@ -13,13 +13,14 @@ struct Planned {
   Planned(const Bags& bags, Index rows)
       : unique(bags.ids.size < rows ? bags.ids.size : rows),
         keys(bags.ids.size),
-        ranks((bags.ids.size + kRowGroup - 1) / kRowGroup),
+        ranks((bags.ids.size + kRowGroup - 1) / kRowGroup + 1),
         counts(bags.mean ? bags.count : 0) {
     plan.bags = bags;
     plan.rows = rows;
     plan.unique = unique.data();
     plan.keys = keys.data();
     plan.ranks = ranks.data();
+    plan.ticket = reinterpret_cast<unsigned*>(plan.ranks + ranks.size() - 1);
     plan.counts = bags.mean ? counts.data() : nullptr;
     Guarded<std::int64_t> workspace(Index(cuda::lay_out(plan) + 7) / 8);
     cuda::row_plan(plan, workspace.data(), {});

@@ -6,7 +6,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from .._backend import array_module
+from .. import ops
+from .._backend import array_module, on_gpu
 from .base import Grads, Layer, Shape
 
 Array = NDArray[Any]
@@ -52,7 +53,7 @@ class GlobalAveragePooling1D(Layer):
         count: Any  # of the steps, one number or one for each row
         if mask is None:
             count = x.dtype.type(max(x.shape[1], 1))
-            y = x.sum(axis=1) / count
+            y = ops.mean(x, axis=1) if on_gpu(x) and x.shape[1] else x.sum(axis=1) / count
         else:
             library = array_module(x)
             count = library.maximum(mask.sum(axis=1, keepdims=True), 1).astype(x.dtype)

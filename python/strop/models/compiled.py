@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import losses, optimizers
 from .. import metrics as metric_module
-from .._device import building
+from .._device import building, memory_for_steps
 from .._names import check_kwargs
 from .._serial import described, restored
 from ..callbacks import History
@@ -218,11 +218,12 @@ def fresh(metrics: Metrics) -> Metrics:
 
 
 def on_own_device(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
-    """Make the model's device CuPy's while the method runs, whose own kernels run on that one."""
+    """Make the model's device CuPy's while the method runs, and say what a user can do where its memory runs out."""
+    op = method.__name__.strip("_")
 
     @functools.wraps(method)
     def call(self: Any, /, *args: P.args, **settings: P.kwargs) -> R:
-        with self.device.current():
+        with self.device.current(), memory_for_steps(op, self.device):
             return method(self, *args, **settings)
 
     return call

@@ -19,7 +19,8 @@ from ..rowgrad import RowGrad
 Array = NDArray[Any]
 
 #: The steps that rows have missed: `AdamClock(beta1=, beta2=, eps=, hat=, bias_correction=, amsgrad=, degree=,
-#: window=)`, then `restart(base)`, and `advance(learning_rate, weight_decay)` after every step.
+#: window=)`, then `restart(base)`, and `advance(learning_rate, weight_decay)` after every step. That of NumPy arrays;
+#: `adam_clock` makes the one of a table.
 AdamClock = cpu.AdamClock
 
 #: Degrees that the kernel has, the largest window, and the errors below which float32 does not see them.
@@ -27,6 +28,28 @@ DEGREES = (3, 4, 8)
 MAX_WINDOW = 1024
 REMAINDER = 2.0**-23
 TAIL = 2.0**-30
+
+
+def adam_clock(param: Array, **settings: Any) -> Any:
+    """The clock of a table, where its arrays are: an `AdamClock`, or one in device memory.
+
+    That of a GPU is read by the kernels when they run and put forward by the launch of the step, so that steps may be
+    captured in a CUDA graph. It starts at step 0.
+
+    Args:
+        param: the table, float32 or float64.
+        settings: those of `AdamClock`.
+
+    Example:
+        >>> clock = adam_clock(np.ones((3, 2), np.float32), beta1=0.9, beta2=0.999, eps=1e-7, hat=True,
+        ...                    bias_correction=True, amsgrad=False, degree=3, window=256)
+        >>> clock.last, clock.room
+        (0, 65536)
+    """
+    clock = kernels("AdamClock", param).AdamClock(**settings)
+    if param.dtype == np.float32:
+        clock.use_float32()
+    return clock
 
 
 def gap_remainder(beta1: float, beta2: float, degree: int) -> float:
@@ -95,13 +118,14 @@ def deferred_adam_catch_up(
     """Bring rows to the clock's last step, as dense Adam with zero gradients would have done.
 
     Args:
-        clock: an `AdamClock` that has been advanced once per step.
+        clock: the clock of `adam_clock`, advanced once per step.
         param: float32 or float64, (V, D); updated.
         moment1: like param; updated.
         moment2: like param; updated.
         max_moment2: like param, for AMSGrad; it stands still without a gradient.
         last: int32, (V,): the step that each row holds; updated.
-        rows: int32 or int64, (R,), each once; None: all rows.
+        rows: int32 or int64, (R,), each once; None: all rows. On a GPU places at the end may hold the least int64:
+            no row.
         gather: True returns a copy of the rows.
         write: False changes nothing and returns the rows as they would be.
         replay: True takes the missed steps one by one: the very bits of the dense kernel, at its cost.
@@ -111,8 +135,9 @@ def deferred_adam_catch_up(
 
     Raises:
         TypeError: dtypes differ, or last is not int32.
-        IndexError: a row is outside the table.
-        ValueError: shapes differ, an array is strided or read-only, or last has a step that the clock lacks.
+        IndexError: a row is outside the table; on a GPU at the next `strop.synchronize()`.
+        ValueError: shapes differ, an array is strided or read-only, or last has a step that the clock lacks; on a GPU
+            such a row counts as one outside the table.
 
     Example:
         >>> clock = AdamClock(beta1=0.9, beta2=0.999, eps=1e-7, hat=True, bias_correction=True, amsgrad=False,
@@ -157,7 +182,7 @@ def deferred_adam_step(
     """Take the clock's next step: the rows of grad are caught up and stepped, the others have missed it.
 
     Args:
-        clock: an `AdamClock`; advanced by this step.
+        clock: the clock of `adam_clock`; advanced by this step, on a GPU in the same launch.
         param: float32 or float64, (V, D); updated.
         grad: gradient of the rows that the batch has read.
         moment1: like param; updated.

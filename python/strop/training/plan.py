@@ -188,8 +188,14 @@ class Plan:
         self.loss = loss
         #: The step program that trains it, once there is one.
         self.program: Any = None
-        #: Where its weights live; a model keeps its layers on one device.
+        #: Where its weights live.
         self.device = layers[0].device if layers else HOST
+        for layer in layers:
+            if layer.device != self.device:
+                raise ValueError(
+                    f"Plan: layers must be on one device; got {layers[0].name!r} on {self.device} and "
+                    f"{layer.name!r} on {layer.device}; move the model with to"
+                )
         dtypes = {layer.dtype for layer in layers}
         self.mixed_dtypes, self.dtype = len(dtypes) > 1, next(iter(dtypes), np.dtype("float32"))
         head = getattr(loss, "logits_activation", None)

@@ -48,6 +48,7 @@ inline dim3 threadIdx, blockIdx, blockDim, gridDim;
 using std::max;
 using std::min;
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
+inline int __ffs(int x) { return __builtin_ffs(x); }
 
 // ---- loads with a hint -----------------------------------------------------
 
