@@ -288,7 +288,8 @@ struct Bags {
   Index count;  // N
   bool mean;    // else the sum
   bool has_pad;
-  Index pad;  // neither read nor counted
+  Index pad;                                     // neither read nor counted
+  const std::int32_t* narrow_offsets = nullptr;  // CUDA: in place of offsets
 };
 
 // out[i] = mean or sum of the rows of bag i, in four sums by place modulo 4;
@@ -303,7 +304,7 @@ struct EmbeddingBag {
 
 // The gradient by the table of the same: every id of bag i adds grad[i], or its
 // share of the mean, to its row, in the order of the ids. `out` is set to 0
-// first.
+// first. CUDA has it as row_gradient.
 template <typename T>
 struct EmbeddingBagScatter {
   const T* grad;  // (N, D)
@@ -315,6 +316,39 @@ struct EmbeddingBagScatter {
 #define STROP_EMBEDDING_BAG_KERNELS(X) \
   X(embedding_bag, EmbeddingBag)       \
   X(embedding_bag_scatter, EmbeddingBagScatter)
+
+// ---- row_plan --------------------------------------------------------------
+
+// CUDA: the ids of a batch sorted by row and bag, which is all that depends on
+// the ids in the gradient by a table. How many rows there are is known on the
+// device alone. A key is row << bag_bits | bag; one without a row (padding, a
+// bad id) has row V and stands at the end.
+struct RowPlan {
+  Bags bags;
+  Index rows;  // V
+  int bag_bits, row_bits;
+  bool wide;             // keys of 64 bits, else of 32
+  std::int64_t* unique;  // (min(ids, V)): rows that rise, then kNoRow
+  void* keys;            // (ids)
+  std::int32_t* ranks;   // unique rows that begin before each kRowGroup ids
+  std::int32_t* counts;  // (N): ids of a bag that count; null without mean
+};
+
+// Sorted ids that one group of threads adds up, and those that make one partial
+// sum: where a sum is cut depends on the order alone.
+inline constexpr Index kRowGroup = 8;
+inline constexpr Index kRowChunk = 256;
+
+// Sums over the ids of each row of the gradients of their bags.
+template <typename T>
+struct RowGradient {
+  const T* grad;  // (N, D)
+  RowPlan plan;
+  T* out;       // (min(ids, V), D): rows of plan.unique; or `dense`: (V, D)
+  bool dense;   // `out` is set to 0 first
+  Index width;  // D
+  T* partials;  // (ids / kRowChunk, rounded up, D)
+};
 
 // ---- lamb ------------------------------------------------------------------
 
@@ -345,7 +379,7 @@ struct LambStep {
   Gradient<T> gradient;
   double learning_rate;
   double* sums;
-  T* steps;
+  double* steps;
 };
 
 #define STROP_LAMB_KERNELS(X) X(lamb_step, LambStep)
@@ -698,6 +732,10 @@ Index loss_parts(Index rows, Index classes);  // of softmax_cross_entropy
 STROP_WORKSPACE(Matmul)
 STROP_WORKSPACE(MatmulBackward)
 #undef STROP_WORKSPACE
+STROP_DECLARE(row_gradient, RowGradient)
+// Fills in bag_bits, row_bits and wide; the bytes that row_plan works in.
+std::size_t lay_out(RowPlan&);
+void row_plan(const RowPlan&, void* workspace, Stream);
 }  // namespace cuda
 
 #undef STROP_DECLARE

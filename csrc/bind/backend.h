@@ -103,6 +103,12 @@ inline constexpr bool kOnDevice = true;  // arrays are out of the host's reach
 
 Index take_bad_id();
 
+// Whether ids are looked at before a kernel runs: STROP_CHECK=1.
+bool checks_ids();
+
+// Bytes for a kernel to work in, from CuPy's pool.
+py::object new_bytes(std::size_t count, void*& data);
+
 #else
 
 struct Queue {
@@ -142,6 +148,8 @@ inline Index cross_entropy_parts(Index rows, Index) {
 }
 
 inline constexpr bool kOnDevice = false;
+
+inline bool checks_ids() { return true; }
 
 #endif
 

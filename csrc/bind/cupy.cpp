@@ -46,6 +46,8 @@ DType dtype_of(const std::string& text) {
   if (text == "<i4") return DType::kInt32;
   if (text == "<i8") return DType::kInt64;
   if (text == "|b1") return DType::kBool;
+  if (text == "|u1") return DType::kUint8;
+  if (text == "<u2") return DType::kUint16;
   return DType::kOther;
 }
 
@@ -125,12 +127,12 @@ thread_local struct {
   const char* name;
 } first_borrowed;
 
+}  // namespace
+
 bool checks_ids() {
   static const char* text = std::getenv("STROP_CHECK");
   return text != nullptr && std::strcmp(text, "1") == 0;
 }
-
-}  // namespace
 
 const char* const kLibrary = "cupy";
 
@@ -222,6 +224,15 @@ Doubles::Doubles(Index count) {
   array_ = new_array({count}, DType::kFloat64);
   data_ = reinterpret_cast<double*>(
       array_.attr("data").attr("ptr").cast<std::uintptr_t>());
+}
+
+py::object new_bytes(std::size_t count, void*& data) {
+  data = nullptr;
+  if (count == 0) return py::none();
+  py::object array = new_array({Index((count + 7) / 8)}, DType::kInt64);
+  data = reinterpret_cast<void*>(
+      array.attr("data").attr("ptr").cast<std::uintptr_t>());
+  return array;
 }
 
 LossSum::LossSum(Index parts)
