@@ -34,6 +34,11 @@ Index first_bad_id(const char* op, const Ids& ids, Index rows,
                    std::uint64_t* scratch, Stream stream);
 Index id_at(const char* op, const Ids& ids, Index place, Stream stream);
 
+// The file of cuBLASLt, for large products from now on; "" for none.
+// RuntimeError if it does not load or lacks a function.
+void bind_cublaslt(const char* path);
+std::string cublaslt_path();
+
 // `*word`, which is set to 0. Waits for the stream.
 std::uint64_t take_word(const char* op, std::uint64_t* word, Stream stream);
 

@@ -7,6 +7,7 @@ Environment variables, read once at import:
 | `STROP_NUM_THREADS` | threads for kernels, 1 to 1024; default: see below                         |
 | `STROP_ISA`         | instruction set: `baseline`, `avx2`, `avx512`, `neon`; default: the widest |
 | `STROP_CHECK`       | `1` looks at every id before a CUDA kernel runs, which waits for the device |
+| `STROP_CUBLAS`      | `0` leaves NVIDIA's cuBLASLt alone: large products use the package's own kernels |
 | `STROP_DATA`        | a data file or folder that the loaders of `strop.datasets` try first       |
 | `STROP_CACHE`       | where downloads are kept; default: `$XDG_CACHE_HOME/strop` or `~/.cache/strop` |
 | `STROP_OFFLINE`     | `1` forbids every download                                                 |
