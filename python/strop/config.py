@@ -24,12 +24,14 @@ same on `baseline` too. Products of matrices and exponentials round differently 
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 
+from . import _backend, _cublas
 from ._backend import cpu, cuda_text, cupy_text
 from ._threads import MOST, default_threads
 
@@ -129,6 +131,15 @@ def _extra(module: str, extra: str) -> str:
     return f'{module} absent: pip install "strop[{extra}]"'
 
 
+def _cublaslt_text() -> str:
+    path = _cublas.find()
+    if path is not None:
+        return f"found: {path}"
+    if os.environ.get("STROP_CUBLAS") == "0":
+        return "left alone: STROP_CUBLAS=0"
+    return f'absent, large products take longer: pip install "{_backend.cupy_extra("-full")}"'
+
+
 def show() -> str:
     """A page of text: version, instruction sets, threads, CUDA, extras.
 
@@ -155,6 +166,7 @@ def show() -> str:
         ("compiler", cpu.compiler),
         ("cuda", cuda_text()),
         ("cupy", cupy_text()),
+        *([] if _backend.cuda() is None else [("cublaslt", _cublaslt_text())]),
         ("plot", _extra("matplotlib", "plot")),
     ]
     return "\n".join(f"{name:<12}{text}" for name, text in rows)
