@@ -161,10 +161,11 @@ def our_step(s: Size) -> Work:
     """All launches of a step in one graph with those of its neighbours.
 
     Bag and update, with the clock of the deferred rows in it; those rows caught up, 1; the batch gathered, 2; two
-    layers forward, 2, and backward, 8; the loss, 2; Adam of the four small arrays, 1.
+    layers forward, 2, and backward, 1 each, 2 with more than 256 samples; the loss, 2; Adam of the small arrays, 1.
     """
     bag, update = our_bag(s), our_update(s)
-    launches = bag.launches + update.launches + 1 + 2 + 2 + 8 + 2 + 1
+    backward = 2 if s["batch"] <= 256 else 4
+    launches = bag.launches + update.launches + 1 + 2 + 2 + backward + 2 + 1
     host = constant("replay") / constant("steps a graph")
     memory = bag.memory + update.memory + 8 * tokens(s) + 24 * s["width"] * unique(s)
     return Work(memory, launches, bag.cached + update.cached, host=host)
