@@ -131,17 +131,23 @@ def torch_bag(s: Size) -> Work:
 
 
 def our_plan(s: Size) -> Work:
-    """Keys of all slots made and counted, sorted by the bits of the row, unique rows written: padding comes last."""
-    passes = constant("sort passes")
-    return Work((4 + 4 + 8 + 4 + 8 * passes) * tokens(s), 4 + int(constant("sort launches")))
+    """Where tokens are few, one launch whose blocks of 512 rows each read all ids.
+
+    Else keys of all slots, sorted by the bits of the row, padding last, and the unique rows written.
+    """
+    readers = math.ceil(s["rows"] / 512)
+    if tokens(s) < 1 << 16 and readers * tokens(s) <= 6 << 20:
+        return Work(8 * tokens(s), 1, 4 * readers * tokens(s))
+    return Work((20 + 8 * constant("sort passes")) * tokens(s), 3 + int(constant("sort launches")))
 
 
 def our_update(s: Size) -> Work:
     """A plan, a sum per row over its tokens, Adam of the unique rows, which reads that sum again."""
     plan = our_plan(s)
     memory = plan.memory + 4 * REAL * tokens(s) + 32 * s["width"] * unique(s)
-    calls = 2 * constant("strop call")
-    return Work(memory, plan.launches + 3, 4 * s["width"] * REAL * tokens(s), host=calls)
+    sums = 1 if tokens(s) <= 64 * 256 else 2
+    cached = plan.cached + 4 * s["width"] * REAL * tokens(s)
+    return Work(memory, plan.launches + sums + 1, cached, host=2 * constant("strop call"))
 
 
 def torch_update(s: Size) -> Work:
@@ -154,11 +160,12 @@ def torch_update(s: Size) -> Work:
 def our_step(s: Size) -> Work:
     """All launches of a step in one graph with those of its neighbours.
 
-    Bag and update; rows caught up; the batch gathered, 2; two layers forward, 2, and backward, 8; the loss, 2; Adam of
-    the four small arrays; the clock of the deferred rows, 2.
+    Bag and update, with the clock of the deferred rows in it; those rows caught up, 1; the batch gathered, 2; two
+    layers forward, 2, and backward, 1 each, 2 with more than 256 samples; the loss, 2; Adam of the small arrays, 1.
     """
     bag, update = our_bag(s), our_update(s)
-    launches = bag.launches + update.launches + 1 + 2 + 2 + 8 + 2 + 1 + 2
+    backward = 2 if s["batch"] <= 256 else 4
+    launches = bag.launches + update.launches + 1 + 2 + 2 + backward + 2 + 1
     host = constant("replay") / constant("steps a graph")
     memory = bag.memory + update.memory + 8 * tokens(s) + 24 * s["width"] * unique(s)
     return Work(memory, launches, bag.cached + update.cached, host=host)
@@ -215,7 +222,7 @@ CONTENDERS: dict[str, Contenders] = {
         "torch sparse": sparse_adam,
     },
     "deferred": {
-        "strop": lambda s: Work(s["count"] * (28.0 * s["width"] + 24), 4),
+        "strop": lambda s: Work(s["count"] * (28.0 * s["width"] + 24), 2, 24.0 * s["width"] * s["count"]),
         "torch fused": lambda s: torch_fused({"n": s["rows"] * s["width"]}),
     },
     "pointwise_loss": {

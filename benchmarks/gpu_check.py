@@ -47,7 +47,7 @@ PACKAGES = [
 #: Seconds for all, and the most that a part may take of them.
 TOTAL = 530.0
 BUDGET = {"build": 200.0, "tests": 90.0, "same bits": 40.0, "figures": 260.0, "sanitizer": 110.0}
-KEEP = 60.0  # for the sanitizer, out of what is left when the figures begin
+KEEP = 80.0  # for the sanitizer, out of what is left when the figures begin
 TOOLS = ["memcheck", "racecheck", "synccheck", "initcheck"]
 
 Part = dict[str, Any]
@@ -283,7 +283,7 @@ def sanitizer(check: Check) -> Part:
             "--print-limit",
             "20",
         ]
-        command += pytest_command(check, "tests/test_gpu_bits.py", "-k", "every_op and not cross")[:]
+        command += pytest_command(check, "tests/test_gpu_bits.py", "-k", "runs_once")
         status, text = check.run(
             command, limit, f"sanitizer-{name}", STROP_GPU_MEMORY="plain", STROP_REQUIRE="cuda"
         )
@@ -299,31 +299,45 @@ def sanitizer(check: Check) -> Part:
 
 
 def figures(check: Check, seconds: float, names: list[str]) -> Part:
-    """All costs and lines in one process; if it breaks, in another one, without what broke it."""
+    """Costs and lines, group by group, so that one that breaks its process costs itself alone."""
     path = BUILD / "figures.jsonl"
     path.unlink(missing_ok=True)
     end = time.monotonic() + min(BUDGET["figures"], check.left - (0 if check.simulate else KEEP))
-    left = names or verdict.all_names()
-    broke = []
-    while left and time.monotonic() < end:
-        command = [sys.executable, "-m", "on_gpu", "--results", str(path), "--seconds", str(seconds)]
-        command += ["--simulate"] if check.simulate else []
-        status, text = check.run(command + left, end - time.monotonic(), f"figures-{len(broke)}")
-        check.rows = [json.loads(row) for row in path.read_text().splitlines()] if path.exists() else []
-        ended = {row["name"] for row in check.rows if not row.get("begin")}
-        begun = [row["name"] for row in check.rows if row.get("begin") and row["name"] not in ended]
-        if status == 0:
-            break
-        if not begun[len(broke) :] or status is None:  # before the first line, or out of time
-            broke += text.splitlines()[-12:]
-            break
-        broke.append(begun[-1])
-        left = [name for name in left if name not in ended and name not in begun]
+    groups = [names] if names else verdict.groups()
+    broke: list[str] = []
+    for number, group in enumerate(groups):
+        share = (end - time.monotonic()) / min(
+            2, len(groups) - number
+        )  # the first may take half of what is left
+        broke += take_figures(check, seconds, group, path, time.monotonic() + share, f"figures-{number}")
+        check.write()
     done = [
         row for row in check.rows if not row.get("begin") and "error" not in row and row["name"] != "about"
     ]
-    text = f"{len(done)} of {len(names or verdict.all_names())} figures"
+    text = f"{len(done)} of {sum(map(len, groups))} figures"
     return {"ok": not broke and bool(done), "text": text, "details": broke}
+
+
+def take_figures(
+    check: Check, seconds: float, names: list[str], path: Path, end: float, log: str
+) -> list[str]:
+    """The figures of some names, in another process without what broke the first; what went wrong."""
+    left, broke = names, []
+    while left and time.monotonic() < end:
+        command = [sys.executable, "-m", "on_gpu", "--results", str(path), "--seconds", str(seconds)]
+        command += ["--simulate"] if check.simulate else []
+        status, text = check.run(command + left, end - time.monotonic(), log)
+        check.rows = [json.loads(row) for row in path.read_text().splitlines()] if path.exists() else []
+        ended = {row["name"] for row in check.rows if not row.get("begin")}
+        begun = {row["name"] for row in check.rows if row.get("begin")} - ended
+        stuck = [name for name in left if name in begun]
+        if status == 0 or status is None:  # done, or out of time
+            break
+        if not stuck:  # it broke before the first line
+            return broke + text.splitlines()[-12:]
+        broke += stuck
+        left = [name for name in left if name not in ended | begun]
+    return broke
 
 
 def main() -> None:

@@ -74,4 +74,4 @@ list(JOIN STROP_CUDA_ARCHITECTURES ", " architectures)
 target_compile_definitions(_cuda PRIVATE STROP_CUDA=1
     STROP_ARCHITECTURES="${architectures}")
 find_package(CUDAToolkit REQUIRED)
-target_link_libraries(_cuda PRIVATE CUDA::cudart_static)
+target_link_libraries(_cuda PRIVATE CUDA::cudart_static ${CMAKE_DL_LIBS})

@@ -448,12 +448,17 @@ struct PointwiseLossArgs {
 
 // ---- matmul ----------------------------------------------------------------
 
+// CUDA: kTf32 lets cuBLASLt, where it is, round float32 factors to 11 bits.
+enum class Precision { kFloat32, kTf32 };
+
 // out = activation(a b + bias). An element is one fmadd per k from zero over a
 // block of K; the blocks are added in order, then the bias. The bounds of the
 // blocks depend on K alone. Where N <= 4 and a is not transposed, an element is
 // 16 lanes of float, 8 of double, over the whole of K, then a tree. So a row
 // has the same bits in any batch, on every set with FMA and for any number of
 // threads. K = 0 gives activation(bias).
+// CUDA: one fmadd per k from zero, over all of K or over parts of it that are
+// added in order; which, M, N and K settle.
 template <typename T>
 struct Matmul {
   const T* a;     // (M, K), with transpose_a (K, M)
@@ -462,7 +467,8 @@ struct Matmul {
   T* out;         // (M, N), overlaps none of the others
   Index m, n, k;
   bool transpose_a, transpose_b;
-  Activation activation;        // kLinear, kRelu, kSigmoid or kTanh
+  Activation activation;  // kLinear, kRelu, kSigmoid or kTanh
+  Precision precision = Precision::kFloat32;
   double* workspace = nullptr;  // CUDA: cuda::matmul_workspace of them
 };
 
@@ -479,6 +485,7 @@ struct MatmulBackward {
   T* grad_bias;     // (N) or null
   Index m, n, k;
   Activation activation;
+  Precision precision = Precision::kFloat32;
   double* workspace = nullptr;  // CUDA: cuda::matmul_workspace of them
 };
 

@@ -86,6 +86,9 @@ def test_without_a_driver_it_says_so(compiled):
     x = asarray(np.ones(3, "float32"))
     with pytest.raises(RuntimeError, match=r"^activation: CUDA is not available: no driver$"):
         compiled.activation(x, "relu")
+    y = asarray(np.ones((2, 2), "float32"))
+    with pytest.raises(RuntimeError, match=r"^matmul: CUDA is not available: no driver$"):
+        compiled.matmul(y, y, False, False, None, None, None, "float32")
 
 
 def signatures(module: ModuleType) -> dict[str, str]:
@@ -99,7 +102,9 @@ def signatures(module: ModuleType) -> dict[str, str]:
 def test_both_modules_have_the_same_signatures(module):
     own = signatures(module)
     device_only = {
+        "bind_cublaslt",
         "collect",
+        "cublaslt_path",
         "dense_chain",
         "driver",
         "dropout",

@@ -225,6 +225,12 @@ def test_every_op_has_the_same_bits_again_and_on_a_stream_of_its_own(gpu, dtype,
     _backend.synchronize()
 
 
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_every_op_runs_once(gpu, name):  # for the sanitizer
+    assert results(name, "float32", gpu.asarray, gpu.host)
+    _backend.synchronize()
+
+
 @pytest.mark.parametrize("name", sorted(AS_ON_THE_CPU))
 def test_the_bits_are_those_of_the_cpu(gpu, dtype, name):
     want = results(name, dtype, lambda array: array, lambda array: array)

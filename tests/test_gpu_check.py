@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-import strop
 from conftest import ROOT, absent
 from gpu import AbsentError, simulated_module
 
@@ -67,8 +66,6 @@ def test_every_line_runs_on_the_fibres(tmp_path):
     assert "times mean nothing" in page
     assert [line["what"] for line in result["lines"]] == [line.what for line in table.LINES]
     wrong = {line["name"]: line["error"] for line in result["lines"] if "error" in line}
-    if not hasattr(strop.Sequential, "to"):
-        wrong = {name: text for name, text in wrong.items() if not name.startswith("step-")}
     assert not {name: text for name, text in wrong.items() if not text.startswith("NotImplementedError")}
     assert not {line["name"]: line["failed"] for line in result["lines"] if line.get("failed")}
     assert {"copy_gb_s", "l2_copy_gb_s", "call_us", "graph_us", "launch_in_graph_us"} <= result[

@@ -101,7 +101,7 @@ def test_kernel_files_include_nothing_with_weak_templates():
 LAYERS = [
     {"_cpu", "_cuda", "_threads"},
     {"_backend", "_device", "_interrupts", "_names", "_files", "_json", "_memory", "_serial"},
-    {"_tensors"},
+    {"_tensors", "_cublas"},
     {"_checkpoint"},
     {"config", "_random"},
     {"ops", "rowgrad"},

@@ -14,7 +14,7 @@ import pytest
 
 import strop
 from conftest import absent
-from strop import _backend
+from strop import _backend, _cublas
 
 #: A driver that serves CUDA 12.4, as far as a program that asks for its version can tell.
 OLD_DRIVER = """
@@ -82,6 +82,18 @@ def test_cupy_is_named_with_its_version_and_not_imported(monkeypatch):
 
     monkeypatch.setattr(importlib.metadata, "version", version)
     assert _backend.cupy_text() == "14.2.0, from cupy-cuda12x"
+
+
+def test_cublaslt_is_found_or_said_to_be_missing(monkeypatch):
+    faked(monkeypatch)
+    monkeypatch.delenv("STROP_CUBLAS", raising=False)
+    monkeypatch.setattr(_cublas, "find", lambda: "/lib/libcublasLt.so.13")
+    assert "cublaslt    found: /lib/libcublasLt.so.13\n" in strop.config.show()
+    monkeypatch.setattr(_cublas, "find", lambda: None)
+    text = 'cublaslt    absent, large products take longer: pip install "strop[cuda13-full]"\n'
+    assert text in strop.config.show()
+    monkeypatch.setenv("STROP_CUBLAS", "0")
+    assert "cublaslt    left alone: STROP_CUBLAS=0\n" in strop.config.show()
 
 
 def test_a_driver_that_is_too_old_is_told_by_its_version(tmp_path):

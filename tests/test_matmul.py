@@ -557,7 +557,7 @@ def overlapping():
         (
             lambda: cpu.matmul(X, W),
             TypeError,
-            "matmul: takes 7 arguments by position; got 2",
+            "matmul: takes 8 arguments by position; got 2",
         ),
     ],
 )

@@ -35,7 +35,10 @@ def _add_peers(place: Place, line: Prepared, loss_of: Any, jax_loss: Any, logits
         line.peer("torch", lambda: lambda: both(x, y))
         line.peer("torch compiled", compiled_pair)
     if place.jax is not None:
-        given = place.to_jax(logits), place.to_jax(target)
+        narrow = (
+            target if target.dtype == np.float32 else target.astype("int32")
+        )  # JAX has no int64 unless told
+        given = place.to_jax(logits), place.to_jax(narrow)
         call = place.jax.jit(place.jax.value_and_grad(jax_loss))
         line.peer("jax", lambda: lambda: call(*given))
 

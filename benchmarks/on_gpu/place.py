@@ -6,6 +6,7 @@ stream, so that one pair of events serves both; JAX has streams of its own and i
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import os
@@ -156,6 +157,7 @@ class SimulatedPlace(Place):
         gpu = importlib.import_module("gpu")
         self._open = gpu.simulated()
         self.cupy = self._open.__enter__().cupy
+        atexit.register(self._open.__exit__, None, None, None)
         self.torch = _optional("torch") if peers else None
         self.torch_device = "cpu"
         self.jax = _optional("jax") if peers else None

@@ -22,8 +22,13 @@ from .tables import reviews
 UNITS = 16
 
 
+DRAWN = 25_000  # reviews; more of them are the same ones again
+
+
 def _samples(samples: int, length: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    return reviews(samples, length, rows), np.random.default_rng(2).integers(0, 2, samples).astype(np.float32)
+    places = np.arange(samples) % DRAWN
+    x = reviews(min(samples, DRAWN), length, rows)[places]
+    return x, np.random.default_rng(2).integers(0, 2, samples).astype(np.float32)
 
 
 class Fit:
@@ -149,7 +154,7 @@ def _jax_step(place: Place, x: Any, y: Any, batch: int, rows: int, width: int) -
         z = (jax.nn.relu(pooled @ w["w1"] + w["b1"]) @ w["w2"] + w["b2"])[:, 0]
         return (numpy.logaddexp(0, z) - z * target).mean()
 
-    def one(w: Any, state: Any, order: Any, at: Any) -> Any:
+    def one(w: Any, state: Any, x: Any, y: Any, order: Any, at: Any) -> Any:
         index = jax.lax.dynamic_slice(order, (at,), (batch,))
         loss, grads = jax.value_and_grad(loss_of)(w, x[index], y[index])
         updates, state = rule.update(grads, state, w)
@@ -163,7 +168,7 @@ def _jax_step(place: Place, x: Any, y: Any, batch: int, rows: int, width: int) -
 
     def call() -> None:
         count[0] += 1
-        *kept[:], _ = step(*kept, order, places[count[0] % len(places)])
+        *kept[:], _ = step(*kept, x, y, order, places[count[0] % len(places)])
 
     return call
 

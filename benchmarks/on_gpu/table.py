@@ -100,7 +100,7 @@ def _step(batch: int, least: tuple[Target, ...]) -> Line:
     def moved(s: Size) -> float:
         return 4 * _tokens(s) + _update_moved(s)
 
-    size = {"batch": batch, "length": T, "width": D, "rows": V, "samples": 25_000}
+    size = {"batch": batch, "length": T, "width": D, "rows": V, "samples": max(25_000, 32 * batch)}
     tiny = {"batch": 4, "length": 12, "width": D, "rows": 60, "samples": 16}
     return Line(
         f"step-{batch}",

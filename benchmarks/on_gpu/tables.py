@@ -36,7 +36,7 @@ def lookup(place: Place, tokens: int, width: int, rows: int) -> Prepared:
     line.peer("cupy", lambda: lambda: place.cupy.take(table, ids, axis=0))
     if place.jax is not None:
         numpy = place.jax.numpy
-        given = place.to_jax(table), place.to_jax(ids)
+        given = place.to_jax(table), place.to_jax(ids.astype("int32"))
         compiled = place.jax.jit(lambda t, i: numpy.take(t, i, axis=0))
         line.peer("jax", lambda: lambda: compiled(*given))
     line.check = lambda: same(line.ours(), place.cupy.take(table, ids, axis=0), "rows", tolerance=0)

@@ -22,10 +22,18 @@ FIRST = (
 )
 
 
+def groups() -> list[list[str]]:
+    """Everything that is measured, in the order of a run; each group has a process of its own."""
+    steps = [line.name for line in LINES if line.kernel == "step"]
+    rest = [line.name for line in LINES if line.name not in (*FIRST, *steps)]
+    first = [name for name in FIRST if name not in steps]
+    steps.sort(key=lambda name: name not in FIRST)
+    return [[f"cost:{name}" for name in COSTS] + first, steps, rest]
+
+
 def all_names() -> list[str]:
-    """Everything that is measured, in the order of a run."""
-    rest = [line.name for line in LINES if line.name not in FIRST]
-    return [f"cost:{name}" for name in COSTS] + [*FIRST, *rest]
+    """The groups as one."""
+    return [name for group in groups() for name in group]
 
 
 def floor_us(line: Line, size: Size, copy_gb_s: float, l2_gb_s: float) -> float:

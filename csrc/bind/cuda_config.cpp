@@ -59,6 +59,10 @@ void bind_config(py::module_& m) {
         return about;
       },
       "The CUDA runtime of this build, the driver and the devices; why not.");
+  m.def("bind_cublaslt", &cuda::bind_cublaslt, py::arg("path"),
+        "Use the cuBLASLt of this file for large products; '' for none.");
+  m.def("cublaslt_path", &cuda::cublaslt_path,
+        "The file of the cuBLASLt in use, or ''.");
   m.def(
       "first_bad_id",
       [](py::handle object, Index rows) {

@@ -9,10 +9,12 @@ namespace strop::bind {
 namespace {
 
 constexpr const char* kForwardDoc =
-    "matmul(a, b, transpose_a, transpose_b, bias, activation, out, /)\n--\n\n"
+    "matmul(a, b, transpose_a, transpose_b, bias, activation, out, precision, "
+    "/)\n--\n\n"
     "activation(a b + bias): see strop.ops.matmul.";
 constexpr const char* kBackwardDoc =
-    "matmul_backward(grad, a, b, output, activation, bias, need_a, /)\n--\n\n"
+    "matmul_backward(grad, a, b, output, activation, bias, need_a, precision, "
+    "/)\n--\n\n"
     "(grad_a, grad_b, grad_bias): see strop.ops.matmul_backward.";
 
 // Products below this many multiply-adds, 1 us of work, keep the GIL.
@@ -43,6 +45,28 @@ Activation activation_of(const char* op, PyObject* object) {
               "activation must be None, 'linear', 'relu', 'sigmoid' or 'tanh'"
               "; got " +
                   std::string(py::repr(object)));
+}
+
+// Only the library of a GPU knows another one than float32, of float32 arrays.
+Precision precision_of(const char* op, PyObject* object, const Array& like) {
+  if (!PyUnicode_Check(object)) {
+    raise_type(op, std::string("precision must be a str; got ") +
+                       Py_TYPE(object)->tp_name);
+  }
+  if (PyUnicode_CompareWithASCIIString(object, "float32") == 0) {
+    return Precision::kFloat32;
+  }
+  const std::string got = "; got " + std::string(py::repr(object));
+  if (PyUnicode_CompareWithASCIIString(object, "tf32") != 0) {
+    raise_value(op, "precision must be 'float32' or 'tf32'" + got);
+  }
+  if (!kOnDevice) {
+    raise_value(op, "precision must be 'float32' for arrays on the CPU" + got);
+  }
+  if (like.dtype != DType::kFloat32) {
+    raise_value(op, "precision must be 'float32' for float64 arrays" + got);
+  }
+  return Precision::kTf32;
 }
 
 // `a` must have `extent` along the axis that meets `like`.
@@ -92,6 +116,7 @@ py::object forward(PyObject* const* args) {
     require_shape(op, bias, {n});
   }
   const Activation activation = activation_of(op, args[5]);
+  const Precision precision = precision_of(op, args[7], a);
   Queue queue(op, a, b, bias);
   const bool given = args[6] != Py_None;
   py::object result = output(op, args[6], a, {m, n});
@@ -106,7 +131,7 @@ py::object forward(PyObject* const* args) {
     using T = decltype(zero);
     run<Matmul<T>>(
         {data<const T>(a), data<const T>(b), data<const T>(bias), data<T>(out),
-         m, n, k, transpose_a, transpose_b, activation},
+         m, n, k, transpose_a, transpose_b, activation, precision},
         backend::matmul, queue);
   });
   return result;
@@ -137,6 +162,7 @@ py::object backward(PyObject* const* args) {
   }
   const bool bias = flag(op, "bias", args[5]);
   const bool need_a = flag(op, "need_a", args[6]);
+  const Precision precision = precision_of(op, args[7], grad);
   const Queue queue(op, grad, a, b, output);
   py::object grad_a = py::none();
   py::object grad_bias = py::none();
@@ -150,7 +176,7 @@ py::object backward(PyObject* const* args) {
          data<const T>(output), data<T>(borrow_optional(op, "grad_a", grad_a)),
          data<T>(borrow(op, "grad_b", grad_b)),
          data<T>(borrow_optional(op, "grad_bias", grad_bias)), m, n, k,
-         activation},
+         activation, precision},
         backend::matmul_backward, queue);
   });
   return py::make_tuple(grad_a, grad_b, grad_bias);
@@ -160,9 +186,9 @@ py::object backward(PyObject* const* args) {
 template <py::object (*kFunction)(PyObject* const*)>
 PyObject* call(PyObject*, PyObject* const* args, Py_ssize_t count) {
   try {
-    if (count != 7) {
+    if (count != 8) {
       raise_type("matmul",
-                 "takes 7 arguments by position; got " + std::to_string(count));
+                 "takes 8 arguments by position; got " + std::to_string(count));
     }
     return kFunction(args).release().ptr();
   } catch (py::error_already_set& error) {
@@ -171,6 +197,8 @@ PyObject* call(PyObject*, PyObject* const* args, Py_ssize_t count) {
     error.set_error();
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
+  } catch (const std::exception& error) {  // of CUDA, or of its libraries
+    PyErr_SetString(PyExc_RuntimeError, error.what());
   }
   return nullptr;
 }

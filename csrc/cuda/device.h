@@ -44,6 +44,11 @@ struct Collected {
 };
 void collect(const char* op, const Collected& a, Stream stream);
 
+// The file of cuBLASLt, for large products from now on; "" for none.
+// RuntimeError if it does not load or lacks a function.
+void bind_cublaslt(const char* path);
+std::string cublaslt_path();
+
 // `*word`, which is set to 0. Waits for the stream.
 std::uint64_t take_word(const char* op, std::uint64_t* word, Stream stream);
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "cuda/common.cuh"
+#include "cuda/matmul.cuh"
 
 // A product of matrices by tiles: a block computes kM x kN elements of the
 // result, a thread kOwn x kOwn of them in registers. Operands come through
@@ -14,29 +14,14 @@
 
 namespace strop::cuda {
 
-// Element (i, k) of the left side, or (k, j) of the right one.
+// What a grid of tiles computes: its part z of K goes to `out` behind part z
+// - 1.
 template <typename T>
-struct Operand {
-  const T* x;
-  Index extent;  // how many i, or j
-  Index stride;  // between rows as they lie
-  bool k_runs;   // terms lie side by side; else i, or j, does
-  bool is_wide;  // rows start at multiples of 16 bytes
-};
-
-template <typename T>
-Operand<T> operand_of(const T* x, Index extent, Index terms, bool k_runs) {
-  const Index stride = k_runs ? terms : extent;
-  return {x, extent, stride, k_runs, wide(x) && stride % Pack<T>::kSize == 0};
-}
-
-template <typename T>
-struct Product {
+struct TiledProduct {
   Operand<T> a, b;
   const T* bias;  // or null
-  T* out;         // (M, N), or a part after the other
-  Index k;
-  Index part;  // terms of a part
+  T* out;         // (parts, M, N)
+  Index k, part;  // terms in all, and of a part
   Activation activation;
   bool is_wide;  // out, and bias where there is one
 };
@@ -111,33 +96,13 @@ __device__ __forceinline__ void read_packs(const T* row, int thread,
   }
 }
 
-// relu lets NaN through.
-template <typename T>
-__device__ __forceinline__ T rectified(T x) {
-  return x <= T(0) ? T(0) : x;
-}
-
-template <typename T>
-__device__ __forceinline__ T activated(Activation which, T x) {
-  switch (which) {
-    case Activation::kRelu:
-      return rectified(x);
-    case Activation::kSigmoid:
-      return activate<Activation::kSigmoid>(x, {});
-    case Activation::kTanh:
-      return activate<Activation::kTanh>(x, {});
-    default:
-      return x;
-  }
-}
-
 // Blocks that run at a time share rows of a and columns of b: tiles come in
 // groups of this many rows.
 constexpr Index kGroup = 8;
 
 template <typename S, typename T>
 __global__ void __launch_bounds__(kBlock, 2)
-    multiply_tiles(const __grid_constant__ Product<T> p, Index tiles_m,
+    multiply_tiles(const __grid_constant__ TiledProduct<T> p, Index tiles_m,
                    Index tiles_n) {
   constexpr int kOwn = S::kOwn, kSize = S::kSize;
   alignas(16) STROP_SHARED(T, room_a, 2 * S::kK * S::kRowM);

@@ -85,18 +85,18 @@ def cupy_text() -> str:
         True
     """
     if importlib.util.find_spec("cupy") is None:
-        return f'absent: pip install "{_cupy_extra()}"'
+        return f'absent: pip install "{cupy_extra()}"'
     for name in ("cupy-cuda13x", "cupy-cuda12x", "cupy"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             return f"{importlib.metadata.version(name)}, from {name}"
     return "present"
 
 
-def _cupy_extra() -> str:
-    """The extra that brings the CuPy of this build's CUDA."""
+def cupy_extra(kind: str = "") -> str:
+    """The extra that brings the CuPy of this build's CUDA; with `"-full"` NVIDIA's libraries, too."""
     module = cuda()
     major = module.driver()["runtime"] // 1000 if module is not None else 13
-    return f"strop[cuda{major}]"
+    return f"strop[cuda{major}{kind}]"
 
 
 def cupy(op: str) -> Any:
@@ -108,7 +108,7 @@ def cupy(op: str) -> Any:
     try:
         import cupy
     except ImportError as error:
-        raise ImportError(f'{op}: arrays on a GPU are CuPy arrays; pip install "{_cupy_extra()}"') from error
+        raise ImportError(f'{op}: arrays on a GPU are CuPy arrays; pip install "{cupy_extra()}"') from error
     return cupy
 
 

@@ -7,6 +7,7 @@ Environment variables, read once at import:
 | `STROP_NUM_THREADS` | threads for kernels, 1 to 1024; default: see below                         |
 | `STROP_ISA`         | instruction set: `baseline`, `avx2`, `avx512`, `neon`; default: the widest |
 | `STROP_CHECK`       | `1` looks at every id before a CUDA kernel runs, which waits for the device |
+| `STROP_CUBLAS`      | `0` leaves NVIDIA's cuBLASLt alone: large products use the package's own kernels |
 | `STROP_DATA`        | a data file or folder that the loaders of `strop.datasets` try first       |
 | `STROP_CACHE`       | where downloads are kept; default: `$XDG_CACHE_HOME/strop` or `~/.cache/strop` |
 | `STROP_OFFLINE`     | `1` forbids every download                                                 |
@@ -23,12 +24,14 @@ same on `baseline` too. Products of matrices and exponentials round differently 
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 
+from . import _backend, _cublas
 from ._backend import cpu, cuda_text, cupy_text
 from ._threads import MOST, default_threads
 
@@ -128,6 +131,15 @@ def _extra(module: str, extra: str) -> str:
     return f'{module} absent: pip install "strop[{extra}]"'
 
 
+def _cublaslt_text() -> str:
+    path = _cublas.find()
+    if path is not None:
+        return f"found: {path}"
+    if os.environ.get("STROP_CUBLAS") == "0":
+        return "left alone: STROP_CUBLAS=0"
+    return f'absent, large products take longer: pip install "{_backend.cupy_extra("-full")}"'
+
+
 def show() -> str:
     """A page of text: version, instruction sets, threads, CUDA, extras.
 
@@ -154,6 +166,7 @@ def show() -> str:
         ("compiler", cpu.compiler),
         ("cuda", cuda_text()),
         ("cupy", cupy_text()),
+        *([] if _backend.cuda() is None else [("cublaslt", _cublaslt_text())]),
         ("plot", _extra("matplotlib", "plot")),
     ]
     return "\n".join(f"{name:<12}{text}" for name, text in rows)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._backend import cpu, kernels
+from .._backend import cpu
+from .._cublas import matmul_kernels
 
 _matmul = cpu.matmul
 _matmul_backward = cpu.matmul_backward
@@ -22,6 +23,7 @@ def matmul(
     bias: NDArray[Any] | None = None,
     activation: str | None = None,
     out: NDArray[Any] | None = None,
+    precision: str = "float32",
 ) -> NDArray[Any]:
     """Multiply two matrices, add a bias and apply an activation, in one pass.
 
@@ -29,6 +31,10 @@ def matmul(
 
     A row of the result has the same bits whatever rows are computed with it and however many
     threads work: a product on a batch equals the products on its rows.
+
+    On CuPy arrays the bits depend on the shape (M, N, K) and on nothing else of the package's own
+    kernels. Large float32 products go to cuBLASLt where it is installed: the same bits on the same
+    device with the same version of it. See `STROP_CUBLAS` in `strop.config`.
 
     Args:
         a: float32 or float64, (M, K), or (K, M) with transpose_a.
@@ -38,14 +44,20 @@ def matmul(
         bias: like a, (N,); added to every row.
         activation: `"relu"`, `"sigmoid"`, `"tanh"`; None or `"linear"` for none.
         out: like a, (M, N); overwritten. It may not overlap an input. By default a new array.
+        precision: `"float32"` (default) or, for float32 arrays on a GPU, `"tf32"`: cuBLASLt then rounds the
+            factors of large products to 11 bits, a relative error of 2^-11 each, for several times the
+            speed. Its relu may turn a NaN into 0. Without cuBLASLt, and for small products, it is float32.
 
     Returns:
         (M, N), out if it was given. With K = 0 it is activation(bias), or activation(0).
 
     Raises:
-        TypeError: an array is not a NumPy array, or has another dtype than a.
+        TypeError: an array is neither of NumPy nor of CuPy, not of the library or on the device of a, or
+            has another dtype than a.
         ValueError: shapes do not fit; an array is strided; out is read-only or overlaps an input; the
-            activation is unknown. Nothing has been written then.
+            activation or the precision is unknown; the precision is `"tf32"` on the CPU or for float64.
+            Nothing has been written then.
+        RuntimeError: CUDA or cuBLASLt fails; the text has the name of what it says.
 
     Example:
         >>> import numpy as np
@@ -58,8 +70,8 @@ def matmul(
     References:
         Goto and van de Geijn, Anatomy of high-performance matrix multiplication, 2008.
     """
-    call = _matmul if type(a) is np.ndarray else kernels("matmul", a).matmul
-    return call(a, b, transpose_a, transpose_b, bias, activation, out)  # type: ignore[no-any-return]
+    call = _matmul if type(a) is np.ndarray else matmul_kernels("matmul", a).matmul
+    return call(a, b, transpose_a, transpose_b, bias, activation, out, precision)  # type: ignore[no-any-return]
 
 
 def matmul_backward(
@@ -71,6 +83,7 @@ def matmul_backward(
     activation: str | None = None,
     bias: bool = False,
     need_a: bool = True,
+    precision: str = "float32",
 ) -> tuple[NDArray[Any] | None, NDArray[Any], NDArray[Any] | None]:
     """Return the gradients of `output = activation(a @ b + bias)`.
 
@@ -85,15 +98,18 @@ def matmul_backward(
         activation: as given to `matmul`.
         bias: whether to return the gradient of a bias.
         need_a: False leaves grad_a out, as the first layer of a model does.
+        precision: as of `matmul`.
 
     Returns:
         (grad_a, grad_b, grad_bias): (M, K) or None, (K, N), (N,) or None. The gradient of relu at 0
         is 0.
 
     Raises:
-        TypeError: an array is not a NumPy array, or has another dtype than grad.
-        ValueError: shapes do not fit, an array is strided, the activation is unknown, or output is
-            missing.
+        TypeError: an array is neither of NumPy nor of CuPy, not of the library or on the device of grad,
+            or has another dtype than grad.
+        ValueError: shapes do not fit, an array is strided, the activation or the precision is unknown,
+            the precision is `"tf32"` on the CPU or for float64, or output is missing.
+        RuntimeError: CUDA or cuBLASLt fails; the text has the name of what it says.
 
     Example:
         >>> import numpy as np
@@ -106,5 +122,8 @@ def matmul_backward(
         array([[1.],
                [2.]])
     """
-    call = _matmul_backward if type(grad) is np.ndarray else kernels("matmul_backward", grad).matmul_backward
-    return call(grad, a, b, output, activation, bias, need_a)  # type: ignore[no-any-return]
+    if type(grad) is np.ndarray:
+        call = _matmul_backward
+    else:
+        call = matmul_kernels("matmul_backward", grad).matmul_backward
+    return call(grad, a, b, output, activation, bias, need_a, precision)  # type: ignore[no-any-return]

@@ -216,6 +216,10 @@ inline cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t size,
   return simt::submit(stream, "copy of " + std::to_string(size) + " bytes",
                       [=] { std::memcpy(to, from, size); });
 }
+enum cudaStreamCaptureMode { cudaStreamCaptureModeRelaxed = 2 };
+inline cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode*) {
+  return cudaSuccess;
+}
 inline cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return simt::wait_for_stream(stream);
 }
