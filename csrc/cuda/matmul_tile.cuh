@@ -137,7 +137,8 @@ __global__ void __launch_bounds__(kBlock, 2)
       from_a.load(p.a, i0, k + S::kK, end);
       from_b.load(p.b, j0, k + S::kK, end);
     }
-#pragma unroll
+// Whole, the loop spills on sm_120.
+#pragma unroll 4
     for (int step = 0; step < S::kK; ++step) {
       alignas(16) T left[kOwn];
       alignas(16) T right[kOwn];

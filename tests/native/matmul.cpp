@@ -121,14 +121,21 @@ void every_way(Index m, Index n, Index k, bool compare) {
 
 void test_matmul() {
 #if STROP_SIMT
-  // A fibre per CUDA thread takes its time: the edges of tiles alone.
-  for (const Index s : {0, 1, 4, 17, 65}) {
+  // A fibre per CUDA thread takes its time: the edges of packs, of tiles and of
+  // parts alone. Row by row, then by tiles (a transposed, or many columns).
+  for (const Index s : {0, 1, 4, 17, 33}) {
     every_way<float>(s, 5, 7, true);
     every_way<float>(6, s, 9, true);
   }
   every_way<double>(6, 33, 9, true);
   every_way<double>(9, 6, 18, true);
-  every_way<float>(65, 70, 40, true);
+  product<float>(66, 70, 20, true, false, Activation::kRelu, true, true);
+  product<float>(5, 7, 300, true, true, Activation::kTanh, true, true);
+  product<double>(5, 7, 300, true, false, Activation::kSigmoid, true, true);
+  backward<float>(300, 3, 5, Activation::kTanh, true);
+  backward<double>(300, 3, 5, Activation::kLinear, true);
+  backward<float>(300, 130, 3, Activation::kRelu, true);
+  backward<double>(3, 130, 3, Activation::kTanh, true);
 #else
   for (const Index s :
        {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 24, 31, 33, 47, 48, 49, 65}) {
