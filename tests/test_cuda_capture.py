@@ -64,6 +64,14 @@ STEPS: dict[str, tuple[Callable[[], Arrays], Callable[[Arrays], Any]]] = {
         lambda: {"z": normal(600, 1), "t": positive(600, 1), "w": positive(600)},
         lambda a: ops.binary_cross_entropy(a["z"], a["t"], sample_weight=a["w"]),
     ),
+    "embedding_bag": (
+        lambda: {"table": normal(40, 16), "ids": ids(40, 9, 70)},
+        lambda a: ops.embedding_bag(a["table"], a["ids"], pad_id=0),
+    ),
+    "embedding_bag_scatter": (
+        lambda: {"grad": normal(9, 16), "ids": ids(40, 9, 70)},
+        lambda a: ops.embedding_bag_scatter(a["grad"], a["ids"], num_rows=40, pad_id=0),
+    ),
     "embedding_lookup": (
         lambda: {"table": normal(40, 16), "ids": ids(40, 9, 5)},
         lambda a: ops.embedding_lookup(a["table"], a["ids"]),
