@@ -380,7 +380,7 @@ struct LambStep {
   Gradient<T> gradient;
   double learning_rate;
   double* sums;
-  T* steps;
+  double* steps;
 };
 
 #define STROP_LAMB_KERNELS(X) X(lamb_step, LambStep)
@@ -433,7 +433,8 @@ struct Matmul {
   T* out;         // (M, N), overlaps none of the others
   Index m, n, k;
   bool transpose_a, transpose_b;
-  Activation activation;  // kLinear, kRelu, kSigmoid or kTanh
+  Activation activation;        // kLinear, kRelu, kSigmoid or kTanh
+  double* workspace = nullptr;  // CUDA: cuda::matmul_workspace of them
 };
 
 // The gradients of the above without transposes: with dz = grad * slope,
@@ -449,6 +450,7 @@ struct MatmulBackward {
   T* grad_bias;     // (N) or null
   Index m, n, k;
   Activation activation;
+  double* workspace = nullptr;  // CUDA: cuda::matmul_workspace of them
 };
 
 #define STROP_MATMUL_KERNELS(X) \
@@ -718,6 +720,12 @@ STROP_FLOAT32_KERNELS(STROP_DECLARE_FLOAT32)
 STROP_DECLARE(finish_reduction, FinishReduction)
 Index reduce_workspace(Index outer, Index extent, Index inner);
 Index loss_parts(Index rows, Index classes);  // of softmax_cross_entropy
+#define STROP_WORKSPACE(Args)                 \
+  Index matmul_workspace(const Args<float>&); \
+  Index matmul_workspace(const Args<double>&);
+STROP_WORKSPACE(Matmul)
+STROP_WORKSPACE(MatmulBackward)
+#undef STROP_WORKSPACE
 STROP_DECLARE(row_gradient, RowGradient)
 // Fills in bag_bits, row_bits and wide; the bytes that row_plan works in.
 std::size_t lay_out(RowPlan&);

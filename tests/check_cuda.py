@@ -28,7 +28,7 @@ RELEASE = ["75", "80", "86", "89", "90a", "100", "120"]
 LIMITED = ("registers", "shared")
 #: As cmake/cuda.cmake compiles them.
 FLAGS = ["-std=c++17", "-O3", "--fmad=false", f"-I{ROOT / 'csrc'}"]
-FLUSHING = {"adam", "sgd", "update"}
+FLUSHING = {"adam", "compact_adam", "lamb", "sgd", "update"}
 
 #: CUB's kernels, whose names say which version and architecture they are of, are not ours to hold to a budget.
 LIBRARY = "cub::"
@@ -42,8 +42,10 @@ REPORT = r"\bREDG?\.E\.MAX\.64"
 MEANT: dict[str, list[tuple[str, list[str]]]] = {
     "activation": [(r"(forward|backward)<float", [LOAD, STORE])],
     "adam": [(r"step<float", [LOAD, STORE]), (r"rows_step", [REPORT])],
+    "compact_adam": [(r"(bfloat16|blocks8)_step", [LOAD, STORE]), (r"\w+_rows", [REPORT])],
     "embedding": [(r"lookup<(float4|double2)", [LOAD, STORE]), (r"lookup", [REPORT])],
     "embedding_bag": [(r"pool<\w+, float", [LOAD, STORE, REPORT])],
+    "lamb": [(r"(moments|apply)<float", [LOAD, STORE])],
     "loss": [(r"pointwise", [LOAD, STORE])],
     "reduction": [(r"runs<", [LOAD])],
     "row_gradient": [(r"(sum|add)_chunks<float", [LOAD, STORE])],

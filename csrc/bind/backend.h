@@ -178,6 +178,16 @@ inline Index reduce_workspace(Index outer, Index extent, Index inner) {
 #endif
 }
 
+template <typename Args>
+Index matmul_workspace(const Args& a) {
+#if STROP_CUDA
+  return cuda::matmul_workspace(a);
+#else
+  (void)a;
+  return 0;
+#endif
+}
+
 // The place of the first id outside [0, rows), or -1. On CUDA it looks only
 // under STROP_CHECK=1, since it has to wait for the device: the kernels read
 // nothing at a bad id and note its place.

@@ -46,6 +46,8 @@ DType dtype_of(const std::string& text) {
   if (text == "<i4") return DType::kInt32;
   if (text == "<i8") return DType::kInt64;
   if (text == "|b1") return DType::kBool;
+  if (text == "|u1") return DType::kUint8;
+  if (text == "<u2") return DType::kUint16;
   return DType::kOther;
 }
 

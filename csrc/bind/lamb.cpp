@@ -8,7 +8,6 @@ namespace {
 
 constexpr const char* op = "lamb_step";
 
-// Room for the partial sums of the largest group of tensors: of all of them.
 template <typename T>
 Index blocks_of(const std::vector<LambTensor<T>>& tensors) {
   Index blocks = 0;
@@ -36,6 +35,8 @@ void lamb_step(py::handle param, py::handle grad, py::handle moment1,
   const std::size_t count = t.lists[0].size();
   const std::vector<double> decay = decays(op, weight_decay, count);
   if (count == 0) return;
+  Queue queue(op);
+  add_all(queue, t);
   visit_float(t.lists[0][0], [&](auto zero) {
     using T = decltype(zero);
     std::vector<LambTensor<T>> tensors;
@@ -48,8 +49,8 @@ void lamb_step(py::handle param, py::handle grad, py::handle moment1,
            data<T>(t.lists[2][i]), data<T>(t.lists[3][i]), t.lists[0][i].size(),
            T(keras ? learning_rate * decay[i] : 0), T(keras ? 0 : decay[i])});
     }
-    std::vector<double> sums(std::size_t(2 * blocks_of(tensors)));
-    std::vector<T> steps(count);
+    Doubles sums(2 * blocks_of(tensors));
+    Doubles steps{Index(count)};
     const double c1 = one_minus_power(beta1, step);
     const double c2 = one_minus_power(beta2, step);
     const LambStep<T> args{tensors.data(),
@@ -61,7 +62,7 @@ void lamb_step(py::handle param, py::handle grad, py::handle moment1,
                            sums.data(),
                            steps.data()};
     const Release unlocked(elements);
-    backend::lamb_step(args, Stream{});
+    backend::lamb_step(args, queue.stream());
   });
 }
 

@@ -37,7 +37,9 @@ inline cudaStream_t handle_of(Stream stream) {
   return reinterpret_cast<cudaStream_t>(stream.handle);
 }
 
-inline Index blocks_for(Index n, Index each) { return (n + each - 1) / each; }
+__host__ __device__ __forceinline__ Index blocks_for(Index n, Index each) {
+  return (n + each - 1) / each;
+}
 
 // An empty grid is an error to CUDA and nothing to do here.
 template <typename... P, typename... A>
@@ -70,6 +72,10 @@ struct Wide<float> {
 template <>
 struct Wide<double> {
   using Type = double2;
+};
+template <>
+struct Wide<std::uint16_t> {
+  using Type = uint4;
 };
 
 // As many elements as one load or store takes.

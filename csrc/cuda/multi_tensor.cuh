@@ -55,11 +55,12 @@ __device__ __forceinline__ void for_chunk(Index chunk, Index n, const F& body) {
   }
 }
 
-// launch_list(list, blocks) for as many lists as the tensors need. A grid has
-// less than 2^31 blocks, so a list ends before it.
-template <typename List, typename T, typename Step, typename W, typename F>
-void for_lists(const Step& a, const decltype(List::rule)& rule,
-               const W& is_wide, const F& launch_list) {
+// launch_list(list, blocks) for as many lists as the tensors need, of which
+// each takes blocks_of(tensor). A grid has less than 2^31 blocks, so a list
+// ends before it.
+template <typename List, typename Step, typename W, typename B, typename F>
+void for_lists_of(const Step& a, const decltype(List::rule)& rule,
+                  const W& is_wide, const B& blocks_of, const F& launch_list) {
   List list{};
   list.rule = rule;
   Index blocks = 0;
@@ -69,7 +70,7 @@ void for_lists(const Step& a, const decltype(List::rule)& rule,
     blocks = 0;
   };
   for (Index i = 0; i < a.count; ++i) {
-    const Index own = blocks_for(a.tensors[i].size, kChunk<T>);
+    const Index own = blocks_of(a.tensors[i]);
     if (own == 0) continue;
     if (list.count == kMostTensors || blocks + own > 0x7fffffff) flush();
     list.tensors[list.count] = a.tensors[i];
@@ -79,6 +80,15 @@ void for_lists(const Step& a, const decltype(List::rule)& rule,
     ++list.count;
   }
   flush();
+}
+
+// The same in chunks of kChunk.
+template <typename List, typename T, typename Step, typename W, typename F>
+void for_lists(const Step& a, const decltype(List::rule)& rule,
+               const W& is_wide, const F& launch_list) {
+  for_lists_of<List>(
+      a, rule, is_wide,
+      [](const auto& t) { return blocks_for(t.size, kChunk<T>); }, launch_list);
 }
 
 }  // namespace strop::cuda

@@ -39,4 +39,15 @@ STROP_HD T lamb_direction(T kept, T moment1, T moment2, T inside,
   return c.inv_c1 * moment1 / root + inside * kept;
 }
 
+// Whether float32 held a sum of squares: those of numbers below 1e-23 are 0
+// there, those of numbers above 1e19 infinite.
+STROP_HD bool lamb_held(double sum) { return sum > 1e-30 && sum < 1e37; }
+
+// What the direction is multiplied by, from the sums of squares.
+STROP_HD double lamb_step_size(double kept, double direction,
+                               double learning_rate) {
+  if (kept == 0 || direction == 0) return learning_rate;
+  return learning_rate * (square_root(kept) / square_root(direction));
+}
+
 }  // namespace strop

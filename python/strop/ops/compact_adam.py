@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._backend import kernels
+from .._backend import array_module, kernels
 from .._memory import zeros_beside
 from ..rowgrad import RowGrad
 
@@ -70,6 +70,10 @@ def zero_moment(param: NDArray[Any], state_dtype: str | None, *, touched: bool =
         [4.0, 2.0, 1.0625]
     """
     shape, dtype = moment_spec(param.shape, state_dtype, touched=touched)
+    library: Any = array_module(param)
+    if library is not np:
+        zeros: NDArray[Any] = library.zeros(shape, dtype)
+        return zeros
     return zeros_beside(param, dtype) if shape == param.shape else np.zeros(shape, dtype)
 
 

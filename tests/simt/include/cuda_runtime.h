@@ -38,6 +38,9 @@ struct alignas(16) float4 {
 struct alignas(16) double2 {
   double x, y;
 };
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
 
 // Of the fibre that runs; the scheduler sets them.
 inline dim3 threadIdx, blockIdx, blockDim, gridDim;
