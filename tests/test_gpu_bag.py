@@ -12,6 +12,7 @@ from cases import embedding_bag as cases
 from strop import _backend, ops, reference
 from strop.layers import Embedding, GlobalAveragePooling1D
 from strop.training.plan import BagStep
+from test_cuda_capture import captured
 from test_embedding_bag import padded
 from tolerance import assert_close, bag_roundings
 
@@ -123,6 +124,30 @@ def test_a_plan_has_the_same_bits_with_and_without_a_sort(gpu, rng):
     used = np.unique(ids)
     used = used[used != 1]
     assert np.array_equal(made(gpu, few, used), made(gpu, many, used))
+
+
+@pytest.mark.parametrize("rows", [40, 2**18 + 1])
+def test_plans_and_gradients_are_captured_with_new_ids_at_each_launch(gpu, rng, rows):
+    # Of the larger table by the sort; the last ids are of one row, so that chunks are put together.
+    def batch() -> np.ndarray:
+        ids = np.full((9, 80), rows - 1)
+        ids[:, :30] = rng.integers(0, rows, (9, 30))
+        return ids
+
+    ids, grad = gpu.asarray(batch()), gpu.asarray(rng.standard_normal((9, 16)).astype("float32"))
+
+    def backward() -> strop.RowGrad:
+        return ops.embedding_bag_backward(grad, ids, num_rows=rows, pad_id=0)
+
+    backward()
+    graph, captured_grad, pool = captured(gpu, backward)
+    for _ in range(3):
+        ids[...] = gpu.asarray(batch())
+        graph.launch()
+        want = backward()
+        used = np.setdiff1d(gpu.host(ids), [0])
+        assert np.array_equal(made(gpu, captured_grad, used), made(gpu, want, used))
+    del pool
 
 
 def test_a_bag_alone_has_the_bits_of_the_bag_in_a_batch(gpu, rng, dtype):

@@ -85,7 +85,7 @@ __device__ __forceinline__ void for_ids(const Bags& bags, Index rows,
   }
 }
 
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
     plan_at_once(const __grid_constant__ RowPlan p, Index room_for,
                  std::uint64_t* fault) {
   STROP_SHARED(unsigned, words, kRoom);  // a bit per row, then counters

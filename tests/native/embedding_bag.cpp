@@ -131,6 +131,10 @@ void test_embedding_bag() {
     }
   }
   bags<float, std::int32_t>(0, 0, 3, 16, true, false, false);
+  // On CUDA: plans by a sort; more chunks than the last block puts together.
+  bags<float, std::int32_t>(3, 600, (1 << 18) + 1, 1, true, false, true);
+  bags<float, std::int64_t>(34, 500, 50, 4, true, true, false);
+  bags<float, std::int32_t>(34, 500, 50, 4, true, false, false);
   const Index count = limited(1200, 30);
   bags<float, std::int32_t>(count, 250, 5000, 16, true, false, true);
   bags<float, std::int32_t>(count, 250, 5000, 33, false, true, false);
