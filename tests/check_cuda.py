@@ -39,12 +39,21 @@ REPORT = r"\bREDG?\.E\.MAX\.64"
 MEANT: dict[str, list[tuple[str, list[str]]]] = {
     "activation": [(r"(forward|backward)<float", [LOAD, STORE])],
     "adam": [(r"step<float", [LOAD, STORE]), (r"rows_step", [REPORT])],
+    "argmax": [(r"runs<", [LOAD])],
     "compact_adam": [(r"(bfloat16|blocks8)_step", [LOAD, STORE]), (r"\w+_rows", [REPORT])],
     "embedding": [(r"lookup<(float4|double2)", [LOAD, STORE]), (r"lookup", [REPORT])],
     "lamb": [(r"(moments|apply)<float", [LOAD, STORE])],
     "loss": [(r"pointwise", [LOAD, STORE])],
     "reduction": [(r"runs<", [LOAD])],
     "sgd": [(r"step<float", [LOAD, STORE]), (r"rows_step", [REPORT])],
+    "softmax": [
+        (r"(forward|backward)<.*float", [LOAD, STORE]),
+        (r"forward<SharedRow", [r"LDS\.128", r"STS\.128"]),
+    ],
+    "softmax_cross_entropy": [
+        (r"entropy<.*float", [LOAD, STORE]),
+        (r"entropy<SharedRow", [r"LDS\.128", r"STS\.128"]),
+    ],
     "update": [(r"update_tensors<\d+u, float", [LOAD, STORE]), (r"update_rows", [REPORT])],
     "update_signs": [(r"update_tensors<\d+u, float", [LOAD, STORE]), (r"update_rows", [REPORT])],
 }

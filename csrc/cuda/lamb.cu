@@ -62,13 +62,14 @@ __global__ void __launch_bounds__(kBlock)
       Pack<T> moment2 = load(t.moment2, i, t.size, is_wide);
 #pragma unroll
       for (int j = 0; j < kSize; ++j) {
-        if (i + j >= t.size) break;
         const T p = param.v[j];
         const T seen = seen_gradient(r.form, grad.v[j], p, r.gradient);
         lamb_moments(moment1.v[j], moment2.v[j], seen, r.c);
-        kept.v[j] = p - t.lost * p;
-        direction.v[j] = lamb_direction(kept.v[j], moment1.v[j], moment2.v[j],
-                                        t.inside, r.c);
+        const T left = p - t.lost * p;
+        const T d =
+            lamb_direction(left, moment1.v[j], moment2.v[j], t.inside, r.c);
+        kept.v[j] = i + j < t.size ? left : T(0);
+        direction.v[j] = i + j < t.size ? d : T(0);
       }
       store(t.moment1, i, t.size, is_wide, moment1);
       store(t.moment2, i, t.size, is_wide, moment2);
