@@ -14,6 +14,9 @@ foreach(stem ${STROP_STEMS})
   endif()
 endforeach()
 
+# What _cuda binds beside the stems.
+set(STROP_CUDA_BINDINGS gradients row_plan dropout)
+
 if(STROP_CUDA STREQUAL "OFF" OR NOT STROP_PYTHON)
   set(cuda_state "off")
   return()
@@ -63,7 +66,7 @@ endif()
 set(flushing adam compact_adam lamb sgd update)
 list(TRANSFORM flushing REPLACE "(.+)" "csrc/cuda/\\1.cu")
 set_source_files_properties(${flushing} PROPERTIES COMPILE_OPTIONS --ftz=true)
-strop_add_module(_cuda "${STROP_CUDA_STEMS};gradients" csrc/bind/cupy.cpp
+strop_add_module(_cuda "${STROP_CUDA_STEMS};${STROP_CUDA_BINDINGS}" csrc/bind/cupy.cpp
                  csrc/bind/cuda_config.cpp csrc/bind/update_moments.cpp
                  $<TARGET_OBJECTS:kernels_cuda>)
 list(JOIN STROP_CUDA_ARCHITECTURES ", " architectures)

@@ -288,7 +288,8 @@ struct Bags {
   Index count;  // N
   bool mean;    // else the sum
   bool has_pad;
-  Index pad;  // neither read nor counted
+  Index pad;                                     // neither read nor counted
+  const std::int32_t* narrow_offsets = nullptr;  // CUDA: in place of offsets
 };
 
 // out[i] = mean or sum of the rows of bag i, in four sums by place modulo 4;
@@ -303,7 +304,7 @@ struct EmbeddingBag {
 
 // The gradient by the table of the same: every id of bag i adds grad[i], or its
 // share of the mean, to its row, in the order of the ids. `out` is set to 0
-// first.
+// first. CUDA has it as row_gradient.
 template <typename T>
 struct EmbeddingBagScatter {
   const T* grad;  // (N, D)
@@ -315,6 +316,39 @@ struct EmbeddingBagScatter {
 #define STROP_EMBEDDING_BAG_KERNELS(X) \
   X(embedding_bag, EmbeddingBag)       \
   X(embedding_bag_scatter, EmbeddingBagScatter)
+
+// ---- row_plan --------------------------------------------------------------
+
+// CUDA: the ids of a batch sorted by row and bag, which is all that depends on
+// the ids in the gradient by a table. How many rows there are is known on the
+// device alone. A key is row << bag_bits | bag; one without a row (padding, a
+// bad id) has row V and stands at the end.
+struct RowPlan {
+  Bags bags;
+  Index rows;  // V
+  int bag_bits, row_bits;
+  bool wide;             // keys of 64 bits, else of 32
+  std::int64_t* unique;  // (min(ids, V)): rows that rise, then kNoRow
+  void* keys;            // (ids)
+  std::int32_t* ranks;   // unique rows that begin before each kRowGroup ids
+  std::int32_t* counts;  // (N): ids of a bag that count; null without mean
+};
+
+// Sorted ids that one group of threads adds up, and those that make one partial
+// sum: where a sum is cut depends on the order alone.
+inline constexpr Index kRowGroup = 8;
+inline constexpr Index kRowChunk = 256;
+
+// Sums over the ids of each row of the gradients of their bags.
+template <typename T>
+struct RowGradient {
+  const T* grad;  // (N, D)
+  RowPlan plan;
+  T* out;       // (min(ids, V), D): rows of plan.unique; or `dense`: (V, D)
+  bool dense;   // `out` is set to 0 first
+  Index width;  // D
+  T* partials;  // (ids / kRowChunk, rounded up, D)
+};
 
 // ---- lamb ------------------------------------------------------------------
 
@@ -398,7 +432,8 @@ struct Matmul {
   T* out;         // (M, N), overlaps none of the others
   Index m, n, k;
   bool transpose_a, transpose_b;
-  Activation activation;  // kLinear, kRelu, kSigmoid or kTanh
+  Activation activation;        // kLinear, kRelu, kSigmoid or kTanh
+  double* workspace = nullptr;  // CUDA: cuda::matmul_workspace of them
 };
 
 // The gradients of the above without transposes: with dz = grad * slope,
@@ -414,6 +449,7 @@ struct MatmulBackward {
   T* grad_bias;     // (N) or null
   Index m, n, k;
   Activation activation;
+  double* workspace = nullptr;  // CUDA: cuda::matmul_workspace of them
 };
 
 #define STROP_MATMUL_KERNELS(X) \
@@ -686,6 +722,16 @@ Index reduce_workspace(Index outer, Index extent, Index inner);
 Index argmax_workspace(Index outer, Index extent, Index inner);
 // Of softmax_cross_entropy.
 Index loss_parts(Index rows, Index classes, bool is_double);
+#define STROP_WORKSPACE(Args)                 \
+  Index matmul_workspace(const Args<float>&); \
+  Index matmul_workspace(const Args<double>&);
+STROP_WORKSPACE(Matmul)
+STROP_WORKSPACE(MatmulBackward)
+#undef STROP_WORKSPACE
+STROP_DECLARE(row_gradient, RowGradient)
+// Fills in bag_bits, row_bits and wide; the bytes that row_plan works in.
+std::size_t lay_out(RowPlan&);
+void row_plan(const RowPlan&, void* workspace, Stream);
 }  // namespace cuda
 
 #undef STROP_DECLARE

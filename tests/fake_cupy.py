@@ -33,7 +33,8 @@ class State:
     devices = 2
     free = 1 << 34  # bytes that CUDA says are left
     allocations_left: int | None = None  # after so many, memory is out
-    moved = 0  # bytes that asarray has copied from the host
+    moved = 0  # bytes that were copied from the host
+    moves = 0  # in so many copies
     fetched = 0  # arrays that were copied to the host
 
 
@@ -86,6 +87,11 @@ def _made(result: Any) -> Any:
 def _computing(name: str) -> None:
     if fake_streams.capturing():
         raise AssertionError(f"cupy.{name} runs while a stream is captured")
+
+
+def _moving(size: int) -> None:
+    state.moved += size
+    state.moves += 1
 
 
 def _taking_memory(size: int) -> None:
@@ -216,6 +222,13 @@ class ndarray:  # noqa: N801
         _computing("ndarray.astype")
         return _made(_host(self).astype(dtype, order=order))
 
+    def set(self, arr: np.ndarray, stream: Any = None) -> None:
+        _computing("ndarray.set")
+        if arr.dtype != self.dtype or arr.shape != self.shape or not arr.flags.c_contiguous:
+            raise AssertionError("CuPy's set takes an array of the same dtype and shape, in C order")
+        _moving(arr.nbytes)
+        self.host[...] = arr
+
     def fill(self, value: Any) -> None:
         if fake_streams.capturing() and value == 0:
             return fake_streams.submit_clear(self.host)
@@ -257,6 +270,16 @@ class Foreign:
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
         return self.about
+
+
+class Dlpack:
+    """An array of another library on the first device, by DLPack alone."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.host = array
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (2, 0)
 
 
 ndarray.__module__ = "cupy"
@@ -402,8 +425,14 @@ def _asarray(
     array = np.array(a, dtype, order="C")
     _computing("asarray")
     _taking_memory(array.nbytes)
-    state.moved += array.nbytes
+    _moving(array.nbytes)
     return _made(array)
+
+
+def from_dlpack(array: Any, *, device: Any = None, copy: bool | None = None) -> ndarray:
+    if array.__dlpack_device__()[0] != 2:
+        raise ValueError("CuPy takes arrays of a GPU")
+    return ndarray(array.host, array.__dlpack_device__()[1])
 
 
 def asarray(array: object, device: int = 0) -> ndarray:
@@ -415,7 +444,7 @@ def _module() -> types.ModuleType:
     module: Any = types.ModuleType("cupy")
     module.ndarray = ndarray
     module.current_device = lambda: state.place.value  # not CuPy's: where the kernels' module keeps it
-    for function in (empty, zeros, full, arange):
+    for function in (empty, zeros, full, arange, from_dlpack):
         setattr(module, function.__name__, function)
     module.ones = lambda shape, dtype=float, order="C": full(shape, 1, dtype)
     module.asarray = _asarray

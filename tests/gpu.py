@@ -54,6 +54,10 @@ class Gpu:
         """A copy of a device's array; anything else as it is."""
         return value.get() if hasattr(value, "get") and hasattr(value, "data") else value
 
+    def synchronize(self) -> None:
+        """Wait for all work of the device."""
+        self.cupy.cuda.Device().synchronize()
+
     @contextmanager
     def elsewhere(self, non_blocking: bool) -> Iterator[None]:
         """On a stream of its own; as fibres also in an order that is drawn, or reversed."""

@@ -45,6 +45,16 @@ def step(name: str, *states: str, **settings: Any) -> tuple[Callable[..., Any], 
     return make, run
 
 
+def compact_step() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Adam with bfloat16 moments, which its first step makes from zeros."""
+
+    def make() -> Arrays:
+        moments = {f"moment{i}": ops.zero_moment(normal(4096), "bfloat16") for i in (1, 2)}
+        return {"param": normal(4096), "grad": normal(4096), **moments}
+
+    return make, lambda a: ops.compact_adam_step(**a, **COUNTED)
+
+
 RATE = {"learning_rate": 0.1}
 COUNTED = {**RATE, "step": 3}
 
@@ -64,15 +74,33 @@ STEPS: dict[str, tuple[Callable[[], Arrays], Callable[[Arrays], Any]]] = {
         lambda: {"z": normal(600, 1), "t": positive(600, 1), "w": positive(600)},
         lambda a: ops.binary_cross_entropy(a["z"], a["t"], sample_weight=a["w"]),
     ),
+    "compact_adam_step": compact_step(),
+    "embedding_bag": (
+        lambda: {"table": normal(40, 16), "ids": ids(40, 9, 50)},
+        lambda a: ops.embedding_bag(a["table"], a["ids"], pad_id=0),
+    ),
+    "embedding_bag_scatter": (
+        lambda: {"grad": normal(9, 16), "ids": ids(40, 9, 50)},
+        lambda a: ops.embedding_bag_scatter(a["grad"], a["ids"], num_rows=40, pad_id=0),
+    ),
     "embedding_lookup": (
         lambda: {"table": normal(40, 16), "ids": ids(40, 9, 5)},
         lambda a: ops.embedding_lookup(a["table"], a["ids"]),
     ),
+    "lamb_step": step("lamb_step", "moment1", "moment2", **COUNTED),
     "lion_step": step("lion_step", "moment1", **RATE),
     "log_softmax": (lambda: {"x": normal(9, 40)}, lambda a: ops.log_softmax(a["x"])),
     "log_softmax_backward": (
         lambda: {"g": normal(9, 40), "y": normal(9, 40)},
         lambda a: ops.log_softmax_backward(a["g"], a["y"]),
+    ),
+    "matmul": (
+        lambda: {"a": normal(33, 70), "b": normal(70, 9), "bias": normal(9)},
+        lambda a: ops.matmul(a["a"], a["b"], bias=a["bias"], activation="relu"),
+    ),
+    "matmul_backward": (
+        lambda: {"grad": normal(33, 9), "a": normal(33, 70), "b": normal(70, 9), "y": normal(33, 9)},
+        lambda a: ops.matmul_backward(a["grad"], a["a"], a["b"], output=a["y"], activation="relu", bias=True),
     ),
     "max": (lambda: {"x": normal(7, 400)}, lambda a: ops.max(a["x"], axis=0)),
     "mean": (lambda: {"x": normal(7, 4000)}, lambda a: ops.mean(a["x"])),

@@ -19,7 +19,7 @@ PACKAGE = ROOT / "python" / "strop"
 
 #: Stems without a CUDA twin, each with its reason; the ops raise NotImplementedError there.
 KNOWN_GAPS = dict.fromkeys(
-    ["deferred_adam", "embedding_bag", "matmul"],
+    ["deferred_adam"],
     "CUDA kernels come after the CPU kernels",
 ) | {"words": "texts are Python's and stay on the host"}
 
@@ -66,6 +66,7 @@ INCLUDES = {
         "cpu/parallel.h",
         "cpu/peak.h",
         "cuda/device.h",
+        "cuda/dropout.h",
         "bound.h",
     },
 }

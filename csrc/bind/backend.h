@@ -103,6 +103,12 @@ inline constexpr bool kOnDevice = true;  // arrays are out of the host's reach
 
 Index take_bad_id();
 
+// Whether ids are looked at before a kernel runs: STROP_CHECK=1.
+bool checks_ids();
+
+// Bytes for a kernel to work in, from CuPy's pool.
+py::object new_bytes(std::size_t count, void*& data);
+
 #else
 
 struct Queue {
@@ -143,6 +149,8 @@ inline Index cross_entropy_parts(Index rows, Index, bool) {
 
 inline constexpr bool kOnDevice = false;
 
+inline bool checks_ids() { return true; }
+
 #endif
 
 // Doubles of a kernel to the type of the result.
@@ -175,6 +183,16 @@ inline Index argmax_workspace(Index outer, Index extent, Index inner) {
   return cuda::argmax_workspace(outer, extent, inner);
 #else
   (void)outer, (void)extent, (void)inner;
+  return 0;
+#endif
+}
+
+template <typename Args>
+Index matmul_workspace(const Args& a) {
+#if STROP_CUDA
+  return cuda::matmul_workspace(a);
+#else
+  (void)a;
   return 0;
 #endif
 }

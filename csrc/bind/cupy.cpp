@@ -127,12 +127,12 @@ thread_local struct {
   const char* name;
 } first_borrowed;
 
+}  // namespace
+
 bool checks_ids() {
   static const char* text = std::getenv("STROP_CHECK");
   return text != nullptr && std::strcmp(text, "1") == 0;
 }
-
-}  // namespace
 
 const char* const kLibrary = "cupy";
 
@@ -224,6 +224,15 @@ Doubles::Doubles(Index count) {
   array_ = new_array({count}, DType::kFloat64);
   data_ = reinterpret_cast<double*>(
       array_.attr("data").attr("ptr").cast<std::uintptr_t>());
+}
+
+py::object new_bytes(std::size_t count, void*& data) {
+  data = nullptr;
+  if (count == 0) return py::none();
+  py::object array = new_array({Index((count + 7) / 8)}, DType::kInt64);
+  data = reinterpret_cast<void*>(
+      array.attr("data").attr("ptr").cast<std::uintptr_t>());
+  return array;
 }
 
 LossSum::LossSum(Index parts)

@@ -1,39 +1,57 @@
-#include "bind/array.h"
-#include "bind/backend.h"
+#include "bind/bags.h"
+#if STROP_CUDA
+#include "bind/row_plan.h"
+#endif
 
 namespace strop::bind {
 namespace {
 
-// Bags with their own copy of the offsets, in int64.
-struct OwnedBags {
-  Bags bags{};
-  std::vector<std::int64_t> offsets;
-};
+// Offsets that the host can read rise from 0 to the number of ids. On a GPU
+// that is looked at under STROP_CHECK=1; kernels keep to the ids in any case.
+void require_rising(const char* op, const Ids& offsets, Index length) {
+  if (kOnDevice && !checks_ids() && offsets.size > 0) return;
+  Index before = 0;
+  bool good = offsets.size > 0;
+  for (Index i = 0; good && i < offsets.size; ++i) {
+    const Index now = id_at(offsets, i);
+    good = i == 0 ? now == 0 : now >= before;
+    before = now;
+  }
+  if (!good || before != length) {
+    raise_value(op, "offsets must rise from 0 to the number of ids (" +
+                        std::to_string(length) + ")");
+  }
+}
 
-std::vector<std::int64_t> read_offsets(const char* op, const Array& ids,
-                                       py::handle object) {
+void read_offsets(const char* op, const Array& ids, py::handle object,
+                  OwnedBags& owned, Queue& queue) {
   const Array a = borrow(op, "offsets", object);
   require_ids(op, a);
   require_ndim(op, a, 1);
   require_ndim(op, ids, 1);
+  queue.add(a);
   const Ids values = ids_of(a);
-  std::vector<std::int64_t> offsets(values.size);
-  for (Index i = 0; i < values.size; ++i) offsets[i] = id_at(values, i);
-  const Index length = ids.size();
-  bool good =
-      !offsets.empty() && offsets.front() == 0 && offsets.back() == length;
-  for (std::size_t i = 1; good && i < offsets.size(); ++i) {
-    good = offsets[i - 1] <= offsets[i];
+  require_rising(op, values, ids.size());
+  owned.bags.count = values.size - 1;
+#if STROP_CUDA
+  if (values.wide) {
+    owned.bags.offsets = data<const std::int64_t>(a);
+  } else {
+    owned.bags.narrow_offsets = data<const std::int32_t>(a);
   }
-  if (!good) {
-    raise_value(op, "offsets must rise from 0 to the number of ids (" +
-                        std::to_string(length) + ")");
+#else
+  for (Index i = 0; i < values.size; ++i) {
+    owned.offsets.push_back(id_at(values, i));
   }
-  return offsets;
+  owned.bags.offsets = owned.offsets.data();
+#endif
 }
 
+}  // namespace
+
 OwnedBags read_bags(const char* op, const Array& ids, py::handle offsets,
-                    const std::string& mode, py::handle pad_id, Index rows) {
+                    const std::string& mode, py::handle pad_id, Index rows,
+                    Queue& queue) {
   require_ids(op, ids);
   if (mode != "mean" && mode != "sum") {
     raise_value(op, "mode must be 'mean' or 'sum'; got '" + mode + "'");
@@ -49,13 +67,13 @@ OwnedBags read_bags(const char* op, const Array& ids, py::handle offsets,
     bags.count = ids.shape[0];
     bags.width = ids.shape[1];
   } else {
-    owned.offsets = read_offsets(op, ids, offsets);
-    bags.offsets = owned.offsets.data();
-    bags.count = Index(owned.offsets.size()) - 1;
+    read_offsets(op, ids, offsets, owned, queue);
   }
   require_ids_in(op, ids, rows);
   return owned;
 }
+
+namespace {
 
 py::object embedding_bag(py::handle table_object, py::handle ids_object,
                          py::handle offsets, const std::string& mode,
@@ -67,9 +85,12 @@ py::object embedding_bag(py::handle table_object, py::handle ids_object,
   require_ndim(op, table, 2);
   const Index rows = table.shape[0];
   const Index width = table.shape[1];
-  const OwnedBags owned = read_bags(op, ids, offsets, mode, pad_id, rows);
+  Queue queue(op, table, ids);
+  const OwnedBags owned =
+      read_bags(op, ids, offsets, mode, pad_id, rows, queue);
   py::object result = output(op, out_object, table, {owned.bags.count, width});
   const Array out = borrow(op, "out", result);
+  queue.add(out);
   require_disjoint(op, out, table);
   require_disjoint(op, out, ids);
   visit_float(table, [&](auto zero) {
@@ -77,7 +98,7 @@ py::object embedding_bag(py::handle table_object, py::handle ids_object,
     const EmbeddingBag<T> args{data<const T>(table), owned.bags, data<T>(out),
                                rows, width};
     Unlocked unlocked;
-    backend::embedding_bag(args, Stream{});
+    backend::embedding_bag(args, queue.stream());
   });
   return result;
 }
@@ -91,20 +112,27 @@ py::object embedding_bag_scatter(py::handle grad_object, py::handle ids_object,
   const Array ids = borrow(op, "ids", ids_object);
   require_float(op, grad);
   require_ndim(op, grad, 2);
-  const OwnedBags owned = read_bags(op, ids, offsets, mode, pad_id, num_rows);
+  Queue queue(op, grad, ids);
+  const OwnedBags owned =
+      read_bags(op, ids, offsets, mode, pad_id, num_rows, queue);
   const Index width = grad.shape[1];
   require_shape(op, grad, {owned.bags.count, width});
   py::object result = output(op, out_object, grad, {num_rows, width});
   const Array out = borrow(op, "out", result);
   require_disjoint(op, out, grad);
   require_disjoint(op, out, ids);
+  queue.add(out);
+#if STROP_CUDA
+  OwnedPlan(op, owned.bags, num_rows, queue).sum(op, grad, out, true, queue);
+#else
   visit_float(grad, [&](auto zero) {
     using T = decltype(zero);
     const EmbeddingBagScatter<T> args{data<const T>(grad), owned.bags,
                                       data<T>(out), num_rows, width};
     Unlocked unlocked;
-    backend::embedding_bag_scatter(args, Stream{});
+    backend::embedding_bag_scatter(args, queue.stream());
   });
+#endif
   return result;
 }
 

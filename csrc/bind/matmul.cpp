@@ -64,10 +64,15 @@ Array matrix(const char* op, const char* name, PyObject* object) {
 }
 
 template <typename Args>
-void run(const Args& args, void (*kernel)(const Args&, Stream)) {
-  if (args.m * args.n * args.k < kHoldGil) return kernel(args, Stream{});
+void run(Args args, void (*kernel)(const Args&, Stream), const Queue& queue) {
+  Doubles workspace(matmul_workspace(args));
+  args.workspace = workspace.data();
+  // On CUDA it is a matter of microseconds, whatever the size.
+  if (kOnDevice || args.m * args.n * args.k < kHoldGil) {
+    return kernel(args, queue.stream());
+  }
   Unlocked unlocked;
-  kernel(args, Stream{});
+  kernel(args, queue.stream());
 }
 
 py::object forward(PyObject* const* args) {
@@ -82,25 +87,27 @@ py::object forward(PyObject* const* args) {
   require_axis(op, b, transpose_b ? 1 : 0, k, a);
   const Index n = b.shape[transpose_b ? 0 : 1];
   const Array bias = borrow_optional(op, "bias", args[4]);
-  if (bias.address != nullptr) {
+  if (args[4] != Py_None) {
     require_dtype_like(op, bias, a);
     require_shape(op, bias, {n});
   }
   const Activation activation = activation_of(op, args[5]);
+  Queue queue(op, a, b, bias);
   const bool given = args[6] != Py_None;
   py::object result = output(op, args[6], a, {m, n});
   const Array out = borrow(op, "out", result);
+  queue.add(out);
   if (given) {
     require_disjoint(op, out, a);
     require_disjoint(op, out, b);
-    if (bias.address != nullptr) require_disjoint(op, out, bias);
+    if (args[4] != Py_None) require_disjoint(op, out, bias);
   }
   visit_float(a, [&](auto zero) {
     using T = decltype(zero);
     run<Matmul<T>>(
         {data<const T>(a), data<const T>(b), data<const T>(bias), data<T>(out),
          m, n, k, transpose_a, transpose_b, activation},
-        backend::matmul);
+        backend::matmul, queue);
   });
   return result;
 }
@@ -120,7 +127,7 @@ py::object backward(PyObject* const* args) {
   const Array output = borrow_optional(op, "output", args[3]);
   const Activation activation = activation_of(op, args[4]);
   if (activation != Activation::kLinear) {
-    if (output.address == nullptr) {
+    if (args[3] == Py_None) {
       raise_value(op,
                   "output must be what matmul returned, since the slope of the "
                   "activation is worked out from it; got None");
@@ -130,6 +137,7 @@ py::object backward(PyObject* const* args) {
   }
   const bool bias = flag(op, "bias", args[5]);
   const bool need_a = flag(op, "need_a", args[6]);
+  const Queue queue(op, grad, a, b, output);
   py::object grad_a = py::none();
   py::object grad_bias = py::none();
   if (need_a) grad_a = new_array({m, k}, grad.dtype);
@@ -143,7 +151,7 @@ py::object backward(PyObject* const* args) {
          data<T>(borrow(op, "grad_b", grad_b)),
          data<T>(borrow_optional(op, "grad_bias", grad_bias)), m, n, k,
          activation},
-        backend::matmul_backward);
+        backend::matmul_backward, queue);
   });
   return py::make_tuple(grad_a, grad_b, grad_bias);
 }

@@ -132,6 +132,46 @@ def device_of(array: Any) -> Device:
     return Device(array.data.device_id) if on_gpu(array) else HOST
 
 
+def input_array(op: str, name: str, value: Any, where: Device) -> Any:
+    """What a model on a device reads: a GPU's array as CuPy's, without a copy; any other value as it came.
+
+    Raises:
+        TypeError: the array is on a GPU and the model is not, or it is on another GPU.
+    """
+    array = _gpu_array(value)
+    if array is None:
+        return value
+    kind = type(value).__module__.split(".")[0]
+    if not where.is_gpu:
+        raise TypeError(
+            f"{op}: {name} must be a numpy array; got a {kind} array on {device_of(array)}; "
+            "move it to the host, or the model with to('cuda')"
+        )
+    if device_of(array) != where:
+        raise TypeError(
+            f"{op}: {name} must be on {where} like the model; got a {kind} array on {device_of(array)}; "
+            f"move it with cupy.asarray under cupy.cuda.Device({where.number})"
+        )
+    return array
+
+
+#: Codes of DLPack for memory of CUDA, plain and managed.
+_DLPACK_CUDA = (2, 13)
+
+
+def _gpu_array(value: Any) -> Any:
+    """A GPU's array of any library as CuPy's; None for all else."""
+    if on_gpu(value):
+        return value
+    if isinstance(value, np.ndarray | list | tuple):
+        return None
+    if hasattr(value, "__dlpack_device__"):
+        kind = int(value.__dlpack_device__()[0])
+        return cupy("from_dlpack").from_dlpack(value) if kind in _DLPACK_CUDA else None
+    # Of torch every tensor's class has this, but only those on a GPU give one.
+    return cupy("asarray").asarray(value) if hasattr(value, "__cuda_array_interface__") else None
+
+
 def to_device(array: Array, where: Device) -> Array:
     """The array on a device: itself if it is there, else a copy in C order."""
     if device_of(array) == where:

@@ -7,9 +7,13 @@ an earlier draw took, or on threads, and the state is a seed and one count per s
 
 from __future__ import annotations
 
+import functools
+import itertools
 import os
 import threading
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -28,9 +32,18 @@ def generator(seed: int, name: str = "", draw: int = 0) -> np.random.Generator:
         >>> bool(a.random() == b.random())
         True
     """
-    key = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(name.encode()),)).generate_state(2, np.uint64)
     counter = np.array([0, 0, draw, 0], np.uint64)
-    return np.random.Generator(np.random.Philox(key=key, counter=counter))
+    return np.random.Generator(
+        np.random.Philox(key=np.array(stream_key(seed, name), np.uint64), counter=counter)
+    )
+
+
+@functools.cache
+def stream_key(seed: int, name: str) -> tuple[int, int]:
+    """The key of a stream, two words of 64 bits."""
+    sequence = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(name.encode()),))
+    low, high = sequence.generate_state(2, np.uint64).tolist()
+    return low, high
 
 
 def check_seed(op: str, seed: object) -> int:
@@ -68,10 +81,45 @@ class Streams:
         """Start again from a seed, every stream at its first draw."""
         self.seed = int.from_bytes(os.urandom(4)) if seed is None else check_seed("Streams", seed)
         self._draws: dict[str, int] = {}
+        self._counted: dict[str, tuple[Any, Iterator[int]]] = {}
 
     def generator(self, name: str) -> np.random.Generator:
         """The generator of the stream's next draw. It is the caller's alone."""
         return generator(self.seed, name, self._next(name))
+
+    def numbered(self, name: str) -> tuple[int, int, int, Any]:
+        """What a kernel needs for the stream's next draw: both words of the key, the draw's number, and what is
+        added to it when the kernel runs, or None."""
+        key = stream_key(self.seed, name)
+        if name in self._counted:
+            count, numbers = self._counted[name]
+            return *key, next(numbers), count
+        return *key, self._next(name), None
+
+    @contextmanager
+    def counted_by(self, name: str, count: Any) -> Iterator[None]:
+        """Number the draws inside the block from 0, on top of a count that stands in a GPU's memory.
+
+        A captured graph then goes on counting; whoever replays it says afterwards, by `skip`, how many it took.
+
+        Args:
+            name: the stream.
+            count: an int64 array of CuPy without axes.
+        """
+        self._counted[name] = (count, itertools.count())
+        try:
+            yield
+        finally:
+            del self._counted[name]
+
+    def drawn(self, name: str) -> int:
+        """How many draws the stream has given."""
+        return self._draws.get(name, 0)
+
+    def skip(self, name: str, count: int) -> None:
+        """Count draws that were taken elsewhere."""
+        with self._lock:
+            self._draws[name] = self._draws.get(name, 0) + count
 
     def new_seed(self, name: str) -> int:
         """A seed from the stream, in [0, 2**32), for an object that keeps its own."""

@@ -44,7 +44,8 @@ def _axis(op: str, axis: Axis) -> int | tuple[int, ...]:
 
 
 def _lengths(w: Array, axis: int | tuple[int, ...]) -> Array:
-    return np.asarray(np.sqrt(np.square(w).sum(axis=axis, keepdims=True)))
+    lengths: Array = np.sqrt(np.square(w).sum(axis=axis, keepdims=True))
+    return lengths
 
 
 class MaxNorm(Constraint):

@@ -7,13 +7,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import ops
+from ._backend import array_module, on_gpu
 from ._names import Configurable, check_number, from_config, resolve
 
 Array = NDArray[Any]
 
 
-def _sum(x: Array) -> float:
-    return float(np.sum(x, dtype=np.float64))
+def _sum(x: Array) -> Any:
+    total = x.sum(dtype=np.float64)
+    return total if on_gpu(x) else float(total)  # on a GPU nobody waits for it
+
+
+def _product(a: Array, b: Array) -> Array:
+    """a @ b; on a GPU by strop's own kernel, since CuPy's wants cuBLAS."""
+    if not on_gpu(a):
+        result: Array = a @ b
+        return result
+    contiguous = array_module(a).ascontiguousarray
+    return ops.matmul(contiguous(a), contiguous(b))
 
 
 class Regularizer(Configurable):
@@ -23,7 +35,7 @@ class Regularizer(Configurable):
     """
 
     def __call__(self, w: Array) -> float:
-        """The penalty of w, added up in float64."""
+        """The penalty of w, added up in float64; of a GPU's array a number that stays there."""
         raise NotImplementedError(f"{type(self).__name__}: __call__ must be defined by the class")
 
     def gradient(self, w: Array) -> Array:
@@ -125,10 +137,10 @@ class OrthogonalRegularizer(Regularizer):
         """Unit vectors, their lengths, the cosines off the diagonal, and factor over the number of pairs."""
         if w.ndim != 2:
             raise ValueError(f"OrthogonalRegularizer: w must have 2 axes; got shape {w.shape}")
-        rows = np.asarray(w if self.mode == "rows" else w.T, np.float64)
+        rows = (w if self.mode == "rows" else w.T).astype(np.float64)
         length = np.maximum(np.sqrt(np.square(rows).sum(axis=1, keepdims=True)), 1e-7)
         unit = rows / length
-        cosines = unit @ unit.T
+        cosines = _product(unit, unit.T)
         np.fill_diagonal(cosines, 0)
         pairs = len(rows) * (len(rows) - 1) / 2
         return unit, length, cosines, self.factor / pairs if pairs else 0.0
@@ -136,14 +148,16 @@ class OrthogonalRegularizer(Regularizer):
     def __call__(self, w: Array) -> float:
         """The penalty of w, a matrix."""
         _, _, cosines, scale = self._unit_rows(w)
-        return 0.5 * scale * _sum(np.abs(cosines))
+        return 0.5 * scale * _sum(abs(cosines))  # type: ignore[no-any-return]
 
     def gradient(self, w: Array) -> Array:
         """The gradient through the division by the lengths: nothing along a vector itself."""
         unit, length, cosines, scale = self._unit_rows(w)
-        pull = np.sign(cosines) @ unit
+        pull = _product(np.sign(cosines), unit)
         grad = scale / length * (pull - (pull * unit).sum(axis=1, keepdims=True) * unit)
-        return np.ascontiguousarray(grad if self.mode == "rows" else grad.T, dtype=w.dtype)
+        grad = grad if self.mode == "rows" else grad.T
+        result: Array = array_module(w).ascontiguousarray(grad, dtype=w.dtype)
+        return result
 
 
 l1, l2, l1_l2 = L1, L2, L1L2

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._backend import cpu
+from ._backend import array_module, kernels, on_gpu
 
 Array = NDArray[Any]
+
+#: The row that is none, in lists whose length only a GPU knows: kNoRow of csrc/kernels.h.
+NO_ROW = int(np.iinfo(np.int64).min)
 
 
 class RowGrad:
     """The gradient of a table of which a batch has read some rows.
+
+    On a GPU rows and values are CuPy arrays. How many rows a batch has is known there alone, so a gradient that was
+    made there is padded: places at the end that are not used hold -2**63, and their values mean nothing. Everything
+    that takes a `RowGrad` leaves them out.
 
     Args:
         rows: int32 or int64, (R,), in [0, V): the rows that have a gradient. One may stand there twice: the
@@ -22,8 +30,10 @@ class RowGrad:
         shape: the shape (V, ...) of the parameter.
 
     Raises:
-        TypeError: rows are no ints, or values no floats.
-        IndexError: a row is outside the parameter; the message says which and where.
+        TypeError: rows are no ints, or values no floats, or one is on a GPU and the other is not.
+        IndexError: a row is outside the parameter; the message says which and where. Of CuPy arrays that is not
+            looked at here, which would wait for the GPU: the kernels leave such a row out and
+            `strop.synchronize` tells of it.
         ValueError: shapes do not fit.
 
     Example:
@@ -34,14 +44,22 @@ class RowGrad:
         RowGrad(3 rows of shape (4, 1), float64)
     """
 
-    __slots__ = ("rows", "shape", "unique", "values")
+    __slots__ = ("padded", "rows", "shape", "unique", "values")
 
     def __init__(self, rows: Any, values: Any, shape: tuple[int, ...]) -> None:
-        self.rows: Array = np.ascontiguousarray(rows)
-        self.values: Array = np.ascontiguousarray(values)
+        if on_gpu(rows) != on_gpu(values):
+            place, like, wrong = ("values", "rows", values) if on_gpu(rows) else ("rows", "values", rows)
+            raise TypeError(
+                f"RowGrad: {place} must be a cupy array like {like}; got {_kind(wrong)}; move it with cupy.asarray"
+            )
+        xp = array_module(values)
+        self.rows: Array = xp.ascontiguousarray(rows)
+        self.values: Array = xp.ascontiguousarray(values)
         self.shape = tuple(int(extent) for extent in shape)
         #: Whether each row is known to stand there once.
         self.unique = False
+        #: Whether places at the end may hold no row.
+        self.padded = False
         self._check()
 
     def _check(self) -> None:
@@ -56,6 +74,8 @@ class RowGrad:
         wanted = (len(self.rows), *self.shape[1:])
         if self.values.shape != wanted:
             raise ValueError(f"RowGrad: values must have shape {wanted}; got {self.values.shape}")
+        if on_gpu(self.rows):
+            return
         bad = np.flatnonzero((self.rows < 0) | (self.rows >= self.shape[0]))
         if bad.size:
             at = int(bad[0])
@@ -64,19 +84,31 @@ class RowGrad:
             )
 
     @classmethod
-    def trusted(cls, rows: Array, values: Array, shape: tuple[int, ...]) -> RowGrad:
+    def trusted(cls, rows: Array, values: Array, shape: tuple[int, ...], *, padded: bool = False) -> RowGrad:
         """A gradient whose parts a kernel has made: each row once, nothing checked again."""
         result = cls.__new__(cls)
-        result.rows, result.values, result.shape, result.unique = rows, values, shape, True
+        result.rows, result.values, result.shape = rows, values, shape
+        result.unique, result.padded = True, padded
         return result
 
+    @classmethod
+    def from_plan(cls, plan: Any, grad: Array, shape: tuple[int, ...]) -> RowGrad:
+        """The sums of `grad`, (N, D), over the ids of each row of a plan that a GPU has made."""
+        values = kernels("row_gradient", plan.rows).row_gradient(grad, plan)
+        return cls.trusted(plan.rows, values.reshape(len(plan.rows), *shape[1:]), shape, padded=True)
+
     def __repr__(self) -> str:
-        return f"RowGrad({len(self.rows)} rows of shape {self.shape}, {self.values.dtype})"
+        most = "up to " if self.padded else ""
+        return f"RowGrad({most}{len(self.rows)} rows of shape {self.shape}, {self.values.dtype})"
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype of the values."""
         return self.values.dtype
+
+    def _flat(self) -> Array:
+        flat: Array = self.values.reshape(len(self.rows), math.prod(self.shape[1:]))
+        return flat
 
     def coalesce(self) -> RowGrad:
         """The same gradient with each row once, in order of first appearance.
@@ -90,30 +122,46 @@ class RowGrad:
         """
         if self.unique:
             return self
-        rows, slots = cpu.compact_ids(self.rows, self.shape[0])
+        backend = kernels("row_plan" if on_gpu(self.rows) else "compact_ids", self.rows)
+        flat = self._flat()
+        if on_gpu(self.rows):
+            plan = backend.row_plan(self.rows.reshape(-1, 1), self.shape[0], None, "sum")
+            return RowGrad.from_plan(plan, flat, self.shape)
+        rows, slots = backend.compact_ids(self.rows, self.shape[0])
         values = self.values
         if len(rows) < len(self.rows):
-            flat = values.reshape(len(self.rows), -1)
-            flat = cpu.embedding_bag_scatter(flat, slots.reshape(-1, 1), len(rows), None, "sum")
+            flat = backend.embedding_bag_scatter(flat, slots.reshape(-1, 1), len(rows), None, "sum")
             values = flat.reshape(len(rows), *self.shape[1:])
         return RowGrad.trusted(rows, values, self.shape)
 
     def to_dense(self) -> Array:
-        """The gradient as an array of the parameter's shape."""
+        """The gradient as an array of the parameter's shape. On a GPU nothing waits for it."""
+        if on_gpu(self.rows):
+            backend = kernels("embedding_bag_scatter", self.values)
+            ids = self.rows.reshape(-1, 1)
+            dense: Array = backend.embedding_bag_scatter(
+                self._flat(), ids, self.shape[0], None, "sum", NO_ROW
+            )
+            return dense.reshape(self.shape)
         once = self.coalesce()
         dense = np.zeros(self.shape, self.dtype)
         dense[once.rows] = once.values
         return dense
 
     def norm(self) -> float:
-        """The Euclidean norm, taken after duplicates have been summed.
+        """The Euclidean norm, taken after duplicates have been summed. On a GPU it is waited for.
 
         Example:
             >>> RowGrad([0, 0], [[3.0], [4.0]], (2, 1)).norm()
             7.0
         """
-        values = self.coalesce().values
-        return float(cpu.norm(values))
+        once = self.coalesce()
+        values = once.values
+        if once.padded:
+            xp = array_module(values)
+            used = (once.rows != NO_ROW).reshape(-1, *(1,) * (values.ndim - 1))
+            values = xp.where(used, values, values.dtype.type(0))
+        return float(kernels("norm", values).norm(values))
 
     def scaled(self, factor: float) -> RowGrad:
         """The gradient times a number, each row once.
@@ -123,11 +171,10 @@ class RowGrad:
             array([[3.5]])
         """
         once = self.coalesce()
-        return (
-            once
-            if factor == 1
-            else RowGrad.trusted(once.rows, once.values * once.dtype.type(factor), once.shape)
-        )
+        if factor == 1:
+            return once
+        values = once.values * once.dtype.type(factor)
+        return RowGrad.trusted(once.rows, values, once.shape, padded=once.padded)
 
     @classmethod
     def from_ids(cls, ids: Any, values: Any, shape: tuple[int, ...]) -> RowGrad:
@@ -137,8 +184,9 @@ class RowGrad:
             >>> RowGrad.from_ids([[1, 0], [1, 1]], np.ones((2, 2, 3)), (5, 3)).coalesce().values[:, 0]
             array([3., 1.])
         """
-        ids = np.asarray(ids)
-        return cls(ids.reshape(-1), np.asarray(values).reshape(ids.size, *shape[1:]), shape)
+        ids = ids if on_gpu(ids) else np.asarray(ids)
+        values = values if on_gpu(values) else np.asarray(values)
+        return cls(ids.reshape(-1), values.reshape(ids.size, *shape[1:]), shape)
 
     @classmethod
     def from_scipy(cls, matrix: Any) -> RowGrad:
@@ -158,3 +206,7 @@ class RowGrad:
         result = cls(rows, csr[rows].toarray(), csr.shape)
         result.unique = True
         return result
+
+
+def _kind(value: Any) -> str:
+    return f"a numpy array of shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__

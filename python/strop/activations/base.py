@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import config, ops
+from .._backend import array_module
 from .._names import nearest
 
 Array = NDArray[Any]
@@ -23,10 +23,12 @@ NAMES = sorted([*ops.ACTIVATIONS, *_ALONG_ROWS, *_ALIASES, *_PRESETS])
 
 def float_array(x: ArrayLike) -> Array:
     """A C-contiguous float array; whole numbers become the default float type."""
-    array = np.asarray(x)
-    if array.dtype.kind in "biu" or not isinstance(x, np.ndarray):
+    library = array_module(x)
+    array = library.asarray(x)
+    if array.dtype.kind in "biu" or not isinstance(x, library.ndarray):
         array = array.astype(config.floatx())
-    return np.ascontiguousarray(array).reshape(array.shape)
+    result: Array = library.ascontiguousarray(array).reshape(array.shape)
+    return result
 
 
 class Activation:
@@ -136,7 +138,7 @@ class CallableActivation(Activation):
 
     def forward(self, x: Array) -> Array:
         """What the function gives, as a C-contiguous array of x's type."""
-        y = np.ascontiguousarray(self.function(x), x.dtype)
+        y: Array = array_module(x).ascontiguousarray(self.function(x), x.dtype)
         if y.shape != x.shape:
             raise ValueError(f"{self.name}: result must have the shape of x {x.shape}; got {y.shape}")
         return y
@@ -149,4 +151,5 @@ class CallableActivation(Activation):
                 f"backward; set {self.name}.backward to a function of (grad, x, y)"
             )
         backward: Callable[..., Array] = self.function.backward  # type: ignore[attr-defined]
-        return np.ascontiguousarray(backward(grad, x, y), x.dtype)
+        result: Array = array_module(x).ascontiguousarray(backward(grad, x, y), x.dtype)
+        return result

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._backend import array_module
 from .base import Activation, float_array
 
 Array = NDArray[Any]
@@ -133,5 +133,7 @@ def _along(name: str, x: ArrayLike, axis: int) -> Array:
     array = float_array(x)
     if not -array.ndim <= axis < array.ndim:
         raise ValueError(f"{name}: axis must lie in [{-array.ndim}, {array.ndim}); got {axis}")
-    moved = np.ascontiguousarray(np.moveaxis(array, axis, -1))
-    return np.ascontiguousarray(np.moveaxis(Activation(name).forward(moved), -1, axis))
+    library = array_module(array)
+    moved = library.ascontiguousarray(library.moveaxis(array, axis, -1))
+    result: Array = library.ascontiguousarray(library.moveaxis(Activation(name).forward(moved), -1, axis))
+    return result

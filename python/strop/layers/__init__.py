@@ -1,10 +1,11 @@
 """Layers, with Keras' names and meanings; channels last."""
 
-from .base import Layer, Variable
+from .base import Layer
 from .core import Activation, Dense, Flatten, Input
 from .embedding import Embedding
 from .pooling import GlobalAveragePooling1D
 from .regularization import Dropout
+from .variable import Variable
 
 __all__ = [
     "Activation",

@@ -12,71 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import config, initializers
-from .._memory import aligned_zeros
+from .._backend import array_module, on_gpu
+from .._device import Device, building, find, input_array, to_device, to_host
 from .._names import check_kwargs, snake_case
 from ..rowgrad import RowGrad
+from .variable import Variable, check_weights, move_layers, placed
 
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
 Grads = list[Array | RowGrad | None]
-
-
-class Variable:
-    """One weight of a layer.
-
-    Args:
-        name: `kernel`, `bias`, ...
-        value: the array; kept by reference and updated in place.
-        trainable: whether the optimizer moves it.
-        regularizer: a penalty on it, or None.
-        constraint: what is done to it after each update, or None.
-        sparse_rows: True for a table of which a batch reads some rows.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        value: Array,
-        *,
-        trainable: bool = True,
-        regularizer: Any = None,
-        constraint: Any = None,
-        sparse_rows: bool = False,
-    ) -> None:
-        self.name, self.path = name, name
-        self._value = value
-        self.trainable, self.regularizer, self.constraint = trainable, regularizer, constraint
-        self.sparse_rows = sparse_rows
-        #: The deferred table that an optimizer has put in charge of the rows, or None.
-        self.deferred: Any = None
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the array."""
-        return self._value.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of the array."""
-        return self._value.dtype
-
-    @property
-    def value(self) -> Array:
-        """The array to read. Rows that are behind are caught up in a copy, so that reading changes nothing."""
-        table = self.deferred
-        if table is None or not table.outstanding:
-            return self._value
-        result: Array = table.read()
-        return result
-
-    def assign(self, value: Array) -> None:
-        """Overwrite the array in place; shape and dtype have been checked."""
-        if self.deferred is not None:
-            self.deferred.flush()
-        self._value[...] = value
-
-    def __repr__(self) -> str:
-        return f"Variable({self.path!r}, shape {self.shape}, {self.dtype})"
 
 
 class Layer:
@@ -118,6 +62,8 @@ class Layer:
         self.input_shape: Shape | None = None if input_shape is None else (None, *input_shape)
         self.built = False
         self.variables: list[Variable] = []
+        #: Where the variables live, or will.
+        self.device = building()
 
     # ---- what a layer writes -----------------------------------------------
 
@@ -173,12 +119,12 @@ class Layer:
         sparse_rows: bool = False,
     ) -> Variable:
         """Make a variable with the numbers of an initializer."""
-        first = initializers.fill(initializer, shape, self.dtype, weight=f"{self.name}/{name}")
-        value = aligned_zeros(first)
-        value[...] = first
+        path = f"{self.name}/{name}"
         variable = Variable(
             name,
-            value,
+            placed(
+                "build", path, initializers.fill(initializer, shape, self.dtype, weight=path), self.device
+            ),
             trainable=trainable,
             regularizer=regularizer,
             constraint=constraint,
@@ -193,20 +139,37 @@ class Layer:
         return [v for v in self.variables if v.trainable and self.trainable]
 
     def call(self, x: Any, training: bool = False) -> Array:
-        """The output for an array; builds the layer on first use."""
-        array = self.as_input(x)
-        self.build_once((None, *array.shape[1:]))
-        return self.forward(array, training=training)[0]
+        """The output for an array, of the library of x; builds the layer on first use."""
+        with self.device.current():
+            given = input_array(f"{self.op} {self.name!r}", "x", x, self.device)
+            array = self.as_input(given)
+            self.build_once((None, *array.shape[1:]))
+            y = self.forward(to_device(array, self.device), training=training)[0]
+            return y if on_gpu(given) else to_host(y)
 
     __call__ = call
 
     def as_input(self, x: Any) -> Array:
-        """A C-contiguous array of the type that the layer reads."""
-        return np.ascontiguousarray(np.asarray(x), self.dtype)
+        """A C-contiguous array of the type that the layer reads, of the library of x."""
+        library = array_module(x)
+        result: Array = library.ascontiguousarray(library.asarray(x), self.dtype)
+        return result
+
+    def to(self, device: str | Device) -> Self:
+        """Move the variables to a device; `strop.Sequential.to` does so for a model and its optimizer.
+
+        Args:
+            device: `"cpu"`, `"cuda"` or `"cuda:1"`.
+
+        Raises:
+            MemoryError: they do not fit there; nothing has moved then.
+        """
+        move_layers("to", f"layer {self.name!r}", [self], find("to", device))
+        return self
 
     def get_weights(self) -> list[Array]:
-        """Copies of the weights, in the order in which they were made."""
-        return [np.array(v.value) for v in self.variables]
+        """Copies of the weights on the host, in the order in which they were made."""
+        return [v.numpy() for v in self.variables]
 
     def set_weights(self, weights: list[Any]) -> None:
         """Set all weights; shapes are checked before the first is written.
@@ -230,16 +193,3 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{self.op} {self.name!r}>"
-
-
-def check_weights(op: str, variables: list[Variable], weights: list[Any]) -> None:
-    """Refuse weights that do not fit the variables, before any is written."""
-    if len(weights) != len(variables):
-        raise ValueError(f"{op}: weights must be {len(variables)} arrays; got {len(weights)}")
-    for variable, weight in zip(variables, weights, strict=True):
-        shape = np.shape(weight)
-        if shape != variable.shape:
-            raise ValueError(f"{op}: {variable.path} must have shape {variable.shape}; got {shape}")
-        kind = np.asarray(weight).dtype.kind
-        if kind not in "fiub":
-            raise TypeError(f"{op}: {variable.path} must be numbers; got {np.asarray(weight).dtype}")

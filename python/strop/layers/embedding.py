@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import constraints, initializers, ops, regularizers
+from .._backend import array_module, kernels, on_gpu
 from .._serial import described
 from .base import Grads, Layer, Shape
 from .core import whole_number
@@ -17,7 +18,8 @@ Array = NDArray[Any]
 
 def as_ids(op: str, x: ArrayLike) -> Array:
     """int32 or int64 ids; floats pass only if they are whole numbers."""
-    array = np.asarray(x)
+    library = array_module(x)
+    array = library.asarray(x)
     if array.dtype.kind == "f":
         whole = array.astype(np.int64)
         if not (whole == array).all():
@@ -28,7 +30,18 @@ def as_ids(op: str, x: ArrayLike) -> Array:
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
         raise IndexError(f"{op}: ids must fit into int64; got {array.max()}")
     kind = np.int32 if array.dtype.itemsize < 4 or array.dtype == np.int32 else np.int64
-    return np.ascontiguousarray(array, kind)
+    result: Array = library.ascontiguousarray(array, kind)
+    return result
+
+
+def first_bad_id(ids: Array, count: int) -> tuple[int, ...] | None:
+    """Where the first id outside [0, count) stands, or None; of ids on a GPU the host waits for the answer."""
+    if on_gpu(ids):
+        place = kernels("first_bad_id", ids).first_bad_id(ids, count)
+        return None if place < 0 else tuple(int(i) for i in np.unravel_index(place, ids.shape))
+    if not ids.size or (ids.min() >= 0 and ids.max() < count):
+        return None
+    return tuple(int(i) for i in np.argwhere((ids < 0) | (ids >= count))[0])
 
 
 class Embedding(Layer):
@@ -104,8 +117,8 @@ class Embedding(Layer):
 
     @property
     def embeddings(self) -> Array:
-        """A copy of the table."""
-        return np.array(self.table.value)
+        """A copy of the table on the host."""
+        return self.table.numpy()
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The input's shape and one axis more."""
@@ -123,11 +136,11 @@ class Embedding(Layer):
         Raises:
             IndexError: an id is below 0 or at least input_dim.
         """
-        if not ids.size or (ids.min() >= 0 and ids.max() < self.input_dim):
+        at = first_bad_id(ids, self.input_dim)
+        if at is None:
             return
-        at = tuple(int(i) for i in np.argwhere((ids < 0) | (ids >= self.input_dim))[0])
         raise IndexError(
-            f"{self.op} {self.name!r}: ids must lie in [0, {self.input_dim}); got {ids[at]} at {at}"
+            f"{self.op} {self.name!r}: ids must lie in [0, {self.input_dim}); got {int(ids[at])} at {at}"
             "; input_dim is the largest id plus 1"
         )
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from .._backend import array_module
 from .base import Grads, Layer, Shape
 
 Array = NDArray[Any]
@@ -49,21 +49,26 @@ class GlobalAveragePooling1D(Layer):
 
     def forward(self, x: Array, *, training: bool = False, mask: Array | None = None) -> tuple[Array, Any]:
         """The output, and what `backward` needs."""
+        count: Any  # of the steps, one number or one for each row
         if mask is None:
-            count = np.full((len(x), 1), max(x.shape[1], 1), x.dtype)
+            count = x.dtype.type(max(x.shape[1], 1))
             y = x.sum(axis=1) / count
         else:
-            count = np.maximum(mask.sum(axis=1, keepdims=True), 1).astype(x.dtype)
+            library = array_module(x)
+            count = library.maximum(mask.sum(axis=1, keepdims=True), 1).astype(x.dtype)
             # where, not a product: a masked step may hold NaN
-            y = np.where(mask[:, :, None], x, 0).sum(axis=1, dtype=x.dtype) / count
+            y = library.where(mask[:, :, None], x, 0).sum(axis=1, dtype=x.dtype) / count
         return (y[:, None] if self.keepdims else y), (x.shape, count, mask)
 
     def backward(self, grad: Array, saved: Any) -> tuple[Array | None, Grads]:
         """Every step that counted gets its share."""
         shape, count, mask = saved
         share = (grad.reshape(shape[0], shape[2]) / count)[:, None]
-        spread = np.broadcast_to(share, shape)
-        return np.ascontiguousarray(spread if mask is None else np.where(mask[:, :, None], spread, 0)), []
+        library = array_module(grad)
+        spread = library.broadcast_to(share, shape)
+        if mask is not None:
+            spread = library.where(mask[:, :, None], spread, 0)
+        return library.ascontiguousarray(spread, grad.dtype), []
 
     def get_config(self) -> dict[str, Any]:
         """The settings, as the constructor takes them."""

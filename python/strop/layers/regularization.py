@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _random
+from .._backend import array_module, kernels, on_gpu
 from .base import Grads, Layer
 
 Array = NDArray[Any]
@@ -51,19 +52,34 @@ class Dropout(Layer):
         if not training or self.rate == 0:
             return x, None
         if self.rate == 1:
-            factor = np.zeros(x.shape, x.dtype)
+            factor = array_module(x).zeros(x.shape, x.dtype)
+        elif on_gpu(x):
+            draw = (self._streams or _random.streams).numbered("dropout")
+            if self.noise_shape is None:
+                return self._dropped(x, draw), draw
+            factor = self._dropped(array_module(x).ones(self._shape(x), x.dtype), draw)
         else:
-            shape = x.shape
-            if self.noise_shape is not None:
-                shape = tuple(n or m for n, m in zip(self.noise_shape, x.shape, strict=True))
             generator = (self._streams or _random.streams).generator("dropout")
-            kept = generator.random(shape, np.float32) >= self.rate
+            kept = generator.random(self._shape(x), np.float32) >= self.rate
             factor = kept * x.dtype.type(1 / (1 - self.rate))
         return x * factor, factor
 
+    def _shape(self, x: Array) -> tuple[int, ...]:
+        """The shape of the draw."""
+        if self.noise_shape is None:
+            return x.shape
+        return tuple(n or m for n, m in zip(self.noise_shape, x.shape, strict=True))
+
+    def _dropped(self, x: Array, draw: tuple[Any, ...]) -> Array:
+        """x under the mask of a draw, which a GPU's kernel works out again for the gradient."""
+        result: Array = kernels("dropout", x).dropout(x, self.rate, *draw)
+        return result
+
     def backward(self, grad: Array, saved: Any) -> tuple[Array | None, Grads]:
         """The gradient by the input."""
-        return (grad if saved is None else grad * saved), []
+        if saved is None:
+            return grad, []
+        return (self._dropped(grad, saved) if isinstance(saved, tuple) else grad * saved), []
 
     def get_config(self) -> dict[str, Any]:
         """The settings, as the constructor takes them."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._backend import array_module, on_gpu
 from .._names import Configurable, snake_case
 from . import targets
 
@@ -123,7 +124,7 @@ class Loss(Configurable):
         return self.call(target, pred)
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
-        """The loss as a Python float; with the reduction `"none"` the weighted values.
+        """The loss as a Python float, of CuPy arrays as one without axes; with `"none"` the weighted values.
 
         Args:
             y_true: the targets, (N, ..., D); (N,) is the same as (N, 1).
@@ -134,14 +135,14 @@ class Loss(Configurable):
             ValueError: shapes differ, or a label is no class.
         """
         target, pred = self._align(y_true, y_pred)
-        values = np.asarray(self.call(target, pred))
+        values = array_module(pred).asarray(self.call(target, pred))
         weight = None
         if sample_weight is not None:
             weight = targets.row_weight(type(self).__name__, sample_weight, values.shape, np.float64)
             values = values * weight
         if self.reduction == "none":
             return values.astype(pred.dtype)
-        return float(np.sum(values, dtype=np.float64) * self._scale(target, values.size, weight))
+        return number(values.sum(dtype=np.float64) * self._scale(target, values.size, weight))
 
     def value_and_grad(
         self, y_true: ArrayLike, y_pred: Array, sample_weight: ArrayLike | None = None
@@ -154,18 +155,19 @@ class Loss(Configurable):
             sample_weight: one number per sample, or None.
 
         Returns:
-            A Python float and a new array like y_pred.
+            A Python float, of CuPy arrays one without axes that nobody waits for, and a new array like y_pred.
         """
         target, pred = self._align(y_true, y_pred)
-        values = np.asarray(self.call(target, pred))
-        grad = np.array(self.gradient(target, pred), np.float64)
+        library = array_module(pred)
+        values = library.asarray(self.call(target, pred))
+        grad = library.asarray(self.gradient(target, pred)).astype(np.float64)
         weight = None
         if sample_weight is not None:
             weight = targets.row_weight(type(self).__name__, sample_weight, values.shape, np.float64)
             values = values * weight
             grad *= weight[..., None]
         scale = self._scale(target, values.size, weight)
-        return float(np.sum(values, dtype=np.float64) * scale), self._finish(grad * scale, y_pred)
+        return number(values.sum(dtype=np.float64) * scale), self._finish(grad * scale, y_pred)
 
     def value_and_grad_from_logits(
         self,
@@ -186,10 +188,11 @@ class Loss(Configurable):
 
     # ---- steps of the above
 
-    def _align(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
+    def _align(self, y_true: Any, y_pred: Any) -> tuple[Array, Array]:
         """Both as arrays of one float type, (N, D) at least; a pair that is so already passes untouched."""
+        library = array_module(y_pred)
         if (
-            type(y_true) is type(y_pred) is np.ndarray
+            type(y_true) is type(y_pred) is library.ndarray
             and y_true.shape == y_pred.shape
             and y_true.dtype == y_pred.dtype
             and y_pred.ndim > 1
@@ -198,7 +201,7 @@ class Loss(Configurable):
             return y_true, y_pred
         op = type(self).__name__
         pred = targets.number_array(op, "y_pred", y_pred)
-        if pred.dtype.kind != "f" or not isinstance(y_pred, np.ndarray):
+        if pred.dtype.kind != "f" or not isinstance(y_pred, library.ndarray):
             pred = pred.astype(np.float32)
         if pred.ndim == 1:
             pred = pred.reshape(-1, 1)
@@ -208,22 +211,22 @@ class Loss(Configurable):
         target = self.align_target(op, "y_true", target, pred.shape, "y_pred")
         return target.astype(pred.dtype, copy=False), pred
 
-    def _scale(self, target: Array, count: int, weight: Array | None) -> float:
-        """What the weighted sum of `count` values is multiplied by."""
+    def _scale(self, target: Array, count: Any, weight: Array | None) -> Any:
+        """What the weighted sum of `count` values is multiplied by; numbers of a GPU stay there."""
         if self.reduction == "none":
             raise ValueError(f"{type(self).__name__}: reduction must give one number here; got 'none'")
         if self.reduction == "sum":
             return 1.0
         if self.reduction == "mean_with_sample_weight" and weight is not None:
-            total = float(weight.sum(dtype=np.float64))
-            return 1.0 / total if total else 0.0
-        return 1.0 / count if count else 0.0
+            return inverse(weight.sum(dtype=np.float64))
+        return inverse(count)
 
     def _finish(self, grad: Array, y_pred: Array) -> Array:
         """The gradient in the shape and type of the predictions as given."""
         if grad.shape == y_pred.shape and grad.dtype == y_pred.dtype and grad.flags.c_contiguous:
             return grad
-        return np.ascontiguousarray(grad, dtype=y_pred.dtype).reshape(y_pred.shape)
+        result: Array = array_module(grad).ascontiguousarray(grad, dtype=y_pred.dtype).reshape(y_pred.shape)
+        return result
 
     def _by_kernel(
         self,
@@ -238,15 +241,27 @@ class Loss(Configurable):
         if sample_weight is not None:
             rows = pred.shape[:-1]
             weight = targets.row_weight(type(self).__name__, sample_weight, rows, pred.dtype)
-        value, grad = kernel(
-            np.ascontiguousarray(pred), np.ascontiguousarray(target), sample_weight=weight, **settings
-        )
+        contiguous = array_module(pred).ascontiguousarray
+        value, grad = kernel(contiguous(pred), contiguous(target), sample_weight=weight, **settings)
         if self.reduction in ("sum_over_batch_size", "mean"):
             return value, grad
         rows_counted = self._rows_counted(target, pred)
         factor = self._scale(target, rows_counted, weight) * rows_counted
-        grad *= grad.dtype.type(factor)
+        grad *= factor.astype(grad.dtype) if on_gpu(factor) else grad.dtype.type(factor)
         return value * factor, grad
 
-    def _rows_counted(self, target: Array, pred: Array) -> int:
+    def _rows_counted(self, target: Array, pred: Array) -> Any:
         return int(np.prod(pred.shape[:-1]))
+
+
+def number(value: Any) -> Any:
+    """A number as a Python float; one of a GPU stays there, as an array without axes."""
+    return value if on_gpu(value) else float(value)
+
+
+def inverse(count: Any) -> Any:
+    """1 over a number, and 0 for 0."""
+    if on_gpu(count):
+        library = array_module(count)
+        return library.where(count != 0, 1.0 / library.where(count != 0, count, 1), 0.0)
+    return 1.0 / float(count) if count else 0.0

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import ops
+from .._backend import array_module
 from .._names import check_number
 from . import targets
 from .base import Array, Loss, ValueAndGrad
@@ -38,7 +39,8 @@ class CrossEntropy(Loss):
         """The array with `axis` as its last axis."""
         if self.axis == -1 or np.ndim(array) < 2:
             return array
-        return np.ascontiguousarray(np.moveaxis(np.asarray(array), self.axis, -1))
+        library = array_module(array)
+        return library.ascontiguousarray(library.moveaxis(library.asarray(array), self.axis, -1))
 
     def _finish(self, grad: Array, y_pred: Array) -> Array:
         if self.axis != -1 and y_pred.ndim > 1:
@@ -103,20 +105,20 @@ class BinaryCrossentropy(CrossEntropy):
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         """The mean over the last axis."""
-        y, p = self._smooth(np.asarray(y_true, np.float64)), np.asarray(y_pred, np.float64)
+        y, p = self._smooth(y_true.astype(np.float64)), y_pred.astype(np.float64)
         if self.from_logits:
             terms = np.maximum(p, 0) - p * y + np.log1p(np.exp(-np.abs(p)))
         else:
             p = np.clip(p, LOW, HIGH)
             terms = -(y * np.log(p) + (1 - y) * np.log1p(-p))
-        return np.asarray(terms.mean(axis=-1))
+        return terms.mean(axis=-1)  # type: ignore[no-any-return]
 
     def gradient(self, y_true: Array, y_pred: Array) -> Array:
         """`(p - y) / (p (1 - p))` over D; 0 where p is cut."""
-        y, p = self._smooth(np.asarray(y_true, np.float64)), np.asarray(y_pred, np.float64)
+        y, p = self._smooth(y_true.astype(np.float64)), y_pred.astype(np.float64)
         inside = (p >= LOW) & (p <= HIGH)
         p = np.clip(p, LOW, HIGH)
-        return np.asarray(inside * (p - y) / (p * (1 - p)) / max(1, p.shape[-1]))
+        return inside * (p - y) / (p * (1 - p)) / max(1, p.shape[-1])  # type: ignore[no-any-return]
 
     def value_and_grad_from_logits(
         self,
@@ -175,12 +177,12 @@ class CategoricalCrossentropy(CrossEntropy):
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         """The sum over the last axis."""
-        y = self._smooth(np.asarray(y_true, np.float64))
-        return np.asarray(-(y * log_probabilities(y_pred, self.from_logits)).sum(axis=-1))
+        y = self._smooth(y_true.astype(np.float64))
+        return -(y * log_probabilities(y_pred, self.from_logits)).sum(axis=-1)  # type: ignore[no-any-return]
 
     def gradient(self, y_true: Array, y_pred: Array) -> Array:
         """`sum(y) / sum(p) - y / p`, where p is not cut."""
-        return gradient_by_probabilities(self._smooth(np.asarray(y_true, np.float64)), y_pred)
+        return gradient_by_probabilities(self._smooth(y_true.astype(np.float64)), y_pred)
 
     def value_and_grad_from_logits(
         self,
@@ -204,22 +206,22 @@ class CategoricalCrossentropy(CrossEntropy):
 
 def log_probabilities(y_pred: Array, from_logits: bool) -> Array:
     """Logarithms of the probabilities along the last axis, in float64."""
-    p = np.asarray(y_pred, np.float64)
+    p: Any = y_pred.astype(np.float64)
     if p.size == 0:
-        return p
+        return p  # type: ignore[no-any-return]
     if from_logits:
         shifted = p - p.max(axis=-1, keepdims=True)
-        return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+        return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))  # type: ignore[no-any-return]
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.log(np.clip(p / p.sum(axis=-1, keepdims=True), LOW, HIGH)))
+        return np.log(np.clip(p / p.sum(axis=-1, keepdims=True), LOW, HIGH))  # type: ignore[no-any-return]
 
 
 def gradient_by_probabilities(y: Array, y_pred: Array) -> Array:
     """The derivative of `-sum(y log(cut(p / sum(p))))` by p."""
-    p = np.asarray(y_pred, np.float64)
+    p: Any = y_pred.astype(np.float64)
     total = p.sum(axis=-1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = p / total
         inside = np.where((share >= LOW) & (share <= HIGH), y, 0)
         per_class = np.where(inside == 0, 0, inside / p)
-        return np.asarray(inside.sum(axis=-1, keepdims=True) / total - per_class)
+        return inside.sum(axis=-1, keepdims=True) / total - per_class  # type: ignore[no-any-return]

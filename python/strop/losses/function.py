@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Self
 
-import numpy as np
-
+from .._backend import array_module
 from .base import Array, Loss
 
 
@@ -34,7 +33,7 @@ class FunctionLoss(Loss):
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         """What the function gives, one value per sample."""
-        values = np.asarray(self.function(y_true, y_pred))
+        values: Array = array_module(y_pred).asarray(self.function(y_true, y_pred))
         if values.shape != y_pred.shape[:-1]:
             raise ValueError(
                 f"{self.name}: result must have one value per sample, shape {y_pred.shape[:-1]}; "
@@ -49,7 +48,8 @@ class FunctionLoss(Loss):
                 f"{self.name}: loss must have a gradient to be trained; got a callable without gradient; "
                 f"set {self.name}.gradient to a function of (y_true, y_pred)"
             )
-        return np.asarray(self.function.gradient(y_true, y_pred))  # type: ignore[attr-defined]
+        result: Array = array_module(y_pred).asarray(self.function.gradient(y_true, y_pred))  # type: ignore[attr-defined]
+        return result
 
     @classmethod
     def from_config(cls, settings: dict[str, Any]) -> Self:

@@ -12,8 +12,9 @@ from .sparse import SparseCategoricalCrossentropy
 
 
 def _values(loss: Loss, y_true: ArrayLike, y_pred: ArrayLike) -> Array:
-    is_float = isinstance(y_pred, np.ndarray) and y_pred.dtype.kind == "f"
-    return loss.values(y_true, y_pred).astype(np.asarray(y_pred).dtype if is_float else np.float32)
+    dtype = getattr(y_pred, "dtype", None)
+    is_float = dtype is not None and dtype.kind == "f"
+    return loss.values(y_true, y_pred).astype(dtype if is_float else np.float32)
 
 
 def mean_squared_error(y_true: ArrayLike, y_pred: ArrayLike) -> Array:

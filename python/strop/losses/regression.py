@@ -30,11 +30,11 @@ class MeanSquaredError(Loss):
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         """The mean over the last axis."""
-        return np.asarray(np.square(np.subtract(y_pred, y_true, dtype=np.float64)).mean(axis=-1))
+        return np.square(np.subtract(y_pred, y_true, dtype=np.float64)).mean(axis=-1)  # type: ignore[no-any-return]
 
     def gradient(self, y_true: Array, y_pred: Array) -> Array:
         """`2 (y_pred - y_true) / D`."""
-        return np.asarray(np.subtract(y_pred, y_true, dtype=np.float64) * (2 / max(1, y_pred.shape[-1])))
+        return np.subtract(y_pred, y_true, dtype=np.float64) * (2 / max(1, y_pred.shape[-1]))  # type: ignore[no-any-return]
 
     def value_and_grad(
         self, y_true: ArrayLike, y_pred: Array, sample_weight: ArrayLike | None = None
@@ -42,7 +42,7 @@ class MeanSquaredError(Loss):
         """The loss and its gradient, by the kernel."""
         target, pred = self._align(y_true, y_pred)
         value, grad = self._by_kernel(ops.mean_squared_error, target, pred, sample_weight)
-        return value, grad.reshape(np.shape(y_pred))
+        return value, grad.reshape(y_pred.shape)
 
 
 class MeanAbsoluteError(Loss):
@@ -66,12 +66,12 @@ class MeanAbsoluteError(Loss):
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         """The mean over the last axis."""
-        return np.asarray(np.abs(np.subtract(y_pred, y_true, dtype=np.float64)).mean(axis=-1))
+        return np.abs(np.subtract(y_pred, y_true, dtype=np.float64)).mean(axis=-1)  # type: ignore[no-any-return]
 
     def gradient(self, y_true: Array, y_pred: Array) -> Array:
         """`sign(y_pred - y_true) / D`."""
         sign = np.sign(np.subtract(y_pred, y_true, dtype=np.float64))
-        return np.asarray(sign / max(1, y_pred.shape[-1]))
+        return sign / max(1, y_pred.shape[-1])  # type: ignore[no-any-return]
 
     def value_and_grad(
         self, y_true: ArrayLike, y_pred: Array, sample_weight: ArrayLike | None = None
@@ -79,4 +79,4 @@ class MeanAbsoluteError(Loss):
         """The loss and its gradient, by the kernel."""
         target, pred = self._align(y_true, y_pred)
         value, grad = self._by_kernel(ops.mean_absolute_error, target, pred, sample_weight)
-        return value, grad.reshape(np.shape(y_pred))
+        return value, grad.reshape(y_pred.shape)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import ops
+from .._backend import array_module, on_gpu
 from . import targets
 from .base import Array, Loss, ValueAndGrad
 from .crossentropy import (
@@ -65,17 +66,18 @@ class SparseCategoricalCrossentropy(CrossEntropy):
         """Class ids, one for each row of the predictions."""
         return targets.labels(op, argument, array, shape[:-1], shape[-1], self.ignore_class)
 
-    def _align(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-        pred = np.asarray(self._last(y_pred))
+    def _align(self, y_true: Any, y_pred: Any) -> tuple[Array, Array]:
+        library = array_module(y_pred)
+        pred: Array = library.asarray(self._last(y_pred))
         if (
-            isinstance(y_true, np.ndarray)
+            isinstance(y_true, library.ndarray)
             and y_true.dtype.char in "ilq"
             and y_true.shape == pred.shape[:-1]
             and pred.ndim > 1
             and pred.dtype.kind == "f"
         ):
             return y_true, pred
-        if pred.dtype.kind != "f" or not isinstance(y_pred, np.ndarray):
+        if pred.dtype.kind != "f" or not isinstance(y_pred, library.ndarray):
             pred = targets.number_array(type(self).__name__, "y_pred", pred).astype(np.float32)
         op = type(self).__name__
         if pred.ndim < 2:
@@ -84,19 +86,24 @@ class SparseCategoricalCrossentropy(CrossEntropy):
         return self.align_target(op, "y_true", target, pred.shape, "y_pred"), pred
 
     def _kept(self, y_true: Array) -> Array:
-        return np.ones(y_true.shape, bool) if self.ignore_class is None else y_true != self.ignore_class
+        return y_true == y_true if self.ignore_class is None else y_true != self.ignore_class  # type: ignore[no-any-return]
 
-    def _scale(self, target: Array, count: int, weight: Array | None) -> float:
+    def _scale(self, target: Array, count: Any, weight: Array | None) -> Any:
         if self.ignore_class is not None:
             kept = self._kept(target)
-            count = max(1, int(kept.sum()))
+            count = self._rows_counted(target, target)
             weight = None if weight is None else weight * kept
         return super()._scale(target, count, weight)
 
-    def _rows_counted(self, target: Array, pred: Array) -> int:
-        return target.size if self.ignore_class is None else max(1, int(self._kept(target).sum()))
+    def _rows_counted(self, target: Array, pred: Array) -> Any:
+        if self.ignore_class is None:
+            return target.size
+        kept = self._kept(target).sum()
+        return np.maximum(kept, 1) if on_gpu(kept) else max(1, int(kept))
 
     def _checked(self, y_true: Array, classes: int) -> Array:
+        if on_gpu(y_true):  # looked at on the host before they were moved
+            return y_true
         op = type(self).__name__
         return targets.labels(op, "y_true", y_true, y_true.shape, classes, self.ignore_class)
 
@@ -105,12 +112,12 @@ class SparseCategoricalCrossentropy(CrossEntropy):
         labels, kept = self._checked(y_true, y_pred.shape[-1]), self._kept(y_true)
         logs = log_probabilities(y_pred, self.from_logits)
         chosen = np.take_along_axis(logs, np.where(kept, labels, 0)[..., None], axis=-1)[..., 0]
-        return np.asarray(np.where(kept, -chosen, 0.0))
+        return np.where(kept, -chosen, 0.0)
 
     def gradient(self, y_true: Array, y_pred: Array) -> Array:
         """As of the one-hot labels; 0 for ignored samples."""
         classes = y_pred.shape[-1]
-        one_hot = (y_true[..., None] == np.arange(classes)) & self._kept(y_true)[..., None]
+        one_hot = (y_true[..., None] == array_module(y_true).arange(classes)) & self._kept(y_true)[..., None]
         return gradient_by_probabilities(one_hot.astype(np.float64), y_pred)
 
     def value_and_grad_from_logits(

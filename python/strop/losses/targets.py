@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._backend import array_module
+
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
@@ -17,7 +19,7 @@ def number_array(op: str, argument: str, values: ArrayLike) -> Array:
     Raises:
         TypeError: they are text, objects or complex.
     """
-    array = np.asarray(values)
+    array: Array = array_module(values).asarray(values)
     if array.dtype.kind not in "biuf":
         raise TypeError(
             f"{op}: {argument} must be an array of numbers; got a {array.dtype} array of shape {array.shape}"
@@ -78,7 +80,8 @@ def labels(
         raise ValueError(f"{op}: {argument} must hold whole numbers; {_first(array, ~whole)}")
     if array.dtype not in (np.int32, np.int64):
         array = array.astype(np.int32)
-    return np.ascontiguousarray(array).reshape(rows)
+    result: Array = array_module(array).ascontiguousarray(array).reshape(rows)
+    return result
 
 
 def row_weight(op: str, weight: ArrayLike, rows: Shape, dtype: Any) -> Array:
@@ -87,7 +90,8 @@ def row_weight(op: str, weight: ArrayLike, rows: Shape, dtype: Any) -> Array:
     Raises:
         ValueError: the shape is neither that of the rows nor a leading part of it.
     """
-    array = np.asarray(weight, dtype)
+    library = array_module(weight)
+    array = library.asarray(weight, dtype)
     if array.shape == (*rows, 1):
         array = array.reshape(rows)
     if array.shape != rows:
@@ -95,5 +99,6 @@ def row_weight(op: str, weight: ArrayLike, rows: Shape, dtype: Any) -> Array:
             raise ValueError(
                 f"{op}: sample_weight must have shape {rows} or a leading part of it; got {array.shape}"
             )
-        array = np.broadcast_to(array.reshape(array.shape + (1,) * (len(rows) - array.ndim)), rows)
-    return np.ascontiguousarray(array).reshape(rows)
+        array = library.broadcast_to(array.reshape(array.shape + (1,) * (len(rows) - array.ndim)), rows)
+    result: Array = library.ascontiguousarray(array).reshape(rows)
+    return result

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import functools
 import threading
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
 from .. import losses, optimizers
 from .. import metrics as metric_module
+from .._device import building
 from .._names import check_kwargs
 from .._serial import described, restored
 from ..callbacks import History
@@ -19,6 +21,9 @@ from ..layers import Layer
 from ..training.data import Data
 from ..training.loop import Averages
 from ..training.plan import Plan
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 Metrics = list[tuple[str, Any, bool]]
 
@@ -32,6 +37,8 @@ class Compiled:
     layers: list[Layer]
 
     def __init__(self) -> None:
+        #: Where the weights live, or will: what `to` said, or else where the model was made.
+        self.device = building()
         self.optimizer: Any = None
         self.loss: Any = None
         self.stop_training = False
@@ -208,3 +215,14 @@ def fresh(metrics: Metrics) -> Metrics:
     for _, metric, _ in copies:
         metric.reset_state()
     return copies
+
+
+def on_own_device(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
+    """Make the model's device CuPy's while the method runs, whose own kernels run on that one."""
+
+    @functools.wraps(method)
+    def call(self: Any, /, *args: P.args, **settings: P.kwargs) -> R:
+        with self.device.current():
+            return method(self, *args, **settings)
+
+    return call

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._backend import array_module, on_gpu
+from .._device import input_array, to_host
 from ..layers.embedding import as_ids
 from ..training import data as border
 from ..training.data import Data
@@ -21,7 +23,7 @@ class Feeding(Compiled):
 
     def _inputs(self, op: str, x: Any, name: str = "x") -> Array:
         """x as the first layer reads it; builds the model by its shape."""
-        array = border.rectangular(op, name, x)
+        array = border.rectangular(op, name, input_array(op, name, x, self.device))
         if not self.layers:
             raise ValueError(f"{op}: model must have a layer; got an empty one")
         first = self.layers[0]
@@ -35,7 +37,8 @@ class Feeding(Compiled):
         if first.reads_ids:
             first.check_ids(array)  # type: ignore[attr-defined]
             return array
-        return np.ascontiguousarray(array, first.dtype)
+        result: Array = array_module(array).ascontiguousarray(array, first.dtype)
+        return result
 
     def _expects_column(self) -> bool:
         shape = self.layers[0].input_shape
@@ -68,13 +71,16 @@ class Feeding(Compiled):
             raise ValueError(f"{op}: sample_weight and class_weight must not be given together; got both")
         inputs = self._inputs(op, x, f"{name}x")
         assert self.output_shape is not None
-        target = border.rectangular(op, f"{name}y", y)
+        # The targets are checked on the host, where the metrics want them, too.
+        target = to_host(border.rectangular(op, f"{name}y", input_array(op, f"{name}y", y, self.device)))
         border.require_count(op, f"{name}y", target, len(inputs))
         self.loss = self.loss.choose(self.output_shape, target.shape)
         target = self.loss.prepare_targets(target, self.output_shape, self.dtype, op=op, argument=f"{name}y")
         weight = None
         if sample_weight is not None:
-            weight = border.per_sample(op, f"{name}sample_weight", sample_weight, len(inputs), self.dtype)
+            given = input_array(op, f"{name}sample_weight", sample_weight, self.device)
+            given = to_host(given) if on_gpu(given) else given
+            weight = border.per_sample(op, f"{name}sample_weight", given, len(inputs), self.dtype)
         elif class_weight is not None:
             weight = border.class_weights(op, class_weight, target, self.dtype)
         return Data(inputs, target, weight)

@@ -10,13 +10,14 @@ from ..callbacks import Callback, CallbackList, History, ProgressBar
 from ..training import data as border
 from ..training.data import Data
 from ..training.loop import Averages, run_epoch, run_evaluation
-from .compiled import fresh
+from .compiled import fresh, on_own_device
 from .feeding import Feeding, optional, positive
 
 
 class Fitting(Feeding):
     """Training, epoch by epoch."""
 
+    @on_own_device
     def fit(
         self,
         x: Any = None,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .. import _random
 from .._checkpoint import check_path, read_content, write_checkpoint
+from .._device import HOST, building, device, to_host
 from .._tensors import NAME, open_tensors
 from ._restore import (
     MAX_LAYERS,
@@ -68,7 +69,7 @@ def save(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -
         )
     compiled = model.get_compile_config()
     if compiled is not None:
-        tensors |= {OPTIMIZER + name: tensor for name, tensor in model.optimizer.state_tensors().items()}
+        tensors |= {OPTIMIZER + name: to_host(t) for name, t in model.optimizer.state_tensors().items()}
     content = {
         "class": type(model).__name__,
         "model": model.get_config(),
@@ -88,7 +89,9 @@ def load_model(
     compile: bool = True,
     safe_mode: bool = True,
 ) -> Any:
-    """Load a model that `save` wrote; it predicts and goes on training bit for bit.
+    """Load a model that `save` wrote, from whatever device; it predicts and goes on training bit for bit.
+
+    It is built on the host, or where `strop.device` says.
 
     Args:
         filepath: ends in .safetensors, .strop, or nothing.
@@ -126,11 +129,12 @@ def load_model(
             raise ValueError(f"{op}: {path} must hold a whole model; got weights alone; use load_weights")
         streams = _random.get_state()
         try:
-            model = restore_layers(content, tensors, custom)
-            if compile and content["compile"] is not None:
-                restore_compiled(model, content["compile"], custom)
-                restore_optimizer(model, content, tensors)
-                streams = restore_streams(model, content["layer_random"], content["random"])
+            with device(HOST):
+                model = restore_layers(content, tensors, custom)
+                if compile and content["compile"] is not None:
+                    restore_compiled(model, content["compile"], custom)
+                    restore_optimizer(model, content, tensors)
+                    streams = restore_streams(model, content["layer_random"], content["random"])
         except (ValueError, OSError, MemoryError):
             raise
         except Exception as error:  # settings of a wrong kind surface anywhere: TypeError, KeyError, ...
@@ -139,6 +143,8 @@ def load_model(
             ) from error
         finally:
             _random.set_state(streams)  # initializers draw a seed when they are made
+    if building().is_gpu:
+        model.to(building())
     return model
 
 

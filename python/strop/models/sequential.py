@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 
 from .. import layers as layer_module
 from .._serial import restored
-from ..layers import Embedding, Input, Layer, Variable
-from ..layers.base import Shape, check_weights
+from ..layers import Embedding, Input, Layer
+from ..layers.base import Shape
 from ..training.plan import Plan
 from . import saving
 from .summary import print_summary
 from .trainer import Trainer
+from .weights import Weights
 
 Array = NDArray[Any]
 
 
-class Sequential(Trainer):
+class Sequential(Weights, Trainer):
     """A model that is a chain of layers.
 
     Args:
@@ -66,6 +67,7 @@ class Sequential(Trainer):
             raise TypeError(f"add: layer must be a Layer; got {type(layer).__name__}")
         if any(layer is other for other in self.layers):
             raise ValueError(f"add: layer must not be in the model yet; got {layer.name!r} twice")
+        self._take_device(layer)
         self._name(layer)
         if not self.layers and self.build_input_shape is None:
             self.build_input_shape = layer.input_shape
@@ -75,6 +77,16 @@ class Sequential(Trainer):
         if shape is not None and (before is None or before.built):
             self._output_shape = self._build_layer(layer, shape, before)
         self.layers.append(layer)
+
+    def _take_device(self, layer: Layer) -> None:
+        """A layer without weights comes to the model's device; one that lives elsewhere is refused."""
+        if layer.device == self.device or not (layer.built or layer.device.is_gpu):
+            layer.device = self.device
+            return
+        raise ValueError(
+            f"add: layer must be on {self.device} like the model; got {layer.name!r} on {layer.device}; "
+            f"move it with to({str(self.device)!r}), or make both under one strop.device"
+        )
 
     def pop(self) -> Layer:
         """Remove the last layer and return it."""
@@ -206,41 +218,6 @@ class Sequential(Trainer):
                 "count_params: model must be built; call build, or start the model with an Input"
             )
         return sum(layer.count_params() for layer in self.layers)
-
-    # ---- weights -----------------------------------------------------------
-
-    @property
-    def variables(self) -> list[Variable]:
-        """All weights, layer by layer."""
-        return [v for layer in self.layers for v in layer.variables]
-
-    def get_weights(self) -> list[Array]:
-        """Copies of all weights, layer by layer."""
-        return [np.array(v.value) for v in self.variables]
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Set all weights; every shape is checked before the first is written.
-
-        Raises:
-            ValueError: the count or a shape differs; nothing has changed then.
-        """
-        check_weights("set_weights", self.variables, list(weights))
-        for variable, weight in zip(self.variables, weights, strict=True):
-            variable.assign(np.asarray(weight))
-
-    def weight_tensors(self) -> dict[str, Array]:
-        """Copies of all weights by path, `<layer>/<weight>`."""
-        return {v.path: np.array(v.value) for v in self.variables}
-
-    def weight_specs(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
-        """Shape and dtype of every weight by path."""
-        return {v.path: (v.shape, v.dtype) for v in self.variables}
-
-    def assign_weight_tensors(self, tensors: dict[str, Array]) -> None:
-        """Overwrite weights by path; names, shapes and dtypes have been checked."""
-        for variable in self.variables:
-            if variable.path in tensors:
-                variable.assign(tensors[variable.path])
 
     # ---- files -------------------------------------------------------------
 

@@ -35,7 +35,7 @@ def print_summary(model: Any, print_fn: Callable[[str], object] | None = None) -
         shape = layer.compute_output_shape(shape) if layer.built and shape is not None else None
         count = f"{layer.count_params():,}" if layer.built else "?"
         rows.append((f"{layer.name} ({layer.op})", shape_text(shape), count))
-    trainable = sum(v.value.size for layer in model.layers for v in layer.trainable_variables)
+    trainable = sum(v._value.size for layer in model.layers for v in layer.trainable_variables)
     total = model.count_params() if model.built else 0
     totals = [
         ("Total params:", total),

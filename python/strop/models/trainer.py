@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._backend import on_gpu
+from .._device import to_device, to_host
 from ..training.loop import run_evaluation, run_prediction
+from ..training.placing import moved
+from .compiled import on_own_device
 from .feeding import optional, positive
 from .fitting import Fitting
 
@@ -18,6 +22,7 @@ Array = NDArray[Any]
 class Trainer(Fitting):
     """What a model does with data; `Sequential` adds the layers."""
 
+    @on_own_device
     def evaluate(
         self,
         x: Any = None,
@@ -70,6 +75,7 @@ class Trainer(Fitting):
         values = list(logs.values())
         return values[0] if len(values) == 1 else values
 
+    @on_own_device
     def predict(
         self,
         x: Any,
@@ -108,13 +114,16 @@ class Trainer(Fitting):
         runner.on_predict_end()
         return result
 
+    @on_own_device
     def __call__(self, x: Any, training: bool = False) -> Array:
         """The model's output for one batch."""
         plan = self._plan or self.make_plan(None) if self.built else None
         inputs = self._inputs("call", x)
         plan = plan or self.make_plan(None)
-        return np.array(plan.head.forward(plan.forward(inputs, training)[0]))
+        y = plan.head.forward(plan.forward(to_device(inputs, self.device), training)[0])
+        return to_host(y) if self.device.is_gpu and not on_gpu(inputs) else y.copy()
 
+    @on_own_device
     def train_on_batch(
         self,
         x: Any,
@@ -132,13 +141,16 @@ class Trainer(Fitting):
             self._require_compiled("train_on_batch")
             data = self._data("train_on_batch", x, y, sample_weight, class_weight)
             plan, averages = self._ready("train_on_batch", data)
-            assert data.y is not None
-            loss, output = plan.train_step(data.x, data.y, data.weight, self.optimizer)
+            batch = moved(data, self.device)
+            loss, output = plan.train_step(batch.x, batch.y, batch.weight, self.optimizer)
             averages.add([loss], output, data.y, data.weight, len(data))
+            logs = averages.logs()
+            plan.synchronize()
         finally:
             self._busy.release()
-        return _values(averages.logs(), return_dict)
+        return _values(logs, return_dict)
 
+    @on_own_device
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
@@ -146,9 +158,12 @@ class Trainer(Fitting):
         self._require_compiled("test_on_batch")
         data = self._data("test_on_batch", x, y, sample_weight)
         plan, averages = self._ready("test_on_batch", data)
-        loss, output = plan.test_step(data.x, data.y, data.weight)
+        batch = moved(data, self.device)
+        loss, output = plan.test_step(batch.x, batch.y, batch.weight)
         averages.add([loss + plan.penalty()], output, data.y, data.weight, len(data))
-        return _values(averages.logs(), return_dict)
+        logs = averages.logs()
+        plan.synchronize()
+        return _values(logs, return_dict)
 
 
 def _values(logs: dict[str, Any], return_dict: bool) -> Any:

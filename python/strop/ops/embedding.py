@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._backend import cpu, kernels
+from .._backend import cpu, kernels, on_gpu
 from ..rowgrad import RowGrad
 
 Array = NDArray[Any]
@@ -52,7 +52,8 @@ def embedding_lookup_backward(grad: Array, ids: Array, *, num_rows: int) -> RowG
         num_rows: V, the rows of the table.
 
     Returns:
-        A `RowGrad` with each row once, in order of first appearance.
+        A `RowGrad` with each row once, in order of first appearance; on a GPU the rows rise, and places at the end
+        may be none (`RowGrad.padded`).
 
     Raises:
         TypeError: grad is no float array, or ids no int array.
@@ -65,12 +66,16 @@ def embedding_lookup_backward(grad: Array, ids: Array, *, num_rows: int) -> RowG
         >>> grad.rows, grad.values.ravel()
         (array([2, 0]), array([4., 2.]))
     """
-    if isinstance(grad, np.ndarray) and isinstance(ids, np.ndarray) and grad.shape[:-1] != ids.shape:
+    on_host = isinstance(grad, np.ndarray) and isinstance(ids, np.ndarray)
+    if (on_host or on_gpu(grad)) and grad.shape[:-1] != ids.shape:
         raise ValueError(
             f"embedding_lookup_backward: grad must have the shape of ids {ids.shape} and one axis more; "
             f"got {grad.shape}"
         )
     width = grad.shape[-1]
+    if on_gpu(ids):
+        plan = kernels("row_plan", ids).row_plan(ids.reshape(-1, 1), num_rows, None, "sum")
+        return RowGrad.from_plan(plan, grad.reshape(ids.size, width), (num_rows, width))
     rows, slots = compact_ids(ids, num_rows=num_rows)
     values = kernels("embedding_lookup_backward", grad).embedding_bag_scatter(
         grad.reshape(ids.size, width), slots.reshape(ids.size, 1), len(rows), None, "sum"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._backend import kernels
+from .._backend import kernels, on_gpu
 from ..rowgrad import RowGrad
 from .embedding import compact_ids
 
@@ -31,7 +31,8 @@ def embedding_bag(
     Args:
         table: float32 or float64, (V, D).
         ids: int32 or int64 in [0, V): (N, T), or (L,) with offsets.
-        offsets: int32 or int64, (N + 1,), rising from 0 to L: bag i holds ids[offsets[i]:offsets[i + 1]].
+        offsets: int32 or int64, (N + 1,), rising from 0 to L: bag i holds ids[offsets[i]:offsets[i + 1]]. On a GPU
+            only STROP_CHECK=1 looks whether they do; what does not lie among the ids is left out.
         mode: `"mean"` or `"sum"`.
         pad_id: an id that is neither read nor counted; None counts every id.
         out: like table, (N, D); None makes a new array.
@@ -124,7 +125,8 @@ def embedding_bag_backward(
         pad_id: as in the forward; that row is not among those of the result.
 
     Returns:
-        A `RowGrad` with each row once, in order of first appearance.
+        A `RowGrad` with each row once, in order of first appearance; on a GPU the rows rise, and places at the end
+        may be none (`RowGrad.padded`).
 
     Raises:
         TypeError: grad is no float array, or ids no int array.
@@ -137,6 +139,9 @@ def embedding_bag_backward(
         >>> grad.rows, grad.values.ravel()
         (array([2, 1]), array([3., 3.]))
     """
+    if on_gpu(ids):
+        plan = kernels("row_plan", ids).row_plan(ids, num_rows, offsets, mode, pad_id)
+        return RowGrad.from_plan(plan, grad, (num_rows, grad.shape[-1]))
     rows, slots = compact_ids(ids, num_rows=num_rows)
     found = np.flatnonzero(rows == pad_id) if pad_id is not None else rows[:0]
     pad_slot = int(found[0]) if found.size else None

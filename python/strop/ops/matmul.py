@@ -58,9 +58,8 @@ def matmul(
     References:
         Goto and van de Geijn, Anatomy of high-performance matrix multiplication, 2008.
     """
-    if type(a) is not np.ndarray:
-        kernels("matmul", a)
-    return _matmul(a, b, transpose_a, transpose_b, bias, activation, out)  # type: ignore[no-any-return]
+    call = _matmul if type(a) is np.ndarray else kernels("matmul", a).matmul
+    return call(a, b, transpose_a, transpose_b, bias, activation, out)  # type: ignore[no-any-return]
 
 
 def matmul_backward(
@@ -107,6 +106,5 @@ def matmul_backward(
         array([[1.],
                [2.]])
     """
-    if type(grad) is not np.ndarray:
-        kernels("matmul_backward", grad)
-    return _matmul_backward(grad, a, b, output, activation, bias, need_a)  # type: ignore[no-any-return]
+    call = _matmul_backward if type(grad) is np.ndarray else kernels("matmul_backward", grad).matmul_backward
+    return call(grad, a, b, output, activation, bias, need_a)  # type: ignore[no-any-return]

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._backend import array_module, on_gpu
+
 Array = NDArray[Any]
 
 
@@ -22,9 +24,16 @@ class Data:
     weight: Array | None = None
     #: The samples as a step program reads them, by its class of samples; made when first asked for.
     read_by_program: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    #: The samples on a GPU, by device, or None where they do not fit; moved when first asked for.
+    on_device: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.x)
+
+    @property
+    def nbytes_on_host(self) -> int:
+        """Bytes that are not on a GPU yet."""
+        return sum(a.nbytes for a in (self.x, self.y, self.weight) if a is not None and not on_gpu(a))
 
     def part(self, begin: int, end: int) -> Data:
         """The samples from begin to end, without copying."""
@@ -49,7 +58,7 @@ class Data:
 
 
 def rectangular(op: str, name: str, value: Any) -> Array:
-    """An array of numbers, from an array, nested lists, or what has `__dlpack__` or `get`.
+    """An array of numbers, from an array, nested lists, or what has `__dlpack__`; a CuPy array as it is.
 
     Raises:
         ValueError: rows have unequal lengths; the message says which.
@@ -57,8 +66,6 @@ def rectangular(op: str, name: str, value: Any) -> Array:
     """
     if value is None:
         raise ValueError(f"{op}: {name} must be an array; got None")
-    if type(value).__module__.split(".")[0] == "cupy":
-        raise TypeError(f"{op}: {name} must be a numpy array; got a cupy array; move it with .get()")
     if isinstance(value, np.ma.MaskedArray | np.matrix):
         raise TypeError(f"{op}: {name} must be a plain array; got a {type(value).__name__}")
     if not isinstance(value, np.ndarray | list | tuple) and hasattr(value, "__dlpack__"):
@@ -67,7 +74,7 @@ def rectangular(op: str, name: str, value: Any) -> Array:
         value = value.tolist()
     if isinstance(value, list | tuple):
         _require_equal_rows(op, name, value)
-    array = np.asarray(value)
+    array: Array = array_module(value).asarray(value)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{op}: {name} must hold numbers; got {_kind(value, array)}")
     if array.ndim == 0:

@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _random
+from .._backend import on_gpu
+from .._device import to_device
 from .data import Data
+from .placing import BLOCK, batches, joined, joined_on_host, numbers_on_host
 from .plan import Plan
 from .program import Stretch, reading_program, training_program
 
@@ -19,9 +22,6 @@ Logs = dict[str, Any]
 
 #: The callbacks of a call, and its progress bar or None.
 Calls = tuple[Any, Any]
-
-#: Steps whose predictions are held back until the metrics see them together: their cost is per call.
-BLOCK = 64
 
 
 class Averages:
@@ -34,33 +34,35 @@ class Averages:
     def reset(self) -> None:
         """Start an epoch."""
         self.total, self.count = 0.0, 0
+        self._losses: list[tuple[Any, int]] = []
         self._held: list[tuple[Array, Array, Array | None]] = []
-        self._batches = 0
         for _, metric, _ in self.metrics:
             metric.reset_state()
 
-    def add(
-        self, losses: list[float], output: Array, y: Array | None, weight: Array | None, size: int
-    ) -> None:
-        """Take in some batches of `size` samples, the last of which may be short."""
+    def add(self, losses: list[Any], output: Array, y: Array | None, weight: Array | None, size: int) -> None:
+        """Take in some batches of `size` samples, the last of which may be short; targets and weights on the host."""
         left = len(output)
         for loss in losses:
-            self.total += loss * min(size, left)
+            self._losses.append((loss, min(size, left)))
             left -= size
-        self.count += len(output)
         if self.metrics and y is not None:
             self._held.append((y, output, weight))
-            self._batches += len(losses)
-            if self._batches >= BLOCK:
-                self._release()
+        if len(self._losses) >= BLOCK:
+            self._release()
 
     def _release(self) -> None:
+        """Count what was held back. Of a GPU, losses and outputs are fetched here: for a block of steps one wait."""
+        values = numbers_on_host([loss for loss, _ in self._losses])
+        for value, (_, size) in zip(values, self._losses, strict=True):
+            self.total += value * size
+            self.count += size
+        self._losses = []
         if not self._held:
             return
         targets, outputs, weights = zip(*self._held, strict=True)
-        self._held, self._batches = [], 0
+        self._held = []
         target = np.concatenate(targets)
-        predicted = self.plan.head.forward(np.concatenate(outputs))
+        predicted = self.plan.head.forward(joined_on_host(outputs))
         weight = None if weights[0] is None else np.concatenate([w for w in weights if w is not None])
         for _, metric, weighted in self.metrics:
             metric.update_state(target, predicted, weight if weighted else None)
@@ -78,22 +80,19 @@ def train_by_plan(
     plan: Plan, optimizer: Any, data: Data, size: int, order: Array | None, count: int
 ) -> Iterator[Stretch]:
     """Train on the first `count` batches, one by one."""
-    for i in range(count):
-        begin, end = i * size, min((i + 1) * size, len(data))
-        batch = data.part(begin, end) if order is None else data.take(order[begin:end])
+    for i, batch in enumerate(batches(data, size, order, count, plan.device)):
         loss, output = plan.train_step(batch.x, batch.y, batch.weight, optimizer)
-        yield [loss], output, batch.y, batch.weight
+        yield [loss], output, *data.targets(order, i * size, i * size + len(batch))
 
 
 def read_by_plan(plan: Plan, data: Data, size: int, count: int) -> Iterator[Stretch]:
     """Losses, without penalties, and outputs of the first `count` batches."""
-    for i in range(count):
-        batch = data.part(i * size, min((i + 1) * size, len(data)))
+    for i, batch in enumerate(batches(data, size, None, count, plan.device)):
         if batch.y is None:
             yield [], plan.forward(batch.x)[0], None, None
         else:
             loss, output = plan.test_step(batch.x, batch.y, batch.weight)
-            yield [loss], output, batch.y, batch.weight
+            yield [loss], output, *data.targets(None, i * size, i * size + len(batch))
 
 
 def read(plan: Plan, data: Data, size: int, count: int, most: int) -> Iterator[Stretch]:
@@ -147,7 +146,9 @@ def run_epoch(
                 break
     finally:
         optimizer.flush()  # an interrupted epoch leaves whole weights too
-    return averages.logs()
+    logs = averages.logs()
+    plan.synchronize()
+    return logs
 
 
 def run_evaluation(
@@ -177,26 +178,36 @@ def run_evaluation(
             progress.update(done, averages.logs)
         if ends:
             callbacks.on_test_batch_end(done - 1, averages.logs())
-    return averages.logs()
+    logs = averages.logs()
+    plan.synchronize()
+    return logs
 
 
 def run_prediction(plan: Plan, x: Array, *, batch_size: int, calls: Calls, empty: Array) -> Array:
-    """The model's output for every sample, in a fresh array."""
+    """The model's output for every sample, in a fresh array of the library of x."""
     callbacks, progress = calls
     data = Data(x)
     count = steps_of(data, batch_size, None)
     hooked = callbacks.wants("on_predict_batch_begin") or callbacks.wants("on_predict_batch_end")
     stretches = read(plan, data, batch_size, count, 1 if hooked else BLOCK)
+    fetching = plan.device.is_gpu and not on_gpu(x)
     outputs: list[Array] = []
+    held: list[Array] = []
     done = 0
     while done < count:
         if hooked:
             callbacks.on_predict_batch_begin(done)
-        output = next(stretches)[1]
-        outputs.append(plan.head.forward(output))
+        output = plan.head.forward(next(stretches)[1])
+        (held if fetching else outputs).append(output)
         done += -(-len(output) // batch_size)
+        if held and (hooked or len(held) == BLOCK or done == count):
+            outputs.append(joined_on_host(held))
+            held = []
         if progress is not None:
             progress.update(done)
         if hooked:
             callbacks.on_predict_batch_end(done - 1)
+    if on_gpu(x):
+        return joined(outputs).copy() if outputs else to_device(empty, plan.device)
+    plan.synchronize()
     return np.concatenate(outputs) if outputs else empty

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import activations, ops
+from .._backend import array_module, kernels, on_gpu, synchronize
+from .._device import HOST
 from ..activations.base import Activation as Function
 from ..layers import Activation, Dense, Embedding, GlobalAveragePooling1D, Layer, Variable
 from ..rowgrad import RowGrad
@@ -69,6 +71,9 @@ class BagStep:
 
     While training, the rows that the batch reads are first copied into a compact table that stays in cache; rows that
     the optimizer has deferred are caught up on the way. Both passes then work on places in that table.
+
+    On a GPU the rows stay where they are, caught up in place. What stands in for the compact table is a plan: the ids
+    sorted by row, from which the backward pass makes a sum per row.
     """
 
     def __init__(self, embedding: Embedding, pooling: GlobalAveragePooling1D) -> None:
@@ -84,6 +89,11 @@ class BagStep:
             y = ops.embedding_bag(variable.value, x, pad_id=self.pad_id)
             return self._shaped(y), None, None
         rows_in_table = self.embedding.input_dim
+        if on_gpu(x):
+            plan = kernels("row_plan", x).row_plan(x, rows_in_table, None, "mean", self.pad_id)
+            if variable.deferred is not None:
+                variable.deferred.catch_up(plan.rows)
+            return self._shaped(ops.embedding_bag(variable._value, x, pad_id=self.pad_id)), plan, None
         if self._scratch is None:
             self._scratch = ops.CompactScratch(rows_in_table)
         rows, slots = ops.compact_ids(x, num_rows=rows_in_table, scratch=self._scratch)
@@ -106,13 +116,15 @@ class BagStep:
         """No gradient by ids; a `RowGrad` by the table."""
         if not self.variables:
             return None, []
+        shape = (self.embedding.input_dim, self.embedding.output_dim)
+        grad = grad.reshape(len(grad), self.embedding.output_dim)
+        if on_gpu(grad):
+            return None, [RowGrad.from_plan(saved, grad, shape)]
         rows, slots, pad = saved
-        grad = grad.reshape(len(slots), self.embedding.output_dim)
         values = ops.embedding_bag_scatter(grad, slots, num_rows=len(rows), pad_id=pad)
         if pad is not None:
             kept = np.arange(len(rows)) != pad
             rows, values = rows[kept], values[kept]
-        shape = (self.embedding.input_dim, self.embedding.output_dim)
         return None, [RowGrad.trusted(rows, values, shape)]
 
 
@@ -176,6 +188,8 @@ class Plan:
         self.loss = loss
         #: The step program that trains it, once there is one.
         self.program: Any = None
+        #: Where its weights live; a model keeps its layers on one device.
+        self.device = layers[0].device if layers else HOST
         dtypes = {layer.dtype for layer in layers}
         self.mixed_dtypes, self.dtype = len(dtypes) > 1, next(iter(dtypes), np.dtype("float32"))
         head = getattr(loss, "logits_activation", None)
@@ -214,26 +228,36 @@ class Plan:
         """The model's output: probabilities where it ends in logits."""
         return self.head.forward(self.forward(x)[0])
 
-    def penalty(self) -> float:
-        """The regularizers' part of the loss."""
-        variables = [v for _, v in self._penalized] + self._frozen_penalties
-        return float(sum(v.regularizer(v.value) for v in variables))
+    def synchronize(self) -> None:
+        """On a GPU: wait, and raise what its kernels have found wrong.
 
-    def value(self, output: Array, target: Array, weight: Array | None) -> tuple[float, Array]:
-        """The loss without penalty, and its gradient by the output."""
-        result: tuple[float, Array] = (
+        Raises:
+            IndexError: an id was outside its table.
+        """
+        if self.device.is_gpu:
+            synchronize()
+
+    def penalty(self) -> Any:
+        """The regularizers' part of the loss: a float, of a plan on a GPU an array without axes, or 0.0."""
+        variables = [v for _, v in self._penalized] + self._frozen_penalties
+        total = sum((v.regularizer(v.value) for v in variables), 0.0)
+        return total if on_gpu(total) else float(total)
+
+    def value(self, output: Array, target: Array, weight: Array | None) -> tuple[Any, Array]:
+        """The loss without penalty, a float or an array without axes, and its gradient by the output."""
+        result: tuple[Any, Array] = (
             self.loss.value_and_grad_from_logits(target, output, weight)
             if self.ends_in_logits
             else self.loss.value_and_grad(target, output, weight)
         )
         return result
 
-    def test_step(self, x: Array, target: Any, weight: Array | None) -> tuple[float, Array]:
+    def test_step(self, x: Array, target: Any, weight: Array | None) -> tuple[Any, Array]:
         """The loss of a batch without penalty, and the output."""
         output, _, mask = self.forward(x)
         return self.value(output, target, masked_weight(mask, weight, output))[0], output
 
-    def train_step(self, x: Array, target: Any, weight: Array | None, optimizer: Any) -> tuple[float, Array]:
+    def train_step(self, x: Array, target: Any, weight: Array | None, optimizer: Any) -> tuple[Any, Array]:
         """One step of training: the loss of the batch before it, and the output."""
         output, tape, mask = self.forward(x, training=True)
         weight = masked_weight(mask, weight, output)
@@ -245,7 +269,7 @@ class Plan:
             upstream, own = self.steps[i].backward(upstream, tape[i], i > self._first)
             grads[:0] = own
         if self.penalized:
-            loss += self.penalty()
+            loss = loss + self.penalty()
             for i, variable in self._penalized:
                 dense = grads[i].to_dense() if isinstance(grads[i], RowGrad) else grads[i]
                 grads[i] = dense + variable.regularizer.gradient(variable._value)
@@ -258,8 +282,10 @@ def masked_weight(mask: Array | None, weight: Array | None, output: Array) -> Ar
     """Weights of the loss's rows under a mask: the mean is then over the steps that are not masked."""
     if mask is None or mask.shape != output.shape[:-1]:
         return weight
-    kept = mask.astype(output.dtype)
-    factor = kept * output.dtype.type(mask.size / max(int(mask.sum()), 1))
+    library = array_module(output)
+    count = library.maximum(mask.sum(), 1)  # stays where it is: of a GPU nobody waits for it
+    factor = mask.astype(output.dtype) * (mask.size / count).astype(output.dtype)
     if weight is not None:
         factor = factor * weight.reshape(weight.shape + (1,) * (mask.ndim - weight.ndim))
-    return np.ascontiguousarray(factor)
+    result: Array = library.ascontiguousarray(factor)
+    return result

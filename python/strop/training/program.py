@@ -48,7 +48,7 @@ _STATES = {
 }
 
 #: The losses, the outputs, the targets and the weights of some batches.
-Stretch = tuple[list[float], Array, Array | None, Array | None]
+Stretch = tuple[list[Any], Array, Array | None, Array | None]
 
 
 class Program:
@@ -113,6 +113,8 @@ def _arrays_of(optimizer: Any) -> list[Array]:
 
 def training_program(plan: Plan, optimizer: Any) -> Program | None:
     """The program that trains a plan, or None where the plan must do it. The plan keeps it for the next epoch."""
+    if plan.device.is_gpu:
+        return None
     rule = optimizer.plain_rule()
     loss = _loss(plan)
     if rule is None or loss is None or plan.penalized or not plan.variables:
@@ -129,6 +131,8 @@ def training_program(plan: Plan, optimizer: Any) -> Program | None:
 
 def reading_program(plan: Plan) -> Program | None:
     """The program that evaluates a plan and predicts, or None where the plan must do it."""
+    if plan.device.is_gpu:
+        return None
     compiled, samples_class = _new(plan, _loss(plan) or ("mean_squared_error", 0.0))
     return Program(compiled, samples_class) if _build(compiled, plan, None) else None
 
