@@ -54,11 +54,11 @@ MEANT: dict[str, list[tuple[str, list[str]]]] = {
     "sgd": [(r"step<float", [LOAD, STORE]), (r"rows_step", [REPORT])],
     "softmax": [
         (r"(forward|backward)<.*float", [LOAD, STORE]),
-        (r"forward<SharedRow", [r"LDS\.128", r"STS\.128"]),
+        (r"forward<SharedRow", [r"LDS\S*\.128", r"STS\.128"]),
     ],
     "softmax_cross_entropy": [
         (r"entropy<.*float", [LOAD, STORE]),
-        (r"entropy<SharedRow", [r"LDS\.128", r"STS\.128"]),
+        (r"entropy<SharedRow", [r"LDS\S*\.128", r"STS\.128"]),
     ],
     "update": [(r"update_tensors<\d+u, float", [LOAD, STORE]), (r"update_rows", [REPORT])],
     "update_signs": [(r"update_tensors<\d+u, float", [LOAD, STORE]), (r"update_rows", [REPORT])],
