@@ -147,13 +147,12 @@ __device__ __forceinline__ Pack<T> load_once(const T* x, Index i, Index n,
   return p;
 }
 
-// By the intrinsic: of a plain store of float4 the compiler may make four.
 template <typename T>
 __device__ __forceinline__ void store(T* x, Index i, Index n, bool is_wide,
                                       const Pack<T>& p) {
   if (is_wide && i + Pack<T>::kSize <= n) {
     using W = typename Wide<T>::Type;
-    __stwb(reinterpret_cast<W*>(x + i), *reinterpret_cast<const W*>(p.v));
+    *reinterpret_cast<W*>(x + i) = *reinterpret_cast<const W*>(p.v);
   } else {
 #pragma unroll
     for (int k = 0; k < Pack<T>::kSize; ++k) {
