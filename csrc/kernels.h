@@ -526,6 +526,7 @@ struct ArgMax {
   const T* x;
   std::int64_t* out;
   Index outer, extent, inner;
+  double* workspace = nullptr;  // CUDA: cuda::argmax_workspace of them
 };
 
 #define STROP_REDUCTION_KERNELS(X) X(reduce, Reduce) X(argmax, ArgMax)
@@ -599,7 +600,7 @@ struct SoftmaxCrossEntropy {
   const T* target;   // (N, C), or null where `labels` are given
   Ids labels;        // (N)
   const T* weight;   // (N), or null
-  T* grad;           // (N, C)
+  T* grad;           // (N, C); CUDA: may be `logits`
   T* probabilities;  // (N, C), or null
   double* partials;  // one per kSoftmaxChunk rows; CUDA: cuda::loss_parts
   Index rows, classes;
@@ -755,7 +756,9 @@ STROP_KERNELS(STROP_DECLARE)
 STROP_FLOAT32_KERNELS(STROP_DECLARE_FLOAT32)
 STROP_DECLARE(finish_reduction, FinishReduction)
 Index reduce_workspace(Index outer, Index extent, Index inner);
-Index loss_parts(Index rows, Index classes);  // of softmax_cross_entropy
+Index argmax_workspace(Index outer, Index extent, Index inner);
+// Of softmax_cross_entropy.
+Index loss_parts(Index rows, Index classes, bool is_double);
 #define STROP_WORKSPACE(Args)                 \
   Index matmul_workspace(const Args<float>&); \
   Index matmul_workspace(const Args<double>&);

@@ -42,6 +42,7 @@ REPORT = r"\bREDG?\.E\.MAX\.64"
 MEANT: dict[str, list[tuple[str, list[str]]]] = {
     "activation": [(r"(forward|backward)<float", [LOAD, STORE])],
     "adam": [(r"step<float", [LOAD, STORE]), (r"rows_step", [REPORT])],
+    "argmax": [(r"runs<", [LOAD])],
     "compact_adam": [(r"(bfloat16|blocks8)_step", [LOAD, STORE]), (r"\w+_rows", [REPORT])],
     "embedding": [(r"lookup<(float4|double2)", [LOAD, STORE]), (r"lookup", [REPORT])],
     "embedding_bag": [(r"pool<\w+, float", [LOAD, STORE, REPORT])],
@@ -51,6 +52,14 @@ MEANT: dict[str, list[tuple[str, list[str]]]] = {
     "row_gradient": [(r"(sum|add)_chunks<float", [LOAD, STORE])],
     "row_plan": [(r"make_keys", [REPORT])],
     "sgd": [(r"step<float", [LOAD, STORE]), (r"rows_step", [REPORT])],
+    "softmax": [
+        (r"(forward|backward)<.*float", [LOAD, STORE]),
+        (r"forward<SharedRow", [r"LDS\S*\.128", r"STS\.128"]),
+    ],
+    "softmax_cross_entropy": [
+        (r"entropy<.*float", [LOAD, STORE]),
+        (r"entropy<SharedRow", [r"LDS\S*\.128", r"STS\.128"]),
+    ],
     "update": [(r"update_tensors<\d+u, float", [LOAD, STORE]), (r"update_rows", [REPORT])],
     "update_signs": [(r"update_tensors<\d+u, float", [LOAD, STORE]), (r"update_rows", [REPORT])],
 }

@@ -95,8 +95,8 @@ class LossSum {
   double* value_address_;
 };
 
-inline Index cross_entropy_parts(Index rows, Index classes) {
-  return cuda::loss_parts(rows, classes);
+inline Index cross_entropy_parts(Index rows, Index classes, bool is_double) {
+  return cuda::loss_parts(rows, classes, is_double);
 }
 
 inline constexpr bool kOnDevice = true;  // arrays are out of the host's reach
@@ -143,7 +143,7 @@ class LossSum {
   Doubles parts_;
 };
 
-inline Index cross_entropy_parts(Index rows, Index) {
+inline Index cross_entropy_parts(Index rows, Index, bool) {
   return (rows + kSoftmaxChunk - 1) / kSoftmaxChunk;
 }
 
@@ -172,6 +172,15 @@ void finish_reduction(const FinishReduction<T>& a, const Queue& queue) {
 inline Index reduce_workspace(Index outer, Index extent, Index inner) {
 #if STROP_CUDA
   return cuda::reduce_workspace(outer, extent, inner);
+#else
+  (void)outer, (void)extent, (void)inner;
+  return 0;
+#endif
+}
+
+inline Index argmax_workspace(Index outer, Index extent, Index inner) {
+#if STROP_CUDA
+  return cuda::argmax_workspace(outer, extent, inner);
 #else
   (void)outer, (void)extent, (void)inner;
   return 0;

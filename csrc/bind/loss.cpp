@@ -159,7 +159,8 @@ py::tuple softmax_cross_entropy(py::handle logits_object,
     for (Index i = 0; i < e.rows; ++i) kept += id_at(ids, i) != ignored;
     count = kept == 0 ? 1.0 : double(kept);
   }
-  LossSum sum(cross_entropy_parts(e.rows, e.width));
+  LossSum sum(
+      cross_entropy_parts(e.rows, e.width, logits.dtype == DType::kFloat64));
   visit_float(logits, [&](auto zero) {
     using T = decltype(zero);
     const SoftmaxCrossEntropy<T> args{data<const T>(logits),

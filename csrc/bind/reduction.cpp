@@ -175,10 +175,12 @@ py::object argmax(py::handle x_object, py::handle axis) {
   py::object result = new_array(shape, DType::kInt64);
   if (e.outer * e.inner != 0) {
     const Array out = borrow(op, "result", result);
+    Doubles workspace(argmax_workspace(e.outer, e.extent, e.inner));
     visit_float(x, [&](auto zero) {
       using T = decltype(zero);
-      const ArgMax<T> args{data<const T>(x), data<std::int64_t>(out), e.outer,
-                           e.extent, e.inner};
+      const ArgMax<T> args{data<const T>(x), data<std::int64_t>(out),
+                           e.outer,          e.extent,
+                           e.inner,          workspace.data()};
       const Release unlocked(x.size());
       backend::argmax(args, queue.stream());
     });

@@ -17,6 +17,10 @@
 
 #ifndef STROP_SHARED
 #define STROP_SHARED(Type, name, size) __shared__ Type name[size]
+// All that the launch gives.
+#define STROP_DYNAMIC_SHARED(Type, name)  \
+  extern __shared__ uint4 strop_shared[]; \
+  Type* const name = reinterpret_cast<Type*>(strop_shared)
 #endif
 
 namespace strop::cuda {
@@ -41,10 +45,22 @@ __host__ __device__ __forceinline__ Index blocks_for(Index n, Index each) {
   return (n + each - 1) / each;
 }
 
-// An empty grid is an error to CUDA and nothing to do here.
+// The shared memory that a block may have on this device.
+inline Index most_shared(const char* op) {
+  int device = 0, bytes = 0;
+  check(op, cudaGetDevice(&device));
+  check(op, cudaDeviceGetAttribute(
+                &bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
+  return bytes;
+}
+
+// With so many bytes of shared memory for each block, beside what the kernel
+// declares. An empty grid is an error to CUDA and nothing to do here.
 template <typename... P, typename... A>
-void launch(const char* op, void (*kernel)(P...), Index blocks,
-            unsigned threads, Stream stream, const A&... args) {
+void launch_with(const char* op, void (*kernel)(P...), Index blocks,
+                 unsigned threads, std::size_t shared, Stream stream,
+                 const A&... args) {
+  constexpr std::size_t kUnasked = 48 * 1024;
   if (blocks == 0) return;
   if (blocks > 0x7fffffff) {
     throw std::runtime_error(std::string(op) + ": more than 2^31 - 1 blocks");
@@ -52,8 +68,20 @@ void launch(const char* op, void (*kernel)(P...), Index blocks,
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(unsigned(blocks), 1, 1);
   config.blockDim = dim3(threads, 1, 1);
+  config.dynamicSmemBytes = shared;
   config.stream = handle_of(stream);
+  if (shared > kUnasked - 1024) {
+    check(op, cudaFuncSetAttribute(kernel,
+                                   cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                   int(shared)));
+  }
   check(op, cudaLaunchKernelEx(&config, kernel, P(args)...));
+}
+
+template <typename... P, typename... A>
+void launch(const char* op, void (*kernel)(P...), Index blocks,
+            unsigned threads, Stream stream, const A&... args) {
+  launch_with(op, kernel, blocks, threads, 0, stream, args...);
 }
 
 inline void clear(const char* op, void* data, std::size_t bytes,
@@ -200,17 +228,24 @@ __device__ __forceinline__ T over_warp(T x, const F& join) {
   return x;
 }
 
-// The same over a block of kBlock threads, through `room` for one value per
-// warp, which may be used again afterwards.
-template <typename T, typename F>
+// The same over a block, through `room` for one value per warp, which may be
+// used again afterwards.
+template <unsigned kThreads = kBlock, typename T, typename F>
 __device__ __forceinline__ T over_block(T x, T* room, const F& join) {
-  constexpr unsigned kWarps = kBlock / kWarp;
+  constexpr unsigned kWarps = kThreads / kWarp;
   x = over_warp(x, join);
   if (threadIdx.x % kWarp == 0) room[threadIdx.x / kWarp] = x;
   __syncthreads();
-  T result = room[0];
+  T result = room[kWarps > 8 ? threadIdx.x % kWarps : 0];
+  if constexpr (kWarps > 8) {
 #pragma unroll
-  for (unsigned w = 1; w < kWarps; ++w) result = join(result, room[w]);
+    for (unsigned step = kWarps / 2; step > 0; step /= 2) {
+      result = join(result, __shfl_xor_sync(kAll, result, step));
+    }
+  } else {
+#pragma unroll
+    for (unsigned w = 1; w < kWarps; ++w) result = join(result, room[w]);
+  }
   __syncthreads();
   return result;
 }
@@ -230,11 +265,12 @@ __device__ __forceinline__ bool last_block(unsigned* ticket) {
 }
 
 // The sum of n partial sums in an order that n alone settles.
+template <unsigned kThreads = kBlock>
 __device__ __forceinline__ double add_parts(const double* parts, Index n,
                                             double* room) {
   double sum = 0;
-  for (Index i = threadIdx.x; i < n; i += kBlock) sum += __ldcg(parts + i);
-  return over_block(sum, room, Plus{});
+  for (Index i = threadIdx.x; i < n; i += kThreads) sum += __ldcg(parts + i);
+  return over_block<kThreads>(sum, room, Plus{});
 }
 
 }  // namespace strop::cuda

@@ -24,6 +24,15 @@ struct Rule {
 template <typename T>
 using List = TensorList<LambTensor<T>, Rule<T>>;
 
+// By the intrinsic: of plain stores of float4 the compiler makes four here.
+template <typename T>
+__device__ __forceinline__ void put(T* x, Index i, Index n, bool is_wide,
+                                    const Pack<T>& p) {
+  using W = typename Wide<T>::Type;
+  if (!is_wide || i + Pack<T>::kSize > n) return store(x, i, n, false, p);
+  __stwb(reinterpret_cast<W*>(x + i), *reinterpret_cast<const W*>(p.v));
+}
+
 // The squares of a lane's numbers, added in S.
 template <typename S, typename T>
 __device__ __forceinline__ double squares(const T* x, Index n) {
@@ -62,16 +71,17 @@ __global__ void __launch_bounds__(kBlock)
       Pack<T> moment2 = load(t.moment2, i, t.size, is_wide);
 #pragma unroll
       for (int j = 0; j < kSize; ++j) {
-        if (i + j >= t.size) break;
         const T p = param.v[j];
         const T seen = seen_gradient(r.form, grad.v[j], p, r.gradient);
         lamb_moments(moment1.v[j], moment2.v[j], seen, r.c);
-        kept.v[j] = p - t.lost * p;
-        direction.v[j] = lamb_direction(kept.v[j], moment1.v[j], moment2.v[j],
-                                        t.inside, r.c);
+        const T left = p - t.lost * p;
+        const T d =
+            lamb_direction(left, moment1.v[j], moment2.v[j], t.inside, r.c);
+        kept.v[j] = i + j < t.size ? left : T(0);
+        direction.v[j] = i + j < t.size ? d : T(0);
       }
-      store(t.moment1, i, t.size, is_wide, moment1);
-      store(t.moment2, i, t.size, is_wide, moment2);
+      put(t.moment1, i, t.size, is_wide, moment1);
+      put(t.moment2, i, t.size, is_wide, moment2);
     }
     room[place] = kept;
     room[kRow / kSize + place] = direction;
@@ -133,7 +143,7 @@ __global__ void __launch_bounds__(kBlock)
       param.v[j] = kept - step * lamb_direction(kept, moment1.v[j],
                                                 moment2.v[j], t.inside, c);
     }
-    store(t.param, i, t.size, is_wide, param);
+    put(t.param, i, t.size, is_wide, param);
   }
 }
 

@@ -1,4 +1,4 @@
-// Sums, maxima and their places along one axis of (outer, extent, inner). Bound
+// Sums and maxima along one axis of (outer, extent, inner). Bound
 // by reading x once. The axis is cut into segments of a constant length; what
 // they give, in double, is reduced by the same kernel again.
 
@@ -51,6 +51,7 @@ __global__ void __launch_bounds__(kBlock)
   const T* from = x + run * extent + begin;
   const bool is_wide = reinterpret_cast<std::uintptr_t>(from) % 16 == 0;
   double so_far = start<R>();
+#pragma unroll 4
   for (Index i = threadIdx.x * kSize; i < n; i += kBlock * kSize) {
     const Pack<T> p = load_once(from, i, n, is_wide);
 #pragma unroll
@@ -91,6 +92,7 @@ __global__ void __launch_bounds__(kBlock)
   double so_far = start<R>();
   if (column < inner) {
     const T* from = x + block * extent * inner + column;
+#pragma unroll 4
     for (Index k = first + threadIdx.x / kColumns; k < end; k += kRowThreads) {
       so_far = Join<R>{}(so_far, term<R>(from[k * inner]));
     }
@@ -150,74 +152,6 @@ void run(const Reduce<T>& a, Stream stream) {
   }
 }
 
-// ---- places ----------------------------------------------------------------
-
-template <typename T>
-struct Best {
-  T value;
-  Index place;
-};
-
-// The greater one; of equals, and of NaNs, the first.
-template <typename T>
-__device__ __forceinline__ Best<T> better(const Best<T>& a, const Best<T>& b) {
-  const bool a_nan = a.value != a.value, b_nan = b.value != b.value;
-  const bool alike = (a_nan && b_nan) || a.value == b.value;
-  const bool first = alike ? a.place < b.place : a_nan || a.value > b.value;
-  return first && (a_nan || !b_nan) ? a : b;
-}
-
-// A block for each result, whose threads take every kBlock-th element.
-template <typename T>
-__global__ void __launch_bounds__(kBlock)
-    places(const __grid_constant__ ArgMax<T> a) {
-  STROP_SHARED(T, values, kBlock);
-  STROP_SHARED(Index, where, kBlock);
-  const Index outer = blockIdx.x / a.inner;
-  const T* x = a.x + outer * a.extent * a.inner + blockIdx.x % a.inner;
-  const Index first = min(Index{threadIdx.x}, a.extent - 1);
-  Best<T> best{x[first * a.inner], first};
-  for (Index k = first + kBlock; k < a.extent; k += kBlock) {
-    best = better(best, Best<T>{x[k * a.inner], k});
-  }
-  values[threadIdx.x] = best.value;
-  where[threadIdx.x] = best.place;
-  for (unsigned half = kBlock / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (threadIdx.x < half) {
-      const unsigned other = threadIdx.x + half;
-      best = better(best, Best<T>{values[other], where[other]});
-      values[threadIdx.x] = best.value;
-      where[threadIdx.x] = best.place;
-    }
-  }
-  if (threadIdx.x == 0) a.out[blockIdx.x] = best.place;
-}
-
-// A thread for each result, where there are many side by side.
-template <typename T>
-__global__ void __launch_bounds__(kBlock)
-    column_places(const __grid_constant__ ArgMax<T> a) {
-  const Index i = Index{blockIdx.x} * kBlock + threadIdx.x;
-  if (i >= a.outer * a.inner) return;
-  const T* x = a.x + i / a.inner * a.extent * a.inner + i % a.inner;
-  Best<T> best{x[0], 0};
-  for (Index k = 1; k < a.extent; ++k) {
-    best = better(best, Best<T>{x[k * a.inner], k});
-  }
-  a.out[i] = best.place;
-}
-
-template <typename T>
-void run(const ArgMax<T>& a, Stream stream) {
-  const Index count = a.outer * a.inner;
-  if (a.inner >= Index{kWarp} || a.extent <= 32) {
-    return launch("argmax", column_places<T>, blocks_for(count, kBlock), kBlock,
-                  stream, a);
-  }
-  launch("argmax", places<T>, count, kBlock, stream, a);
-}
-
 // ---- to the type of x ------------------------------------------------------
 
 template <typename T>
@@ -249,8 +183,6 @@ Index reduce_workspace(Index outer, Index extent, Index inner) {
 
 void reduce(const Reduce<float>& a, Stream s) { run(a, s); }
 void reduce(const Reduce<double>& a, Stream s) { run(a, s); }
-void argmax(const ArgMax<float>& a, Stream s) { run(a, s); }
-void argmax(const ArgMax<double>& a, Stream s) { run(a, s); }
 void finish_reduction(const FinishReduction<float>& a, Stream s) { run(a, s); }
 void finish_reduction(const FinishReduction<double>& a, Stream s) { run(a, s); }
 

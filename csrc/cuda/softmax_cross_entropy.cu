@@ -1,9 +1,9 @@
 // Softmax cross-entropy with its gradient in one launch, two where rows may be
-// ignored: then their number comes first. Ideally 8 bytes per logit of float32;
-// a row is read again from the caches. A block takes kSoftmaxChunk short rows,
-// a warp each at a time, or one long row; their losses are added in order.
+// ignored: then their number comes first. 8 bytes per logit of float: a row is
+// read once. The losses of a block's rows are added in a tree, and the last
+// block adds those of the blocks.
 
-#include "cuda/softmax_rows.cuh"
+#include "cuda/softmax_sums.cuh"
 
 namespace strop::cuda {
 namespace {
@@ -25,133 +25,121 @@ __host__ __device__ __forceinline__ bool may_ignore(
   return a.has_ignore && a.target == nullptr;
 }
 
+// The loss of the row, the same in all its threads; writes its gradient. A
+// label that is no class gives zeros and is reported.
 template <typename Row, typename T>
-struct Entropy {
-  const SoftmaxCrossEntropy<T>& a;
-  double scale;
-  std::uint64_t* fault;
-  double* room;
-  T* top_room;
-
-  __device__ __forceinline__ void write(T* to, T value) const {
-    for_columns<Row, T>(a.classes, [&](Index c) { to[c] = value; });
-  }
-
-  // <q, z>, where an impossible class may have a logit of -inf.
-  __device__ __forceinline__ double dot(const T* q, const T* z) const {
-    T sum = 0;
-    for_columns<Row, T>(
-        a.classes, [&](Index c) { sum += q[c] == T(0) ? T(0) : q[c] * z[c]; });
-    return Row{}.over(double(sum), room, Plus{});
-  }
-
-  __device__ __forceinline__ double sum(const T* x) const {
-    T sum = 0;
-    for_columns<Row, T>(a.classes, [&](Index c) { sum += x[c]; });
-    return Row{}.over(double(sum), room, Plus{});
-  }
-
-  // The loss of a row, the same in all its threads; writes its gradient. A
-  // label that is no class gives zeros and is reported.
-  __device__ __forceinline__ double operator()(Index r) const {
-    const T* z = a.logits + r * a.classes;
-    T* grad = a.grad + r * a.classes;
-    const RowSum<T> s = sum_of(Row{}, z, a.classes, room, top_room);
-    const T inverse = T(1.0 / s.sum);
+__device__ __forceinline__ double row_entropy(Row& row,
+                                              const SoftmaxCrossEntropy<T>& a,
+                                              double scale,
+                                              std::uint64_t* fault) {
+  constexpr int kSize = Pack<T>::kSize;
+  const Index r = row.index, n = row.n;
+  const double keep = 1 - a.smoothing;
+  const double share = a.smoothing / double(a.classes);
+  const double weight =
+      a.weight == nullptr || n == 0 ? 1.0 : double(a.weight[r]);
+  const T* q = a.target == nullptr || n == 0 ? nullptr : a.target + r * n;
+  const bool hard = a.target == nullptr;
+  const Index label = hard && n > 0 ? id_of(a.labels, r) : 0;
+  const bool is_class = label >= 0 && label < n;
+  const bool ignored = hard && a.has_ignore && label == a.ignore_class;
+  if (n > 0 && !ignored && !is_class && row.leads()) report(fault, r);
+  const bool live = is_class && !ignored;
+  // Before a gradient takes its place: `grad` may be `logits`, and another
+  // thread writes there.
+  const double own = hard && live ? double(row.x[label]) : 0.0;
+  T logits = 0, mass = 0, product = 0;
+  const RowSum<T> s = sum_of(row, true, [&](Index c, const Pack<T>& z) {
+    if (hard && share == 0) return;
+#pragma unroll
+    for (int j = 0; j < kSize; ++j) {
+      if (c + j >= n) break;
+      if (share != 0) logits += z.v[j];
+      if (hard) continue;
+      const T p = q[c + j];
+      mass += p;
+      // An impossible class may have a logit of -inf.
+      product += p == T(0) ? T(0) : p * z.v[j];
+    }
+  });
+  const double smooth =
+      share == 0 ? 0.0 : share * row.over(double(logits), Plus{});
+  const double total =
+      hard ? 1.0 : keep * row.over(double(mass), Plus{}) + a.smoothing;
+  const double fit = hard ? own : row.over(double(product), Plus{});
+  const T inverse = T(1.0 / s.sum);
+  const T up = T(total) * inverse;
+  const T factor = T(weight * scale);
+  const T low = T(share), high = T(keep) + T(share);
+  row.sync();
+  row.each([&](Index c, int, const Pack<T>& z) {
+    Pack<T> grad, probability;
+#pragma unroll
+    for (int j = 0; j < kSize; ++j) {
+      const T power = power_of<Row>(z.v[j], s.top);
+      probability.v[j] = power * inverse;
+      T want = c + j == label ? high : low;
+      if (!hard) want = T(keep) * (c + j < n ? q[c + j] : T(0)) + low;
+      grad.v[j] = live || !hard ? (power * up - want) * factor : T(0);
+    }
+    put(row, a.grad, c, grad);
     if (a.probabilities != nullptr) {
-      T* to = a.probabilities + r * a.classes;
-      for_columns<Row, T>(a.classes, [&](Index c) {
-        to[c] = exponential_below(z[c] - s.top) * inverse;
-      });
+      put(row, a.probabilities, c, probability);
     }
-    const double log_sum = double(s.top) + logarithm(s.sum);
-    const double keep = 1 - a.smoothing;
-    const double share = a.smoothing / double(a.classes);
-    const double weight = a.weight == nullptr ? 1.0 : double(a.weight[r]);
-    const T factor = T(weight * scale);
-    const double smooth = share == 0 ? 0 : share * sum(z);
-    if (a.target == nullptr) {
-      const Index label = id_of(a.labels, r);
-      const bool ignored = a.has_ignore && label == a.ignore_class;
-      if (ignored || label < 0 || label >= a.classes) {
-        if (!ignored) report(fault, r);
-        write(grad, T(0));
-        return 0;
-      }
-      for_columns<Row, T>(a.classes, [&](Index c) {
-        const T q = c == label ? T(keep) + T(share) : T(share);
-        grad[c] = (exponential_below(z[c] - s.top) * inverse - q) * factor;
-      });
-      return weight * (log_sum - (smooth + keep * double(z[label])));
-    }
-    const T* q = a.target + r * a.classes;
-    const double total = keep * sum(q) + a.smoothing;
-    const double product = smooth + keep * dot(q, z);
-    for_columns<Row, T>(a.classes, [&](Index c) {
-      const T smoothed = T(keep) * q[c] + T(share);
-      const T p = exponential_below(z[c] - s.top) * (T(total) * inverse);
-      grad[c] = (p - smoothed) * factor;
-    });
-    return weight * (total * log_sum - product);
-  }
-};
-
-// Said, since ptxas would else save registers for more blocks, and spill.
-constexpr unsigned kBlocksPerProcessor = 4;
-
-template <typename Row, typename T>
-__global__ void __launch_bounds__(kBlock, kBlocksPerProcessor)
-    entropy(const __grid_constant__ SoftmaxCrossEntropy<T> a,
-            std::uint64_t* fault) {
-  constexpr Index kEach = Row::kRows == 1 ? 1 : kSoftmaxChunk;  // rows
-  STROP_SHARED(double, room, kBlock / kWarp);
-  STROP_SHARED(T, top_room, kBlock / kWarp);
-  STROP_SHARED(double, losses, kEach);
-  const auto* header = reinterpret_cast<unsigned long long*>(a.partials);
-  const double scale =
-      may_ignore(a) ? 1.0 / double(header[1] == 0 ? 1 : header[1]) : a.scale;
-  const Entropy<Row, T> loss_of{a, scale, fault, room, top_room};
-  const Index first = Index{blockIdx.x} * kEach;
-  for (Index k = threadIdx.x / Row::kThreads; k < kEach; k += Row::kRows) {
-    const double loss = first + k < a.rows ? loss_of(first + k) : 0.0;
-    if (threadIdx.x % Row::kThreads == 0) losses[k] = loss;
-  }
-  double* parts = a.partials + kLossHeader;
-  __syncthreads();
-  if (threadIdx.x == 0) {
-    double sum = 0;
-    for (Index k = 0; k < kEach; ++k) sum += losses[k];
-    parts[blockIdx.x] = sum;
-  }
-  if (!last_block(reinterpret_cast<unsigned*>(a.partials))) return;
-  const double total = add_parts(parts, gridDim.x, room);
-  if (threadIdx.x == 0) *a.value = total * scale;
+  });
+  if (n == 0 || (hard && !live)) return 0;
+  const double log_sum = double(s.top) + logarithm(s.sum);
+  return weight * (total * log_sum - (smooth + keep * fit));
 }
 
 template <typename Row, typename T>
-void run_as(const SoftmaxCrossEntropy<T>& a, Stream s) {
-  launch("softmax_cross_entropy", entropy<Row, T>,
-         loss_parts(a.rows, a.classes), kBlock, s, a, s.fault);
+__global__ void __launch_bounds__(Row::kThreads, Row::kBlocks)
+    entropy(const __grid_constant__ SoftmaxCrossEntropy<T> a, Rows shape,
+            std::uint64_t* fault) {
+  STROP_SHARED(double, room, kWarp);
+  const auto* header = reinterpret_cast<unsigned long long*>(a.partials);
+  const double scale =
+      may_ignore(a) ? 1.0 / double(header[1] == 0 ? 1 : header[1]) : a.scale;
+  Row row(a.logits, shape, room, T(-INFINITY));
+  double loss = row_entropy(row, a, scale, fault);
+  if (!row.leads()) loss = 0;
+  loss = over_block<Row::kThreads>(loss, room, Plus{});
+  double* parts = a.partials + kLossHeader;
+  if (threadIdx.x == 0) parts[blockIdx.x] = loss;
+  if (gridDim.x > 1) {
+    if (!last_block(reinterpret_cast<unsigned*>(a.partials))) return;
+    loss = add_parts<Row::kThreads>(parts, gridDim.x, room);
+  }
+  if (threadIdx.x == 0) *a.value = loss * scale;
 }
 
 template <typename T>
 void run(const SoftmaxCrossEntropy<T>& a, Stream s) {
   constexpr const char* op = "softmax_cross_entropy";
   if (a.rows == 0) return clear(op, a.value, sizeof *a.value, s);
-  clear(op, a.partials, kLossHeader * sizeof(double), s);
+  const Index blocks = blocks_of_rows<T>(a.rows, a.classes);
+  if (blocks > 1 || may_ignore(a)) {
+    clear(op, a.partials, kLossHeader * sizeof(double), s);
+  }
   if (may_ignore(a)) {
     launch(op, count_kept, blocks_for(a.labels.size, kBlock), kBlock, s,
            a.labels, a.ignore_class,
            reinterpret_cast<unsigned long long*>(a.partials) + 1);
   }
-  return a.classes <= kWarpClasses ? run_as<WarpRow>(a, s)
-                                   : run_as<BlockRow>(a, s);
+  with_rows<T>(op,
+               rows_of<T>(a.rows, a.classes, a.logits, a.grad, a.probabilities),
+               [&](auto kind, const Rows& shape) {
+                 using Row = typename decltype(kind)::Row;
+                 launch_with(op, entropy<Row, T>, blocks, Row::kThreads,
+                             shared_bytes<Row>(shape), s, a, shape, s.fault);
+               });
 }
 
 }  // namespace
 
-Index loss_parts(Index rows, Index classes) {
-  return classes <= kWarpClasses ? blocks_for(rows, kSoftmaxChunk) : rows;
+Index loss_parts(Index rows, Index classes, bool is_double) {
+  return is_double ? blocks_of_rows<double>(rows, classes)
+                   : blocks_of_rows<float>(rows, classes);
 }
 
 void softmax_cross_entropy(const SoftmaxCrossEntropy<float>& a, Stream s) {

@@ -35,7 +35,14 @@ void on(Index outer, Index extent, Index inner) {
     out.recorded();
   }
   if (extent == 0) return;
-  backend::argmax(ArgMax<T>{x.data(), place.data(), outer, extent, inner}, {});
+#if STROP_SIMT
+  Guarded<double> parts(cuda::argmax_workspace(outer, extent, inner));
+#else
+  Guarded<double> parts(0);
+#endif
+  backend::argmax(
+      ArgMax<T>{x.data(), place.data(), outer, extent, inner, parts.data()},
+      {});
   for (Index i = 0; i < outer * inner; ++i) {
     const T* column = x.data() + i / inner * extent * inner + i % inner;
     for (Index k = 0; k < extent; ++k) {

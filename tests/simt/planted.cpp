@@ -89,6 +89,38 @@ void poisoned_memory() {
   for (const float v : out) STROP_CHECK(std::isnan(v), "%g", double(v));
 }
 
+// What a launch gives is full of NaN, too; a device has no more than it has.
+void given_memory() {
+  std::vector<float> out(32);
+  run_given(out.data(), 128);
+  for (const float v : out) STROP_CHECK(std::isnan(v), "%g", double(v));
+  run_given(out.data(), 200 * 1024);
+  require(found([&] { run_given(out.data(), 0); }),
+          "the launch gives no shared memory");
+  std::string text;
+  try {
+    run_given(out.data(), 228 * 1024);
+  } catch (const std::exception& error) {
+    text = error.what();
+  }
+  require(text, "given: CUDA says invalid argument");
+}
+
+void overwritten_label() {
+  for (const bool read_first : {true, false}) {
+    std::vector<float> row(256, 3);
+    float own = 0;
+    const std::string text =
+        found([&] { run_in_place(row.data(), 200, &own, read_first); });
+    if (read_first || !STROP_SIMT_RACES) {
+      require(text, "");
+      STROP_CHECK(!read_first || own == 3, "%g", double(own));
+    } else {
+      require(text, "a race: ");
+    }
+  }
+}
+
 // All blocks of a cooperative grid are alive, each with shared memory of its
 // own.
 void grid_barriers() {
@@ -169,6 +201,8 @@ void test_planted() {
   missing_fence();
   misused_barriers();
   poisoned_memory();
+  given_memory();
+  overwritten_label();
   grid_barriers();
   replayed();
   not_to_be_captured();

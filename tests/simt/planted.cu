@@ -85,6 +85,25 @@ __global__ void unset(float* out) {
   out[threadIdx.x] = room[threadIdx.x];
 }
 
+__global__ void given(float* out) {
+  STROP_DYNAMIC_SHARED(float, room);
+  out[threadIdx.x] = room[threadIdx.x];
+  __syncthreads();
+  room[threadIdx.x] = 1;
+}
+
+// The race of llm.c's fused classifier: the gradient overwrites the logit that
+// another thread still wants for the loss.
+__global__ void in_place(float* row, int label, float* own, bool read_first) {
+  STROP_SHARED(float, room, kBlock / kWarp);
+  float value = 0;
+  if (read_first) value = row[label];
+  const float top = over_block(row[threadIdx.x], room, Greater{});
+  row[threadIdx.x] -= top;
+  if (!read_first) value = row[label];
+  if (threadIdx.x == 0) *own = value;
+}
+
 }  // namespace
 
 void run_neighbours(const float* x, float* out, bool barrier) {
@@ -110,6 +129,12 @@ void run_stranger(float* out) {
 }
 void run_beyond(float* out) { launch("beyond", beyond, 1, kWarp, {}, out); }
 void run_unset(float* out) { launch("unset", unset, 1, kWarp, {}, out); }
+void run_given(float* out, std::uint64_t bytes) {
+  launch_with("given", given, 1, kWarp, bytes, {}, out);
+}
+void run_in_place(float* row, int label, float* own, bool read_first) {
+  launch("in_place", in_place, 1, kBlock, {}, row, label, own, read_first);
+}
 void run_count_anew(unsigned* total, std::uintptr_t stream, bool waits) {
   const Stream s{stream, nullptr};
   clear("count", total, sizeof *total, s);

@@ -14,6 +14,12 @@ void run_stranger(float* out);
 void run_beyond(float* out);  // reads past a shared array
 void run_unset(float* out);   // 32, of shared memory that nobody wrote
 
+// 32 numbers through so many bytes of shared memory that the launch gives.
+void run_given(float* out, std::uint64_t bytes);
+
+// A row of 256: its gradient in place, which takes off the value at a label.
+void run_in_place(float* row, int label, float* own, bool read_first);
+
 // total = the sum of 768 ones, on a stream; `waits` for it in the launcher.
 void run_count_anew(unsigned* total, std::uintptr_t stream, bool waits);
 void wait_for_another(std::uintptr_t stream);

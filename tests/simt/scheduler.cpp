@@ -297,6 +297,26 @@ void* shared_room(const void* key, std::size_t size) {
   return self->block->rooms.back().begin;
 }
 
+namespace {
+std::map<const void*, std::size_t> asked_for;
+}
+
+bool may_share(const void* kernel, std::size_t size) {
+  const auto asked = asked_for.find(kernel);
+  return size <= (asked == asked_for.end() ? kMostUnasked : asked->second);
+}
+
+bool ask_for_shared(const void* kernel, std::size_t size) {
+  if (size > most_shared) return false;
+  asked_for[kernel] = size;
+  return true;
+}
+
+void* dynamic_room() {
+  if (dynamic_shared == 0) fail("the launch gives no shared memory");
+  return shared_room(&dynamic_shared, dynamic_shared);
+}
+
 }  // namespace simt
 
 // Where this program keeps its device, for the array library of the tests.
@@ -304,8 +324,8 @@ extern "C" __attribute__((visibility("default"))) int* simt_device() {
   return &simt::device;
 }
 
-// The order of the kernels to come: 0 by number, 1 reversed, else drawn from the
-// number as a seed.
+// The order of the kernels to come: 0 by number, 1 reversed, else drawn from
+// the number as a seed.
 extern "C" __attribute__((visibility("default"))) void simt_schedule(
     unsigned seed) {
   using simt::Order;

@@ -26,6 +26,8 @@
   static const char name##_key = 0;      \
   Type* const name = static_cast<Type*>( \
       ::simt::shared_room(&name##_key, sizeof(Type) * (size)))
+#define STROP_DYNAMIC_SHARED(Type, name) \
+  Type* const name = static_cast<Type*>(::simt::dynamic_room())
 
 struct dim3 {
   unsigned x = 1, y = 1, z = 1;
@@ -66,6 +68,10 @@ T __ldcg(const T* p) {
 }
 template <typename T>
 void __stcs(T* p, T value) {
+  *p = value;
+}
+template <typename T>
+void __stwb(T* p, T value) {
   *p = value;
 }
 
@@ -158,6 +164,8 @@ T atomicCAS(T* p, U expected, V value) {
 
 // ---- the runtime -----------------------------------------------------------
 
+enum cudaDeviceAttr { cudaDevAttrMaxSharedMemoryPerBlockOptin };
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize };
 enum cudaMemcpyKind { cudaMemcpyDeviceToHost };
 enum { cudaMemoryTypeDevice = 2, cudaMemoryTypeManaged = 3 };
 enum { cudaEventDisableTiming = 2 };
@@ -199,6 +207,17 @@ inline cudaError_t cudaGetDevice(int* device) {
 inline cudaError_t cudaSetDevice(int device) {
   simt::device = device;
   return cudaSuccess;
+}
+inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
+  *value = int(simt::most_shared);
+  return cudaSuccess;
+}
+template <typename... P>
+cudaError_t cudaFuncSetAttribute(void (*kernel)(P...), cudaFuncAttribute,
+                                 int bytes) {
+  const auto* key = reinterpret_cast<const void*>(kernel);
+  return simt::ask_for_shared(key, std::size_t(bytes)) ? cudaSuccess
+                                                       : cudaErrorInvalidValue;
 }
 inline cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* a,
                                             const void*) {
@@ -242,11 +261,15 @@ inline Size size_of(dim3 d) { return {d.x, d.y, d.z}; }
 
 // The arguments are copied, as CUDA does at the launch.
 template <typename... P>
-cudaError_t launch(cudaStream_t stream, dim3 grid, dim3 block, bool cooperative,
-                   void (*kernel)(P...),
+cudaError_t launch(cudaStream_t stream, dim3 grid, dim3 block,
+                   std::size_t shared, bool cooperative, void (*kernel)(P...),
                    std::tuple<std::decay_t<P>...> values) {
+  if (!may_share(reinterpret_cast<const void*>(kernel), shared)) {
+    return cudaErrorInvalidValue;
+  }
   const auto run = [=] {
     const std::function<void()> body = [&] { std::apply(kernel, values); };
+    dynamic_shared = shared;
     run_grid(size_of(grid), size_of(block), body, cooperative);
   };
   return submit(stream,
@@ -266,14 +289,14 @@ template <typename... P, typename... A>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config,
                                void (*kernel)(P...), A&&... args) {
   return simt::launch<P...>(config->stream, config->gridDim, config->blockDim,
-                            false, kernel, {args...});
+                            config->dynamicSmemBytes, false, kernel, {args...});
 }
 template <typename... P>
 cudaError_t cudaLaunchCooperativeKernel(void (*kernel)(P...), dim3 grid,
                                         dim3 block, void** args,
-                                        std::size_t = 0,
+                                        std::size_t shared = 0,
                                         cudaStream_t stream = nullptr) {
   return simt::launch<P...>(
-      stream, grid, block, true, kernel,
+      stream, grid, block, shared, true, kernel,
       simt::values_at<P...>(args, std::index_sequence_for<P...>()));
 }

@@ -50,6 +50,15 @@ void pause();  // where another thread may run
 unsigned lane();
 void* shared_room(const void* key, std::size_t size);
 
+// Shared memory that a launch gives its blocks, beside what kernels declare;
+// without asking for it a kernel gets no more than the first.
+inline constexpr std::size_t kMostUnasked = 48 * 1024;
+inline std::size_t most_shared = 227 * 1024;  // of this device
+inline std::size_t dynamic_shared = 0;        // of the launch under way
+bool may_share(const void* kernel, std::size_t size);
+bool ask_for_shared(const void* kernel, std::size_t size);
+void* dynamic_room();
+
 // What the lanes of a warp lay down for one another.
 struct Lanes {
   static constexpr std::size_t kMost = 16;
