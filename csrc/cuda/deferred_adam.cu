@@ -11,6 +11,11 @@
 namespace strop::cuda {
 namespace {
 
+// Blocks that a multiprocessor must have room for. Left to itself the compiler
+// aims at more and spills on some architectures.
+template <typename T>
+inline constexpr int kRowBlocks = sizeof(T) == 4 ? 2 : 1;
+
 // The lanes of a row, and the row's place among those of the launch.
 struct Lanes {
   unsigned lane, shift;  // 2^shift of them
@@ -190,7 +195,7 @@ struct Crossing {
 
 // A bad row gives zeros; one that is none leaves its place as it is.
 template <int P, typename T>
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kBlock, kRowBlocks<T>)
     catch_up(const __grid_constant__ DeferredAdamCatchUp<T> a, bool is_wide,
              unsigned shift, std::uint64_t* fault) {
   constexpr Index kSize = Pack<T>::kSize;
@@ -234,7 +239,7 @@ __device__ __forceinline__ void step_element(T& param, T& moment1, T& moment2,
 
 // Block 0 puts the clock forward, the others have the rows.
 template <int P, typename T>
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kBlock, kRowBlocks<T>)
     step(const __grid_constant__ DeferredAdamStep<T> s,
          const __grid_constant__ Advance<T> advance, bool is_wide,
          unsigned shift, std::uint64_t* fault) {

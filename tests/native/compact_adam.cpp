@@ -104,7 +104,8 @@ void rows(Index count, Index width, MomentFormat format) {
   const auto before = a.param.copy();
   Guarded<Id> ids(count);
   for (Index i = 0; i < count; ++i) ids[i] = Id(2 * i + i % 2);
-  backend::compact_adam_rows({a.view(), ids_of(ids), format, mixed(1), kStep}, {});
+  backend::compact_adam_rows({a.view(), ids_of(ids), format, mixed(1), kStep},
+                             {});
   for (Index i = 0; i < count; ++i) first_step(a, Index(ids[i]), i, before);
   a.recorded();
 }
