@@ -15,7 +15,7 @@ foreach(stem ${STROP_STEMS})
 endforeach()
 
 # What _cuda binds beside the stems.
-set(STROP_CUDA_BINDINGS gradients row_plan dropout)
+set(STROP_CUDA_BINDINGS bound_step gradients row_plan dropout)
 
 if(STROP_CUDA STREQUAL "OFF" OR NOT STROP_PYTHON)
   set(cuda_state "off")
@@ -67,6 +67,7 @@ set(flushing adam compact_adam lamb sgd update)
 list(TRANSFORM flushing REPLACE "(.+)" "csrc/cuda/\\1.cu")
 set_source_files_properties(${flushing} PROPERTIES COMPILE_OPTIONS --ftz=true)
 strop_add_module(_cuda "${STROP_CUDA_STEMS};${STROP_CUDA_BINDINGS}" csrc/bind/cupy.cpp
+                 csrc/bind/cupy_array.cpp
                  csrc/bind/cuda_config.cpp csrc/bind/update_moments.cpp
                  $<TARGET_OBJECTS:kernels_cuda>)
 list(JOIN STROP_CUDA_ARCHITECTURES ", " architectures)

@@ -149,8 +149,8 @@ void step(AdamClock& clock, py::handle param, py::handle grad, py::handle rows,
     const DeferredAdamStep<T> args{
         arguments<T>(clock, t, nullptr, false, replay), data<const T>(known),
         data<const T>(g),
-        step::coefficients_of<T>(clock.rule(), clock.last() + 1, learning_rate,
-                                 weight_decay)};
+        coefficients_of<T>(clock.rule(), clock.last() + 1, learning_rate,
+                           weight_decay)};
     Unlocked unlocked;
     backend::deferred_adam_step(args, Stream{});
   });
@@ -161,7 +161,7 @@ AdamClock new_clock(double beta1, double beta2, double eps, bool hat,
                     bool bias_correction, bool amsgrad, int degree,
                     int window) {
   constexpr const char* op = "AdamClock";
-  const step::AdamRule rule =
+  const AdamRule rule =
       adam_rule(op, beta1, beta2, eps, hat ? "hat" : "torch", bias_correction);
   if (degree != 3 && degree != 4 && degree != 8) {
     raise_value(op, "degree must be 3, 4 or 8; got " + std::to_string(degree));

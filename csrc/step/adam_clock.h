@@ -7,8 +7,6 @@
 
 #include "kernels.h"
 #include "math/deferred_adam.h"
-#include "math/power.h"
-#include "step/rules.h"
 
 namespace strop::step {
 
