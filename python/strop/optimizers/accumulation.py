@@ -65,7 +65,7 @@ class Accumulator:
 def _converted(total: Grad, convert: Callable[[Array], Array]) -> Grad:
     if total is None or not isinstance(total, RowGrad):
         return None if total is None else convert(total)
-    made = RowGrad.trusted(convert(total.rows), convert(total.values), total.shape)
+    made = RowGrad.trusted(convert(total.rows), convert(total.values), total.shape, padded=total.padded)
     made.unique = total.unique
     return made
 
@@ -73,7 +73,8 @@ def _converted(total: Grad, convert: Callable[[Array], Array]) -> Grad:
 def _share(total: Grad, count: int) -> Grad:
     if isinstance(total, RowGrad):
         once = total.coalesce()
-        return RowGrad.trusted(once.rows, once.values / once.dtype.type(count), once.shape)
+        values = once.values / once.dtype.type(count)
+        return RowGrad.trusted(once.rows, values, once.shape, padded=once.padded)
     if total is not None:
         total /= count
     return total
@@ -83,10 +84,8 @@ def _sum(total: Grad, grad: Grad) -> Grad:
     if grad is None:
         return total
     if total is None:
-        if isinstance(grad, RowGrad):
-            return RowGrad(grad.rows.copy(), grad.values.copy(), grad.shape)
-        return grad.copy()
-    if isinstance(total, RowGrad) and isinstance(grad, RowGrad):
+        return _converted(grad, lambda array: array.copy())
+    if isinstance(total, RowGrad) and isinstance(grad, RowGrad) and not (total.padded or grad.padded):
         join = array_module(total.values).concatenate
         return RowGrad(join([total.rows, grad.rows]), join([total.values, grad.values]), total.shape)
     if isinstance(total, RowGrad):

@@ -55,7 +55,7 @@ def _to_value(grad: Array | RowGrad, bound: float) -> Array | RowGrad:
     if isinstance(grad, RowGrad):
         once = grad.coalesce()
         values = array_module(once.values).clip(once.values, -bound, bound)
-        return RowGrad.trusted(once.rows, values, once.shape)
+        return RowGrad.trusted(once.rows, values, once.shape, padded=once.padded)
     return as_array(array_module(grad).clip(grad, -bound, bound))
 
 
