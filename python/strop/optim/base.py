@@ -149,6 +149,9 @@ class Optimizer(StateDict):
             for _ in range(updates):
                 for state, group in zip(self.state, self._group_of, strict=True):
                     self.advance([state], self.param_groups[group])
+            for place, table in self._tables.items():
+                if table.capturable:
+                    table.counted(updates, self.param_groups[self._group_of[place]]["weight_decay"])
 
     def host_part(self) -> str | None:
         """What of a step the host decides, for messages; None if nothing.
