@@ -197,7 +197,8 @@ def test_both_clocks_have_the_same_coefficients(gpu, rng, dtype, name):
 def test_gaps_about_the_window(gpu, rng, dtype, amsgrad, missed):
     pair = Pair(gpu, rng, "torch decay", dtype, amsgrad=amsgrad)
     assert pair.mine.clock.window == 256
-    pair.take(np.arange(3), np.array([[1.0], [1e-8], [0.0]], dtype) * np.ones((1, 8), dtype), 1e-2)
+    small = 1e-8 if missed < 300 else 1e-3  # else a moment becomes denormal, which fibres do not take as 0
+    pair.take(np.arange(3), np.array([[1.0], [small], [0.0]], dtype) * np.ones((1, 8), dtype), 1e-2)
     for _ in range(missed):
         for clock in (pair.host.clock, pair.mine.clock):
             clock.advance(1e-3, pair.decay)

@@ -126,45 +126,13 @@ py::object catch_up(py::handle clock_object, py::handle param,
   return result;
 }
 
-// A number, or on CUDA an array without axes that the kernel reads when it
-// runs.
-struct Rate {
-  double value = 0;
-  Array array{};
-};
-
-Rate rate_of(const char* op, py::handle object) {
-  Rate rate;
-  PyObject* o = object.ptr();
-  if constexpr (kOnDevice) {
-    Array a{};
-    if (!PyFloat_Check(o) && !PyLong_Check(o) && read_array(object, a)) {
-      rate.array = borrow(op, "learning_rate", object);
-      if (a.dtype != DType::kFloat64) {
-        raise_type(op,
-                   "learning_rate must be float64 where it is an array; "
-                   "got a " +
-                       describe(a));
-      }
-      require_ndim(op, rate.array, 0);
-      return rate;
-    }
-  }
-  rate.value = PyFloat_AsDouble(o);
-  if (PyErr_Occurred() == nullptr) return rate;
-  PyErr_Clear();
-  raise_type(
-      op,
-      "learning_rate must be a number; got " +
-          std::string(py::str(py::type::handle_of(object).attr("__name__"))));
-}
-
 void step(py::handle clock_object, py::handle param, py::handle grad,
           py::handle rows, py::handle moment1, py::handle moment2,
           py::handle max_moment2, py::handle last, py::handle caught_up,
           py::handle learning_rate, double weight_decay, bool replay) {
   constexpr const char* op = "deferred_adam_step";
-  const Rate rate = rate_of(op, learning_rate);
+  const StepNumber<double> rate =
+      real_number(op, "learning_rate", learning_rate);
   Clock& clock = clock_of(op, clock_object);
   borrow(op, "rows", rows);  // here None is not all of them
   Queue queue(op);
@@ -182,12 +150,13 @@ void step(py::handle clock_object, py::handle param, py::handle grad,
       require_disjoint(op, known, *a);
     }
   }
-  const bool closed = rate.value >= 0 && rate.value * weight_decay < 1;
+  const bool closed =
+      rate.number.value >= 0 && rate.number.value * weight_decay < 1;
   if (!replay && !closed) {
     raise_value(op,
                 "learning_rate must be 0 or more, and below 1 over "
                 "weight_decay; got " +
-                    std::string(py::str(py::float_(rate.value))));
+                    std::string(py::str(py::float_(rate.number.value))));
   }
   visit_float(t.param, [&](auto zero) {
     using T = decltype(zero);
@@ -195,16 +164,18 @@ void step(py::handle clock_object, py::handle param, py::handle grad,
     DeferredAdamStep<T> args{
         arguments<T>(clock, t, nullptr, false, replay), data<const T>(known),
         data<const T>(g),
-        step::coefficients_of<T>(clock.rule(), clock.last() + 1, rate.value,
-                                 weight_decay)};
+        coefficients_of<T>(clock.rule(), clock.last() + 1, rate.number.value,
+                           weight_decay)};
 #if STROP_CUDA
-    args.advance = {&device, rate.value, data<const double>(rate.array),
+    args.advance = {&device, rate.number.value, rate.number.place,
                     weight_decay};
 #endif
     Unlocked unlocked;
     backend::deferred_adam_step(args, queue.stream());
   });
-  if (!rate.array.object) took_step(clock, rate.value, weight_decay);
+  if (!rate.array.object) {
+    took_step(clock, rate.number.value, weight_decay);
+  }
 }
 
 }  // namespace

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .._backend import cpu, kernels
 from ..rowgrad import RowGrad
+from .update import Rate
 
 Array = NDArray[Any]
 
@@ -175,7 +176,7 @@ def deferred_adam_step(
     max_moment2: Array | None = None,
     last: Array,
     caught_up: Array | None = None,
-    learning_rate: float,
+    learning_rate: Rate,
     weight_decay: float = 0.0,
     replay: bool = False,
 ) -> None:
@@ -191,7 +192,8 @@ def deferred_adam_step(
         last: int32, (V,): the step that each row holds; updated.
         caught_up: like the values of grad: its rows as `deferred_adam_catch_up(..., write=False)` has just given them,
             so that they are not worked out again; None works them out. The bits are the same.
-        learning_rate: step length, 0 or more; it may change at every step.
+        learning_rate: step length, 0 or more; it may change at every step. A number, or a CuPy float64 array without
+            axes, read when the kernel runs: nobody looks at it, and the clock does not count the step on the host.
         weight_decay: decoupled decay; `learning_rate * weight_decay` must stay below 1.
         replay: True catches up step by step.
 
