@@ -15,8 +15,8 @@ foreach(stem ${STROP_STEMS})
 endforeach()
 
 # What _cuda binds beside the stems.
-set(STROP_CUDA_BINDINGS gradients adam_clock row_plan dropout dense_chain)
-set(STROP_CUDA_HELPERS cupy cuda_config device_clock update_moments)
+set(STROP_CUDA_BINDINGS bound_step gradients adam_clock row_plan dropout dense_chain)
+set(STROP_CUDA_HELPERS cupy cupy_array cuda_config device_clock update_moments)
 list(TRANSFORM STROP_CUDA_HELPERS REPLACE "(.+)" "${CMAKE_CURRENT_SOURCE_DIR}/csrc/bind/\\1.cpp")
 
 if(STROP_CUDA STREQUAL "OFF" OR NOT STROP_PYTHON)

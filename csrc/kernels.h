@@ -46,6 +46,30 @@ struct Ids {
 // skip it, where another id outside the table is an error.
 inline constexpr Index kNoRow = INT64_MIN;
 
+// A number of an optimizer step, which the host knows; or where it stands in
+// device memory, and a kernel reads it when it runs, so that a captured graph
+// goes on counting (CUDA).
+template <typename N>
+struct Number {
+  N value;
+  const N* place = nullptr;
+};
+
+// CUDA, where some stand in device memory: a kernel makes the coefficients of
+// the step from them, in place of those that come with the call. `rule`: the
+// settings, of math/<rule>.h.
+inline constexpr Index kNumbersRoom = 16;
+
+template <typename Rule>
+struct DeviceNumbers {
+  Rule rule;
+  Number<double> learning_rate;
+  Number<std::int64_t> step;
+  Number<double> grad_scale;
+  double l2;
+  double* room = nullptr;  // kNumbersRoom of them; null: the host knows all
+};
+
 // ---- activation ------------------------------------------------------------
 
 // out = activate(x). `out` may be `x`.
@@ -87,7 +111,8 @@ struct AdamTensor {
   T* max_moment2;
   const T* grad;
   Index size;
-  T decay;  // in place of the coefficients' own
+  T decay;                  // in place of the coefficients' own
+  double weight_decay = 0;  // `decay` by the learning rate, for `numbers`
 };
 
 // Many tensors in one call, so that a hundred small ones cost one.
@@ -97,6 +122,7 @@ struct AdamStep {
   Index count;
   AdamCoefficients<T> coefficients;
   Gradient<T> gradient = {};
+  DeviceNumbers<AdamRule> numbers = {};
 };
 
 // The same for the rows that have a gradient; the others stand still.
@@ -113,6 +139,8 @@ struct AdamRows {
   AdamCoefficients<T> coefficients;
   Gradient<T> gradient = {};
   Index table_rows = 0;  // V; CUDA holds the ids against it
+  double weight_decay = 0;
+  DeviceNumbers<AdamRule> numbers = {};
 };
 
 #define STROP_ADAM_KERNELS(X) X(adam_step, AdamStep) X(adam_rows, AdamRows)
@@ -533,6 +561,7 @@ struct SgdTensor {
   const T* grad;
   Index size;
   T decay;  // in place of the coefficients' own
+  double weight_decay = 0;
 };
 
 template <typename T>
@@ -541,6 +570,7 @@ struct SgdStep {
   Index count;
   SgdCoefficients<T> coefficients;
   Gradient<T> gradient = {};
+  DeviceNumbers<SgdRule> numbers = {};
 };
 
 // The same for the rows that have a gradient; the others stand still.
@@ -555,6 +585,8 @@ struct SgdRows {
   SgdCoefficients<T> coefficients;
   Gradient<T> gradient = {};
   Index table_rows = 0;  // V; CUDA holds the ids against it
+  double weight_decay = 0;
+  DeviceNumbers<SgdRule> numbers = {};
 };
 
 #define STROP_SGD_KERNELS(X) X(sgd_step, SgdStep) X(sgd_rows, SgdRows)
@@ -620,6 +652,7 @@ struct UpdateTensor {
   T* state[3];
   Index size;
   T decay;  // decoupled: the share of the parameter that is lost
+  double weight_decay = 0;
 };
 
 // A step on many tensors in one call. With `rows` it moves these rows (R), each
@@ -632,6 +665,7 @@ struct UpdateStep {
   Index width;  // D, of rows
   Gradient<T> gradient;
   Rule<T> rule;
+  DeviceNumbers<typename Rule<T>::Settings> numbers = {};
 };
 
 // name of the kernel, its rule in math/, and a name for UpdateStep of that.

@@ -106,9 +106,7 @@ Array borrow(const char* op, const char* name, py::handle object, int place) {
                                 "; use " + kLibrary + ".ascontiguousarray"));
   }
 #if STROP_CUDA
-  if (a.freed) {
-    raise_value(op, must(a, "hold memory; got a freed " + describe(a)));
-  }
+  require_memory(op, a);
 #endif
   borrowed(op, a);
   return a;
@@ -135,16 +133,31 @@ std::vector<Array> borrow_many(const char* op, const char* name,
   return arrays;
 }
 
+#if STROP_CUDA
+void require_memory(const char* op, const Array& a) {
+  if (a.freed) {
+    raise_value(op, must(a, "hold memory; got a freed " + describe(a)));
+  }
+}
+#endif
+
 void require_float(const char* op, const Array& a) {
   if (a.dtype != DType::kFloat32 && a.dtype != DType::kFloat64) {
     raise_type(op, must(a, "be float32 or float64; got a " + describe(a)));
   }
 }
 
-void require_float32(const char* op, const Array& a) {
-  if (a.dtype != DType::kFloat32) {
-    raise_type(op, must(a, "be float32; got a " + describe(a)));
+void require_dtype(const char* op, const Array& a, DType dtype) {
+  if (a.dtype != dtype) {
+    Array like{};
+    like.dtype = dtype;
+    raise_type(op,
+               must(a, "be " + dtype_text(like) + "; got a " + describe(a)));
   }
+}
+
+void require_float32(const char* op, const Array& a) {
+  require_dtype(op, a, DType::kFloat32);
 }
 
 void require_ids(const char* op, const Array& a) {

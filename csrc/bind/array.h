@@ -73,6 +73,10 @@ Array borrow_optional(const char* op, const char* name, py::handle object);
 // Each of these raises before a kernel has written anything.
 void require_float(const char* op, const Array& a);
 void require_float32(const char* op, const Array& a);
+void require_dtype(const char* op, const Array& a, DType dtype);
+#if STROP_CUDA
+void require_memory(const char* op, const Array& a);
+#endif
 void require_ids(const char* op, const Array& a);
 void require_dtype_like(const char* op, const Array& a, const Array& like);
 void require_writable(const char* op, const Array& a);

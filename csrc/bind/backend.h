@@ -52,14 +52,19 @@ class Queue {
     (add(arrays), ...);
   }
   explicit Queue(const char* op);
+  Queue(const char* op,
+        int device);  // of the arrays, which are known to be there
   ~Queue();
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
 
   void add(const Array& a);
   Stream stream() const { return stream_; }
+  int device() const { return device_; }
 
  private:
+  void use(int device);
+
   const char* op_;
   std::string first_;  // of the arrays
   int device_ = -1;

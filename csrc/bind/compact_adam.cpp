@@ -48,7 +48,7 @@ MomentFormat format_of(const Array& moment) {
 }
 
 struct Settings {
-  step::AdamRule rule;
+  AdamRule rule;
   GradientSettings gradient;
   std::uint32_t key;
   AdamCoefficients<float> coefficients;
@@ -59,8 +59,7 @@ struct Settings {
       : rule(adam_rule(op, beta1, beta2, eps, eps_mode, bias_correction)),
         gradient(op, l2, grad_scale),
         key(mixed(std::uint32_t(step))),
-        coefficients(
-            step::coefficients_of<float>(rule, step, learning_rate, decay)) {
+        coefficients(coefficients_of<float>(rule, step, learning_rate, decay)) {
     if (step < 1) {
       raise_value(op, "step must be 1 or more; got " + std::to_string(step));
     }

@@ -195,7 +195,7 @@ void step(py::handle clock_object, py::handle param, py::handle grad,
     DeferredAdamStep<T> args{
         arguments<T>(clock, t, nullptr, false, replay), data<const T>(known),
         data<const T>(g),
-        step::coefficients_of<T>(clock.rule(), clock.last() + 1, rate.value,
+        coefficients_of<T>(clock.rule(), clock.last() + 1, rate.value,
                                  weight_decay)};
 #if STROP_CUDA
     args.advance = {&device, rate.value, data<const double>(rate.array),

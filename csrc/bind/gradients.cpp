@@ -54,6 +54,9 @@ bool gradients_fit(py::handle grads, py::handle params) {
                        g.ndim == p.ndim &&
                        std::equal(g.shape, g.shape + g.ndim, p.shape);
     if (!alike || !g.contiguous || !p.contiguous || !p.writable) return false;
+#if STROP_CUDA
+    if (g.freed || p.freed || g.device != p.device) return false;
+#endif
     add_span(g, reads);
     add_span(p, writes);
   }

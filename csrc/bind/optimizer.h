@@ -4,8 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "bind/backend.h"
-#include "step/rules.h"
+#include "bind/numbers.h"
 
 // What the bindings of the optimizer steps share: lists of tensors and rows of
 // a table, checked whole before the first write, and Adam's numbers of a step.
@@ -176,9 +175,9 @@ inline Index row_width(const Array& table) {
 
 // ---- Adam ------------------------------------------------------------------
 
-inline step::AdamRule adam_rule(const char* op, double beta1, double beta2,
-                                double eps, const std::string& eps_mode,
-                                bool bias_correction) {
+inline AdamRule adam_rule(const char* op, double beta1, double beta2,
+                          double eps, const std::string& eps_mode,
+                          bool bias_correction) {
   if (eps_mode != "hat" && eps_mode != "torch") {
     raise_value(op,
                 "eps_mode must be 'hat' or 'torch'; got '" + eps_mode + "'");

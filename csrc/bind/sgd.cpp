@@ -1,4 +1,5 @@
 #include "bind/backend.h"
+#include "bind/bound_step.h"
 #include "bind/optimizer.h"
 
 namespace strop::bind {
@@ -6,8 +7,8 @@ namespace {
 
 constexpr const char* op = "sgd_step";
 
-step::SgdRule rule_of(double momentum, double dampening, bool nesterov,
-                      const std::string& dialect, bool moving) {
+SgdRule rule_of(double momentum, double dampening, bool nesterov,
+                const std::string& dialect, bool moving) {
   if (dialect != "keras" && dialect != "torch") {
     raise_value(op,
                 "dialect must be 'keras' or 'torch'; got '" + dialect + "'");
@@ -22,13 +23,13 @@ step::SgdRule rule_of(double momentum, double dampening, bool nesterov,
 }
 
 void sgd_step(py::handle param, py::handle grad, py::handle velocity,
-              double learning_rate, double momentum, double dampening,
+              py::handle learning_rate, double momentum, double dampening,
               bool nesterov, py::handle weight_decay,
-              const std::string& dialect, double l2, double grad_scale) {
+              const std::string& dialect, double l2, py::handle grad_scale) {
   const bool moving = !velocity.is_none();
-  const step::SgdRule rule =
-      rule_of(momentum, dampening, nesterov, dialect, moving);
-  const GradientSettings gradient(op, l2, grad_scale);
+  const SgdRule rule = rule_of(momentum, dampening, nesterov, dialect, moving);
+  const StepNumbers numbers = numbers_of(op, learning_rate, grad_scale);
+  check_at_least_0(op, "l2", l2);
   TensorLists t;
   t.add(op, "param", param);
   t.add(op, "grad", grad);
@@ -39,6 +40,7 @@ void sgd_step(py::handle param, py::handle grad, py::handle velocity,
   if (count == 0) return;
   Queue queue(op);
   add_all(queue, t);
+  numbers.add_to(queue);
   visit_float(t.lists[0][0], [&](auto zero) {
     using T = decltype(zero);
     std::vector<SgdTensor<T>> tensors;
@@ -46,34 +48,45 @@ void sgd_step(py::handle param, py::handle grad, py::handle velocity,
     Index elements = 0;
     for (std::size_t i = 0; i < count; ++i) {
       elements += t.lists[0][i].size();
-      tensors.push_back({data<T>(t.lists[0][i]),
-                         moving ? data<T>(t.lists[2][i]) : nullptr,
-                         data<const T>(t.lists[1][i]), t.lists[0][i].size(),
-                         T(learning_rate * decay[i])});
+      tensors.push_back(
+          {data<T>(t.lists[0][i]), moving ? data<T>(t.lists[2][i]) : nullptr,
+           data<const T>(t.lists[1][i]), t.lists[0][i].size(), 0, decay[i]});
     }
-    const SgdStep<T> args{tensors.data(), Index(count),
-                          step::coefficients_of<T>(rule, learning_rate, 0),
-                          gradient.as<T>()};
-    const Release unlocked(elements);
-    backend::sgd_step(args, queue.stream());
+    run(queue, numbers,
+        [tensors = std::move(tensors), rule, l2, elements](
+            const StepNumbers& n, Stream stream) mutable {
+          for (SgdTensor<T>& t : tensors)
+            t.decay = T(n.rate() * t.weight_decay);
+          Doubles room;
+          const SgdStep<T> args{tensors.data(), Index(tensors.size()),
+                                coefficients_of<T>(rule, n.rate()),
+                                Gradient<T>{T(n.scale()), T(l2)},
+                                device_numbers(n, rule, l2, room)};
+          const Release unlocked(elements);
+          backend::sgd_step(args, stream);
+        });
   });
 }
 
 void sgd_rows(py::handle param, py::handle grad, py::handle rows_object,
-              py::handle velocity, double learning_rate, double momentum,
+              py::handle velocity, py::handle learning_rate, double momentum,
               double dampening, bool nesterov, double weight_decay,
-              const std::string& dialect, double l2, double grad_scale) {
-  const step::SgdRule rule =
+              const std::string& dialect, double l2, py::handle grad_scale) {
+  const SgdRule rule =
       rule_of(momentum, dampening, nesterov, dialect, !velocity.is_none());
-  const GradientSettings gradient(op, l2, grad_scale);
+  const StepNumbers numbers = numbers_of(op, learning_rate, grad_scale);
+  const GradientSettings gradient(op, l2, numbers.scale());
   const std::vector<Array> table{borrow(op, "param", param),
                                  borrow_optional(op, "velocity", velocity)};
   const Array g = borrow(op, "grad", grad);
   const Array rows = borrow(op, "rows", rows_object);
   Queue queue(op);
   add_all(queue, table, g, rows);
+  numbers.add_to(queue);
   check_rows(op, table, g, rows);
   const Index width = row_width(table[0]);
+  Doubles room;
+  const auto device = device_numbers(numbers, rule, l2, room);
   visit_float(g, [&](auto zero) {
     using T = decltype(zero);
     const SgdRows<T> args{
@@ -83,9 +96,11 @@ void sgd_rows(py::handle param, py::handle grad, py::handle rows_object,
         ids_of(rows),
         width,
         width,
-        step::coefficients_of<T>(rule, learning_rate, weight_decay),
+        coefficients_of<T>(rule, numbers.rate(), weight_decay),
         gradient.as<T>(),
-        table[0].shape[0]};
+        table[0].shape[0],
+        weight_decay,
+        device};
     Unlocked unlocked;
     backend::sgd_rows(args, queue.stream());
   });

@@ -25,19 +25,19 @@ inline step::LossRule loss_of(const std::string& name, double smoothing) {
 inline step::Rule rule_of(const py::dict& adam, const py::dict& sgd,
                           const py::dict& rmsprop) {
   if (rmsprop.size() > 0) {
-    return step::RmspropRule{rmsprop["rho"].cast<double>(),
-                             rmsprop["momentum"].cast<double>(),
-                             rmsprop["eps"].cast<double>(), true};
+    return RmspropRule{rmsprop["rho"].cast<double>(),
+                       rmsprop["momentum"].cast<double>(),
+                       rmsprop["eps"].cast<double>(), true};
   }
   if (adam.size() > 0) {
     return adam_rule(step_data::op, adam["beta1"].cast<double>(),
                      adam["beta2"].cast<double>(), adam["eps"].cast<double>(),
                      "hat", adam["bias_correction"].cast<bool>());
   }
-  if (sgd.size() == 0) return step::SgdRule{};
+  if (sgd.size() == 0) return SgdRule{};
   const double momentum = sgd["momentum"].cast<double>();
-  return step::SgdRule{momentum, 0, sgd["nesterov"].cast<bool>(), true,
-                       momentum != 0};
+  return SgdRule{momentum, 0, sgd["nesterov"].cast<bool>(), true,
+                 momentum != 0};
 }
 
 // A target of another length than its samples was changed since.

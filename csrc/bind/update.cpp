@@ -4,13 +4,6 @@ namespace strop::bind {
 
 void bind_update_moments(py::module_& m);
 
-void check_at_least_0(const char* op, const char* name, double value) {
-  if (!(value >= 0)) {
-    raise_value(op, std::string(name) + " must be 0 or more; got " +
-                        std::string(py::str(py::float_(value))));
-  }
-}
-
 void check_betas(const char* op, double beta1, double beta2) {
   for (const double beta : {beta1, beta2}) {
     if (!(beta >= 0 && beta < 1)) {
@@ -24,12 +17,6 @@ void check_rho(const char* op, double rho) {
   if (!(rho >= 0 && rho <= 1)) {
     raise_value(op, "rho must lie in [0, 1]; got " +
                         std::string(py::str(py::float_(rho))));
-  }
-}
-
-void check_first_step(const char* op, Index step) {
-  if (step < 1) {
-    raise_value(op, "step must be 1 or more; got " + std::to_string(step));
   }
 }
 
@@ -62,6 +49,7 @@ StepArrays step_arrays(const StepArguments& a, StateArguments states,
     if (given) add(state.name, state.arrays);
   }
   add_all(queue, arrays.tensors);
+  a.numbers.add_to(queue);
   if (all) {
     check_lists(op, arrays.tensors);
   } else {
@@ -81,9 +69,9 @@ namespace {
 
 void rmsprop_step(py::handle param, py::handle grad, py::handle rows,
                   py::handle mean_square, py::handle mean_grad,
-                  py::handle velocity, double learning_rate, double rho,
+                  py::handle velocity, py::handle learning_rate, double rho,
                   double momentum, double eps, const std::string& dialect,
-                  py::handle weight_decay, double l2, double grad_scale) {
+                  py::handle weight_decay, double l2, py::handle grad_scale) {
   constexpr const char* op = "rmsprop_step";
   const bool keras = keras_dialect(op, dialect);
   check_rho(op, rho);
@@ -93,35 +81,27 @@ void rmsprop_step(py::handle param, py::handle grad, py::handle rows,
     raise_value(op, "velocity must be given with momentum; got None");
   }
   take_step<Rmsprop>(
-      {op, param, grad, rows, learning_rate, weight_decay, l2, grad_scale},
+      {op, param, grad, rows, numbers_of(op, learning_rate, grad_scale),
+       weight_decay, l2},
       {{"mean_square", mean_square},
        {"mean_grad", mean_grad, true},
        {"velocity", velocity, true}},
-      [&](auto zero) {
-        using T = decltype(zero);
-        return step::coefficients_of<T>(
-            step::RmspropRule{rho, momentum, eps, keras}, learning_rate);
-      },
-      [](const auto& args, Stream stream) {
+      {rho, momentum, eps, keras}, [](const auto& args, Stream stream) {
         backend::rmsprop_step(args, stream);
       });
 }
 
 void adagrad_step(py::handle param, py::handle grad, py::handle rows,
-                  py::handle sum_square, double learning_rate, double eps,
+                  py::handle sum_square, py::handle learning_rate, double eps,
                   const std::string& dialect, py::handle weight_decay,
-                  double l2, double grad_scale) {
+                  double l2, py::handle grad_scale) {
   constexpr const char* op = "adagrad_step";
   const bool keras = keras_dialect(op, dialect);
   check_at_least_0(op, "eps", eps);
   take_step<Adagrad>(
-      {op, param, grad, rows, learning_rate, weight_decay, l2, grad_scale},
-      {{"sum_square", sum_square}},
-      [&](auto zero) {
-        using T = decltype(zero);
-        return Adagrad<T>{T(keras ? eps : 0), T(keras ? 0 : eps),
-                          T(learning_rate)};
-      },
+      {op, param, grad, rows, numbers_of(op, learning_rate, grad_scale),
+       weight_decay, l2},
+      {{"sum_square", sum_square}}, {eps, keras},
       [](const auto& args, Stream stream) {
         backend::adagrad_step(args, stream);
       });
@@ -129,19 +109,16 @@ void adagrad_step(py::handle param, py::handle grad, py::handle rows,
 
 void adadelta_step(py::handle param, py::handle grad, py::handle rows,
                    py::handle mean_square, py::handle mean_square_move,
-                   double learning_rate, double rho, double eps,
-                   py::handle weight_decay, double l2, double grad_scale) {
+                   py::handle learning_rate, double rho, double eps,
+                   py::handle weight_decay, double l2, py::handle grad_scale) {
   constexpr const char* op = "adadelta_step";
   check_rho(op, rho);
   check_at_least_0(op, "eps", eps);
   take_step<Adadelta>(
-      {op, param, grad, rows, learning_rate, weight_decay, l2, grad_scale},
+      {op, param, grad, rows, numbers_of(op, learning_rate, grad_scale),
+       weight_decay, l2},
       {{"mean_square", mean_square}, {"mean_square_move", mean_square_move}},
-      [&](auto zero) {
-        using T = decltype(zero);
-        return Adadelta<T>{T(rho), T(1 - rho), T(eps), T(learning_rate)};
-      },
-      [](const auto& args, Stream stream) {
+      {rho, eps}, [](const auto& args, Stream stream) {
         backend::adadelta_step(args, stream);
       });
 }
@@ -149,7 +126,7 @@ void adadelta_step(py::handle param, py::handle grad, py::handle rows,
 void rprop_step(py::handle param, py::handle grad, py::handle rows,
                 py::handle previous_grad, py::handle step_size, double shrink,
                 double grow, double smallest, double greatest,
-                double grad_scale) {
+                py::handle grad_scale) {
   constexpr const char* op = "rprop_step";
   const auto text = [](double a, double b) {
     return std::string(py::str(py::make_tuple(a, b)));
@@ -164,14 +141,11 @@ void rprop_step(py::handle param, py::handle grad, py::handle rows,
     raise_value(op, "step_sizes must be (least, greatest), 0 or more; got " +
                         text(smallest, greatest));
   }
+  const py::float_ none(0.0);
   take_step<Rprop>(
-      {op, param, grad, rows, 0, py::float_(0.0), 0, grad_scale},
+      {op, param, grad, rows, numbers_of(op, none, grad_scale), none, 0},
       {{"previous_grad", previous_grad}, {"step_size", step_size}},
-      [&](auto zero) {
-        using T = decltype(zero);
-        return Rprop<T>{T(shrink), T(grow), T(smallest), T(greatest)};
-      },
-      [](const auto& args, Stream stream) {
+      {shrink, grow, smallest, greatest}, [](const auto& args, Stream stream) {
         backend::rprop_step(args, stream);
       });
 }

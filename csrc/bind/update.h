@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bind/backend.h"
+#include "bind/bound_step.h"
 #include "bind/optimizer.h"
 
 // What the bindings of the rules share: checks of their settings, and the call
@@ -17,9 +18,9 @@ namespace strop::bind {
 struct StepArguments {
   const char* op;
   py::handle param, grad, rows;
-  double learning_rate;
+  StepNumbers numbers;
   py::handle weight_decay;
-  double l2, grad_scale;
+  double l2;
 };
 
 struct StateArgument {
@@ -30,10 +31,8 @@ struct StateArgument {
 
 using StateArguments = std::initializer_list<StateArgument>;
 
-void check_at_least_0(const char* op, const char* name, double value);
 void check_betas(const char* op, double beta1, double beta2);
 void check_rho(const char* op, double rho);
-void check_first_step(const char* op, Index step);
 bool keras_dialect(const char* op, const std::string& dialect);
 
 // The arrays of a call, checked whole. `place[k]`: the list of state k, or -1.
@@ -47,14 +46,22 @@ struct StepArrays {
 StepArrays step_arrays(const StepArguments& a, StateArguments states,
                        Queue& queue);
 
-// Checks the arguments, then calls kernel(args, stream) with an UpdateStep
-// whose coefficients are coefficients(T{}), worked out in double and rounded
-// once.
-template <template <typename> class Rule, typename Coefficients,
-          typename Kernel>
+template <typename T, typename Rule>
+auto coefficients(const Rule& rule, const StepNumbers& n) {
+  if constexpr (Rule::kCounts) {
+    return coefficients_of<T>(rule, n.step.number.value, n.rate());
+  } else {
+    return coefficients_of<T>(rule, n.rate());
+  }
+}
+
+// Checks the arguments, then calls kernel(args, stream) with an UpdateStep by
+// the rule.
+template <template <typename> class Rule, typename Kernel>
 void take_step(const StepArguments& a, StateArguments states,
-               const Coefficients& coefficients, const Kernel& kernel) {
-  const GradientSettings gradient(a.op, a.l2, a.grad_scale);
+               const typename Rule<double>::Settings& rule,
+               const Kernel& kernel) {
+  check_at_least_0(a.op, "l2", a.l2);
   Queue queue(a.op);
   const StepArrays arrays = step_arrays(a, states, queue);
   const auto& lists = arrays.tensors.lists;
@@ -73,18 +80,29 @@ void take_step(const StepArguments& a, StateArguments states,
         if (list >= 0) t.state[k] = data<T>(lists[list][i]);
       }
       t.size = lists[0][i].size();
-      t.decay = T(a.learning_rate * arrays.decay[i]);
+      t.weight_decay = arrays.decay[i];
       elements += lists[1][i].size();
     }
     if (elements == 0) return;
-    const UpdateStep<T, Rule> args{tensors.data(),
-                                   Index(tensors.size()),
-                                   all ? Ids{} : ids_of(arrays.rows),
-                                   all ? 0 : row_width(lists[0][0]),
-                                   gradient.as<T>(),
-                                   coefficients(zero)};
-    const Release unlocked(elements);
-    kernel(args, queue.stream());
+    const Ids rows = all ? Ids{} : ids_of(arrays.rows);
+    const Index width = all ? 0 : row_width(lists[0][0]);
+    run(queue, a.numbers,
+        [tensors = std::move(tensors), rows, width, rule, l2 = a.l2, elements,
+         kernel](const StepNumbers& n, Stream stream) mutable {
+          for (UpdateTensor<T>& t : tensors) {
+            t.decay = T(n.rate() * t.weight_decay);
+          }
+          Doubles room;
+          const UpdateStep<T, Rule> args{tensors.data(),
+                                         Index(tensors.size()),
+                                         rows,
+                                         width,
+                                         Gradient<T>{T(n.scale()), T(l2)},
+                                         coefficients<T>(rule, n),
+                                         device_numbers(n, rule, l2, room)};
+          const Release unlocked(elements);
+          kernel(args, stream);
+        });
   });
 }
 

@@ -1,125 +1,98 @@
 #include <cmath>
 
 #include "bind/update.h"
-#include "math/power.h"
 
 // The rules with a first moment.
 
 namespace strop::bind {
 namespace {
 
+// 1 - 0.96^momentum_decay, how far the momentum of NAdam grows in a step.
+double nadam_growth(double momentum_decay) {
+  return -std::expm1(momentum_decay * std::log(0.96));
+}
+
 void adamax_step(py::handle param, py::handle grad, py::handle rows,
-                 py::handle moment1, py::handle max_grad, double learning_rate,
-                 Index step, double beta1, double beta2, double eps,
-                 const std::string& dialect, py::handle weight_decay, double l2,
-                 double grad_scale) {
+                 py::handle moment1, py::handle max_grad,
+                 py::handle learning_rate, py::handle step, double beta1,
+                 double beta2, double eps, const std::string& dialect,
+                 py::handle weight_decay, double l2, py::handle grad_scale) {
   constexpr const char* op = "adamax_step";
   const bool keras = keras_dialect(op, dialect);
   check_betas(op, beta1, beta2);
   check_at_least_0(op, "eps", eps);
-  check_first_step(op, step);
   take_step<Adamax>(
-      {op, param, grad, rows, learning_rate, weight_decay, l2, grad_scale},
+      {op, param, grad, rows, numbers_of(op, learning_rate, step, grad_scale),
+       weight_decay, l2},
       {{"moment1", moment1}, {"max_grad", max_grad}},
-      [&](auto zero) {
-        using T = decltype(zero);
-        const double c1 = one_minus_power(beta1, step);
-        return Adamax<T>{RunningMean<T>::of(beta1), T(beta2),
-                         T(keras ? 0 : eps), T(keras ? eps : 0),
-                         T(learning_rate / c1)};
-      },
-      [](const auto& args, Stream stream) {
+      {beta1, beta2, eps, keras}, [](const auto& args, Stream stream) {
         backend::adamax_step(args, stream);
       });
 }
 
 void nadam_step(py::handle param, py::handle grad, py::handle rows,
-                py::handle moment1, py::handle moment2, double learning_rate,
-                Index step, double mu, double next_mu, double mu_product,
-                double beta1, double beta2, double eps, py::handle weight_decay,
-                double l2, double grad_scale) {
+                py::handle moment1, py::handle moment2,
+                py::handle learning_rate, py::handle step,
+                py::handle mu_product, double beta1, double beta2, double eps,
+                double momentum_decay, py::handle weight_decay, double l2,
+                py::handle grad_scale) {
   constexpr const char* op = "nadam_step";
   check_betas(op, beta1, beta2);
   check_at_least_0(op, "eps", eps);
-  check_first_step(op, step);
-  // Rounded to float32 once per step, as torch keeps it, it may pass 1.
-  if (!(mu_product >= 0 && mu_product <= 1 + 1e-6)) {
-    raise_value(op, "mu_product must lie in [0, 1]; got " +
-                        std::string(py::str(py::float_(mu_product))));
+  const StepNumbers numbers = numbers_of(op, learning_rate, step, grad_scale);
+  NadamRule rule{beta1, beta2, eps, nadam_growth(momentum_decay)};
+  Array products{};
+  if (numbers.step.array.object) {
+    if (!read_numbers(op, "mu_product", mu_product, DType::kFloat64, 1,
+                      products)) {
+      raise_type(op, "mu_product must be a cupy array like step; got no array");
+    }
+    rule.products = data<const double>(products);
+    rule.listed = products.size();
+  } else {
+    rule.product = real_number(op, "mu_product", mu_product).number.value;
   }
-  take_step<Nadam>(
-      {op, param, grad, rows, learning_rate, weight_decay, l2, grad_scale},
-      {{"moment1", moment1}, {"moment2", moment2}},
-      [&](auto zero) {
-        using T = decltype(zero);
-        const double product = mu_product * mu;
-        const double c2 = one_minus_power(beta2, step);
-        return Nadam<T>{RunningMean<T>::of(beta1),
-                        T(beta2),
-                        T(1 - beta2),
-                        T(1 / std::sqrt(c2)),
-                        T(eps),
-                        T(learning_rate * (1 - mu) / (1 - product)),
-                        T(learning_rate * next_mu / (1 - product * next_mu))};
-      },
-      [](const auto& args, Stream stream) {
-        backend::nadam_step(args, stream);
-      });
+  // Rounded to float32 once per step, as torch keeps it, it may pass 1.
+  if (!(rule.product >= 0 && rule.product <= 1 + 1e-6)) {
+    raise_value(op, "mu_product must lie in [0, 1]; got " +
+                        std::string(py::str(py::float_(rule.product))));
+  }
+  take_step<Nadam>({op, param, grad, rows, numbers, weight_decay, l2},
+                   {{"moment1", moment1}, {"moment2", moment2}}, rule,
+                   [](const auto& args, Stream stream) {
+                     backend::nadam_step(args, stream);
+                   });
 }
 
 void radam_step(py::handle param, py::handle grad, py::handle rows,
-                py::handle moment1, py::handle moment2, double learning_rate,
-                Index step, double beta1, double beta2, double eps,
-                py::handle weight_decay, double l2, double grad_scale) {
+                py::handle moment1, py::handle moment2,
+                py::handle learning_rate, py::handle step, double beta1,
+                double beta2, double eps, py::handle weight_decay, double l2,
+                py::handle grad_scale) {
   constexpr const char* op = "radam_step";
   check_betas(op, beta1, beta2);
   check_at_least_0(op, "eps", eps);
-  check_first_step(op, step);
-  const double c1 = one_minus_power(beta1, step);
-  const double c2 = one_minus_power(beta2, step);
-  // Lengths of the moving averages that match the second moment's.
-  const double longest = 2 / (1 - beta2) - 1;
-  const double length = longest - 2 * double(step) * (1 - c2) / c2;
-  const bool rectified = length > 5;
-  double step_size = learning_rate / c1;
-  if (rectified) {
-    step_size *= std::sqrt(c2 * (length - 4) * (length - 2) * longest /
-                           ((longest - 4) * (longest - 2) * length));
-  }
   take_step<Radam>(
-      {op, param, grad, rows, learning_rate, weight_decay, l2, grad_scale},
-      {{"moment1", moment1}, {"moment2", moment2}},
-      [&](auto zero) {
-        using T = decltype(zero);
-        return Radam<T>{RunningMean<T>::of(beta1),
-                        T(beta2),
-                        T(1 - beta2),
-                        T(eps),
-                        T(step_size),
-                        T(rectified)};
-      },
+      {op, param, grad, rows, numbers_of(op, learning_rate, step, grad_scale),
+       weight_decay, l2},
+      {{"moment1", moment1}, {"moment2", moment2}}, {beta1, beta2, eps},
       [](const auto& args, Stream stream) {
         backend::radam_step(args, stream);
       });
 }
 
 void lion_step(py::handle param, py::handle grad, py::handle rows,
-               py::handle moment1, double learning_rate, double beta1,
+               py::handle moment1, py::handle learning_rate, double beta1,
                double beta2, py::handle weight_decay, double l2,
-               double grad_scale) {
+               py::handle grad_scale) {
   constexpr const char* op = "lion_step";
   check_betas(op, beta1, beta2);
-  take_step<Lion>(
-      {op, param, grad, rows, learning_rate, weight_decay, l2, grad_scale},
-      {{"moment1", moment1}},
-      [&](auto zero) {
-        using T = decltype(zero);
-        return Lion<T>{T(beta1), T(1 - beta1), T(beta2), T(1 - beta2),
-                       T(learning_rate)};
-      },
-      [](const auto& args, Stream stream) {
-        backend::lion_step(args, stream);
-      });
+  take_step<Lion>({op, param, grad, rows,
+                   numbers_of(op, learning_rate, grad_scale), weight_decay, l2},
+                  {{"moment1", moment1}}, {beta1, beta2},
+                  [](const auto& args, Stream stream) {
+                    backend::lion_step(args, stream);
+                  });
 }
 
 }  // namespace
@@ -133,9 +106,9 @@ void bind_update_moments(py::module_& m) {
         arg("grad_scale"));
   m.def("nadam_step", &nadam_step, "One NAdam step in place.", arg("param"),
         arg("grad"), arg("rows"), arg("moment1"), arg("moment2"),
-        arg("learning_rate"), arg("step"), arg("mu"), arg("next_mu"),
-        arg("mu_product"), arg("beta1"), arg("beta2"), arg("eps"),
-        arg("weight_decay"), arg("l2"), arg("grad_scale"));
+        arg("learning_rate"), arg("step"), arg("mu_product"), arg("beta1"),
+        arg("beta2"), arg("eps"), arg("momentum_decay"), arg("weight_decay"),
+        arg("l2"), arg("grad_scale"));
   m.def("radam_step", &radam_step, "One RAdam step in place.", arg("param"),
         arg("grad"), arg("rows"), arg("moment1"), arg("moment2"),
         arg("learning_rate"), arg("step"), arg("beta1"), arg("beta2"),

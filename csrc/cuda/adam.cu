@@ -3,17 +3,13 @@
 // with denormals as zero, so the bits are its own.
 
 #include "cuda/multi_tensor.cuh"
+#include "cuda/numbers.cuh"
 
 namespace strop::cuda {
 namespace {
 
-// The form of the gradient is the same for the whole grid.
 template <typename T>
-struct Rule {
-  AdamCoefficients<T> c;
-  Gradient<T> gradient;
-  GradientForm form;
-};
+using Rule = StepRule<T, AdamCoefficients<T>>;
 
 template <typename T>
 __device__ __forceinline__ void update(T& param, T& moment1, T& moment2, T& top,
@@ -26,14 +22,14 @@ __device__ __forceinline__ void update(T& param, T& moment1, T& moment2, T& top,
 }
 
 template <typename T, typename List>
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kBlock, kStepBlocks<T>)
     step(const __grid_constant__ List list) {
   const int which = tensor_of(list);
   const AdamTensor<T>& t = list.tensors[which];
   const bool is_wide = list.is_wide[which];
   const bool amsgrad = t.max_moment2 != nullptr;
   Rule<T> r = list.rule;
-  r.c.decay = t.decay;
+  r.c.decay = take_numbers(r, t.decay, t.weight_decay);
   for_chunk<T>(Index{blockIdx.x} - list.first[which], t.size, [&](Index i) {
     const Pack<T> grad = load_once(t.grad, i, t.size, is_wide);
     Pack<T> param = load(t.param, i, t.size, is_wide);
@@ -55,8 +51,8 @@ __global__ void __launch_bounds__(kBlock)
 
 template <typename T>
 __global__ void __launch_bounds__(kBlock)
-    rows_step(const __grid_constant__ AdamRows<T> a, GradientForm form,
-              std::uint64_t* fault) {
+    rows_step(const __grid_constant__ AdamRows<T> a,
+              const __grid_constant__ Rule<T> rule, std::uint64_t* fault) {
   const Index i = Index{blockIdx.x} * kBlock + threadIdx.x;
   if (i >= a.rows.size * a.width) return;
   const Place place = place_of(i, a.width);
@@ -66,19 +62,25 @@ __global__ void __launch_bounds__(kBlock)
   const bool amsgrad = a.max_moment2 != nullptr;
   T top = amsgrad ? a.max_moment2[at] : T(0);
   T param = a.param[at], moment1 = a.moment1[at], moment2 = a.moment2[at];
-  update(param, moment1, moment2, top, a.grad[i], amsgrad,
-         Rule<T>{a.coefficients, a.gradient, form});
+  Rule<T> r = rule;
+  r.c.decay = take_numbers(r, r.c.decay, a.weight_decay);
+  update(param, moment1, moment2, top, a.grad[i], amsgrad, r);
   a.param[at] = param;
   a.moment1[at] = moment1;
   a.moment2[at] = moment2;
   if (amsgrad) a.max_moment2[at] = top;
 }
 
+template <typename Args>
+auto rule_of(const Args& a, Stream stream) {
+  return step_rule("adam_step", a.coefficients, a.gradient, a.numbers, stream);
+}
+
 template <typename T>
 void run(const AdamStep<T>& a, Stream stream) {
   using List = TensorList<AdamTensor<T>, Rule<T>>;
   for_lists<List, T>(
-      a, {a.coefficients, a.gradient, form_of(a.gradient)},
+      a, rule_of(a, stream),
       [](const AdamTensor<T>& t) {
         return wide(t.param, t.moment1, t.moment2, t.max_moment2, t.grad);
       },
@@ -90,7 +92,7 @@ void run(const AdamStep<T>& a, Stream stream) {
 template <typename T>
 void run(const AdamRows<T>& a, Stream stream) {
   launch("adam_step", rows_step<T>, blocks_for(a.rows.size * a.width, kBlock),
-         kBlock, stream, a, form_of(a.gradient), stream.fault);
+         kBlock, stream, a, rule_of(a, stream), stream.fault);
 }
 
 }  // namespace

@@ -14,6 +14,17 @@ inline constexpr Index kStepPacks = 2;
 template <typename T>
 inline constexpr Index kChunk = kBlock * kStepPacks * Pack<T>::kSize;
 
+// Blocks that shall fit on a multiprocessor at once: 6 leave 40 registers, and
+// compute capability 7.5 has room for 1,024 threads. float64 takes what it
+// wants, for which it would spill.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ == 750
+template <typename T>
+inline constexpr unsigned kStepBlocks = sizeof(T) == sizeof(float) ? 4 : 1;
+#else
+template <typename T>
+inline constexpr unsigned kStepBlocks = sizeof(T) == sizeof(float) ? 6 : 1;
+#endif
+
 // Tensors of one launch: 8 KB of the 32 that its arguments may take (from CUDA
 // 12.1 and driver 530 on; before, 4).
 inline constexpr int kMostTensors = 128;

@@ -2,17 +2,13 @@
 // momentum. The bits are the CPU's, as in adam.cu.
 
 #include "cuda/multi_tensor.cuh"
+#include "cuda/numbers.cuh"
 
 namespace strop::cuda {
 namespace {
 
-// The form of the gradient is the same for the whole grid.
 template <typename T>
-struct Rule {
-  SgdCoefficients<T> c;
-  Gradient<T> gradient;
-  GradientForm form;
-};
+using Rule = StepRule<T, SgdCoefficients<T>>;
 
 template <typename T>
 __device__ __forceinline__ void update(T& param, T& velocity, T grad,
@@ -26,14 +22,14 @@ __device__ __forceinline__ void update(T& param, T& velocity, T grad,
 }
 
 template <typename T, typename List>
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kBlock, kStepBlocks<T>)
     step(const __grid_constant__ List list) {
   const int which = tensor_of(list);
   const SgdTensor<T>& t = list.tensors[which];
   const bool is_wide = list.is_wide[which];
   const bool moving = t.velocity != nullptr;
   Rule<T> r = list.rule;
-  r.c.decay = t.decay;
+  r.c.decay = take_numbers(r, t.decay, t.weight_decay);
   for_chunk<T>(Index{blockIdx.x} - list.first[which], t.size, [&](Index i) {
     const Pack<T> grad = load_once(t.grad, i, t.size, is_wide);
     Pack<T> param = load(t.param, i, t.size, is_wide);
@@ -50,8 +46,8 @@ __global__ void __launch_bounds__(kBlock)
 
 template <typename T>
 __global__ void __launch_bounds__(kBlock)
-    rows_step(const __grid_constant__ SgdRows<T> a, GradientForm form,
-              std::uint64_t* fault) {
+    rows_step(const __grid_constant__ SgdRows<T> a,
+              const __grid_constant__ Rule<T> rule, std::uint64_t* fault) {
   const Index i = Index{blockIdx.x} * kBlock + threadIdx.x;
   if (i >= a.rows.size * a.width) return;
   const Place place = place_of(i, a.width);
@@ -60,17 +56,23 @@ __global__ void __launch_bounds__(kBlock)
   const Index at = row * a.stride + place.column;
   const bool moving = a.velocity != nullptr;
   T param = a.param[at], velocity = moving ? a.velocity[at] : T(0);
-  update(param, velocity, a.grad[i], moving,
-         Rule<T>{a.coefficients, a.gradient, form});
+  Rule<T> r = rule;
+  r.c.decay = take_numbers(r, r.c.decay, a.weight_decay);
+  update(param, velocity, a.grad[i], moving, r);
   a.param[at] = param;
   if (moving) a.velocity[at] = velocity;
+}
+
+template <typename Args>
+auto rule_of(const Args& a, Stream stream) {
+  return step_rule("sgd_step", a.coefficients, a.gradient, a.numbers, stream);
 }
 
 template <typename T>
 void run(const SgdStep<T>& a, Stream stream) {
   using List = TensorList<SgdTensor<T>, Rule<T>>;
   for_lists<List, T>(
-      a, {a.coefficients, a.gradient, form_of(a.gradient)},
+      a, rule_of(a, stream),
       [](const SgdTensor<T>& t) { return wide(t.param, t.velocity, t.grad); },
       [&](const List& list, Index blocks) {
         launch("sgd_step", step<T, List>, blocks, kBlock, stream, list);
@@ -80,7 +82,7 @@ void run(const SgdStep<T>& a, Stream stream) {
 template <typename T>
 void run(const SgdRows<T>& a, Stream stream) {
   launch("sgd_step", rows_step<T>, blocks_for(a.rows.size * a.width, kBlock),
-         kBlock, stream, a, form_of(a.gradient), stream.fault);
+         kBlock, stream, a, rule_of(a, stream), stream.fault);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cuda/multi_tensor.cuh"
+#include "cuda/numbers.cuh"
 
 // A step by any rule of math/<rule>.h that works element by element, on many
 // tensors or on rows of one. Which states there are is the same for all tensors
@@ -9,28 +10,26 @@
 namespace strop::cuda {
 
 template <typename T, template <typename> class R>
-struct UpdateRule {
-  R<T> rule;
-  Gradient<T> gradient;
-  GradientForm form;
-};
+using UpdateRule = StepRule<T, R<T>>;
 
 template <unsigned kHas, typename T, template <typename> class R>
 __device__ __forceinline__ void update_element(T& param, T grad, T& state0,
                                                T& state1, T& state2, T decay,
                                                const UpdateRule<T, R>& r) {
   const T seen = seen_gradient(r.form, grad, param, r.gradient);
-  const T change = change_of<kHas>(seen, state0, state1, state2, r.rule);
+  const T change = change_of<kHas>(seen, state0, state1, state2, r.c);
   param = decay != 0 ? changed_param<true>(param, change, decay)
                      : changed_param<false>(param, change, decay);
 }
 
 template <unsigned kHas, typename T, template <typename> class R, typename List>
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kBlock, kStepBlocks<T>)
     update_tensors(const __grid_constant__ List list) {
   const int which = tensor_of(list);
   const UpdateTensor<T>& t = list.tensors[which];
   const bool is_wide = list.is_wide[which];
+  UpdateRule<T, R> r = list.rule;
+  const T decay = take_numbers(r, t.decay, t.weight_decay);
   for_chunk<T>(Index{blockIdx.x} - list.first[which], t.size, [&](Index i) {
     const Pack<T> grad = load_once(t.grad, i, t.size, is_wide);
     Pack<T> param = load(t.param, i, t.size, is_wide);
@@ -42,7 +41,7 @@ __global__ void __launch_bounds__(kBlock)
 #pragma unroll
     for (int k = 0; k < Pack<T>::kSize; ++k) {
       update_element<kHas>(param.v[k], grad.v[k], state[0].v[k], state[1].v[k],
-                           state[2].v[k], t.decay, list.rule);
+                           state[2].v[k], decay, r);
     }
     store(t.param, i, t.size, is_wide, param);
 #pragma unroll
@@ -55,7 +54,7 @@ __global__ void __launch_bounds__(kBlock)
 template <unsigned kHas, typename T, template <typename> class R>
 __global__ void __launch_bounds__(kBlock)
     update_rows(const __grid_constant__ UpdateTensor<T> t, Ids rows,
-                Index width, const __grid_constant__ UpdateRule<T, R> r,
+                Index width, const __grid_constant__ UpdateRule<T, R> rule,
                 std::uint64_t* fault) {
   const Index i = Index{blockIdx.x} * kBlock + threadIdx.x;
   if (i >= rows.size * width) return;
@@ -68,7 +67,9 @@ __global__ void __launch_bounds__(kBlock)
   for (int s = 0; s < 3; ++s) {
     if ((kHas >> s & 1) != 0) state[s] = t.state[s][at];
   }
-  update_element<kHas>(param, t.grad[i], state[0], state[1], state[2], t.decay,
+  UpdateRule<T, R> r = rule;
+  const T decay = take_numbers(r, t.decay, t.weight_decay);
+  update_element<kHas>(param, t.grad[i], state[0], state[1], state[2], decay,
                        r);
   t.param[at] = param;
 #pragma unroll
@@ -103,7 +104,8 @@ void update_with(const UpdateStep<T, R>& a, const char* op, Stream stream) {
                ? update_with<kHas | kBit, kAsk & ~kBit>(a, op, stream)
                : update_with<kHas, kAsk & ~kBit>(a, op, stream);
   } else {
-    const UpdateRule<T, R> rule{a.rule, a.gradient, form_of(a.gradient)};
+    const UpdateRule<T, R> rule =
+        step_rule(op, a.rule, a.gradient, a.numbers, stream);
     if (a.rows.data != nullptr) {
       return launch(op, update_rows<kHas, T, R>,
                     blocks_for(a.rows.size * a.width, kBlock), kBlock, stream,

@@ -4,10 +4,18 @@
 
 namespace strop {
 
+struct AdagradRule {
+  static constexpr bool kCounts = false;
+  double eps;
+  bool keras;
+};
+
 // Adagrad (Duchi et al. 2011): eps stands inside the root in the Keras dialect
 // and outside in torch's; the other one is 0.
 template <typename T>
 struct Adagrad {
+  using Settings = AdagradRule;
+
   static constexpr unsigned kStates = 1, kOptional = 0;  // sum_square
   static constexpr bool kFlushes = true;
 
@@ -15,6 +23,12 @@ struct Adagrad {
   T eps_outside;
   T learning_rate;
 };
+
+template <typename T>
+STROP_HD Adagrad<T> coefficients_of(const AdagradRule& r,
+                                    double learning_rate) {
+  return {T(r.keras ? r.eps : 0), T(r.keras ? 0 : r.eps), T(learning_rate)};
+}
 
 template <unsigned kHas, typename T>
 STROP_HD T change_of(T grad, T& sum_square, T&, T&, const Adagrad<T>& c) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "math/macros.h"
+#include "math/power.h"
 #include "math/update.h"
 
 namespace strop {
@@ -18,6 +19,33 @@ struct AdamCoefficients {
   T eps;          // times inv_root_c2 in the Keras form, "epsilon hat"
   T decay;        // learning_rate * weight_decay, the share that is lost
 };
+
+// Every math/<rule>.h has such settings, and the coefficients of a step from
+// them, worked out in double and rounded once: by the host, or by a kernel
+// where the numbers of the step stand in device memory.
+struct AdamRule {
+  static constexpr bool kCounts = true;  // the step has a part in it
+  double beta1, beta2, eps;
+  bool hat, bias_correction;
+};
+
+template <typename T>
+STROP_HD AdamCoefficients<T> coefficients_of(const AdamRule& r,
+                                             std::int64_t step,
+                                             double learning_rate,
+                                             double weight_decay = 0) {
+  const double c1 = r.bias_correction ? one_minus_power(r.beta1, step) : 1;
+  const double c2 = r.bias_correction ? one_minus_power(r.beta2, step) : 1;
+  const double inv_root_c2 = 1 / square_root(c2);
+  return {T(r.beta1),
+          T(1 - r.beta1),
+          T(r.beta2),
+          T(1 - r.beta2),
+          T(learning_rate / c1),
+          T(inv_root_c2),
+          T(r.hat ? r.eps * inv_root_c2 : r.eps),
+          T(learning_rate * weight_decay)};
+}
 
 // Both moments of one element, from its gradient.
 template <typename T>

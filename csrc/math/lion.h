@@ -4,10 +4,17 @@
 
 namespace strop {
 
+struct LionRule {
+  static constexpr bool kCounts = false;
+  double beta1, beta2;
+};
+
 // Lion (Chen et al. 2023). Only the sign of the mixture moves the parameter, so
 // denormal numbers are not taken as zero here.
 template <typename T>
 struct Lion {
+  using Settings = LionRule;
+
   static constexpr unsigned kStates = 1, kOptional = 0;  // moment1
   static constexpr bool kFlushes = false;
 
@@ -17,6 +24,12 @@ struct Lion {
   T one_minus_beta2;
   T learning_rate;
 };
+
+template <typename T>
+STROP_HD Lion<T> coefficients_of(const LionRule& r, double learning_rate) {
+  return {T(r.beta1), T(1 - r.beta1), T(r.beta2), T(1 - r.beta2),
+          T(learning_rate)};
+}
 
 template <unsigned kHas, typename T>
 STROP_HD T change_of(T grad, T& moment1, T&, T&, const Lion<T>& c) {

@@ -4,6 +4,12 @@
 
 namespace strop {
 
+struct RmspropRule {
+  static constexpr bool kCounts = false;
+  double rho, momentum, eps;
+  bool keras;
+};
+
 // RMSprop (Tieleman and Hinton 2012), in one form for both dialects:
 //
 //     mean_square = rho * mean_square + (1 - rho) * grad^2
@@ -20,6 +26,8 @@ namespace strop {
 // Without momentum the change is learning_rate * scaled.
 template <typename T>
 struct Rmsprop {
+  using Settings = RmspropRule;
+
   // States: mean_square, mean_grad or null, velocity or null.
   static constexpr unsigned kStates = 1, kOptional = 2 + 4;
   static constexpr bool kFlushes = true;
@@ -34,6 +42,20 @@ struct Rmsprop {
   T velocity_weight;
   T learning_rate;
 };
+
+template <typename T>
+STROP_HD Rmsprop<T> coefficients_of(const RmspropRule& r,
+                                    double learning_rate) {
+  return {T(r.rho),
+          T(1 - r.rho),
+          RunningMean<T>::of(r.rho),
+          T(r.keras ? r.eps : 0),
+          T(r.keras ? 0 : r.eps),
+          T(r.momentum),
+          T(r.keras ? learning_rate : 1),
+          T(r.keras ? 1 : learning_rate),
+          T(learning_rate)};
+}
 
 template <unsigned kHas, typename T>
 STROP_HD T change_of(T grad, T& mean_square, T& mean_grad, T& velocity,

@@ -4,12 +4,19 @@
 
 namespace strop {
 
+struct RpropRule {
+  static constexpr bool kCounts = false;
+  double shrink, grow, smallest, greatest;
+};
+
 // Rprop (Riedmiller and Braun 1993), as torch has it: where the sign of the
 // gradient turns, the step shrinks and the element rests for this step. Signs
 // of products decide, so denormal numbers are not taken as zero here; the sign
 // of NaN is 0, torch's.
 template <typename T>
 struct Rprop {
+  using Settings = RpropRule;
+
   // States: previous_grad, step_size.
   static constexpr unsigned kStates = 1 + 2, kOptional = 0;
   static constexpr bool kFlushes = false;
@@ -19,6 +26,11 @@ struct Rprop {
   T smallest;
   T greatest;
 };
+
+template <typename T>
+STROP_HD Rprop<T> coefficients_of(const RpropRule& r, double) {
+  return {T(r.shrink), T(r.grow), T(r.smallest), T(r.greatest)};
+}
 
 template <unsigned kHas, typename T>
 STROP_HD T change_of(T grad, T& previous_grad, T& step_size, T&,

@@ -27,6 +27,28 @@ struct SgdCoefficients {
   T decay;  // learning_rate * weight_decay
 };
 
+struct SgdRule {
+  static constexpr bool kCounts = false;
+  double momentum, dampening;
+  bool nesterov, keras;
+  bool moving;  // there is a velocity
+};
+
+template <typename T>
+STROP_HD SgdCoefficients<T> coefficients_of(const SgdRule& r,
+                                            double learning_rate,
+                                            double weight_decay = 0) {
+  const T decay = T(learning_rate * weight_decay);
+  if (!r.moving) return {0, 0, 0, T(-learning_rate), decay};
+  if (r.keras) {
+    return {T(r.momentum), T(-learning_rate), T(r.nesterov ? r.momentum : 1),
+            T(r.nesterov ? -learning_rate : 0), decay};
+  }
+  const double weight = -learning_rate * (r.nesterov ? r.momentum : 1);
+  return {T(r.momentum), T(1 - r.dampening), T(weight),
+          T(r.nesterov ? -learning_rate : 0), decay};
+}
+
 template <typename T>
 STROP_HD void sgd_plain(T& param, T grad, const SgdCoefficients<T>& c) {
   param += c.grad_weight * grad - lost_share(param, c.decay);

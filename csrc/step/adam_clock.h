@@ -6,7 +6,6 @@
 
 #include "kernels.h"
 #include "math/adam_clock.h"
-#include "step/rules.h"
 
 namespace strop::step {
 

@@ -4,7 +4,6 @@
 
 #include "step/adam_clock.h"
 #include "step/memory.h"
-#include "step/rules.h"
 
 namespace strop::step {
 
@@ -45,7 +44,7 @@ class SgdTable : public Table<T> {
     const SgdRule plain{0, 0, false, true, false};
     cpu::sgd_rows(
         SgdRows<T>{this->param, nullptr, grad, rows, this->width, this->width,
-                   coefficients_of<T>(plain, learning_rate, 0)},
+                   coefficients_of<T>(plain, learning_rate)},
         Stream{});
   }
 };

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "step/memory.h"
-#include "step/rules.h"
 
 namespace strop::step {
 
@@ -41,7 +40,7 @@ class Update {
       }
       cpu::adam_step(
           AdamStep<T>{adam_.data(), Index(adam_.size()),
-                      coefficients_of<T>(*adam, number, learning_rate, 0)},
+                      coefficients_of<T>(*adam, number, learning_rate)},
           Stream{});
       return;
     }
@@ -69,10 +68,10 @@ class Update {
       sgd_.push_back({p.param, p.first, p.grad->data(), p.size,
                       T(learning_rate * p.decay)});
     }
-    cpu::sgd_step(SgdStep<T>{sgd_.data(), Index(sgd_.size()),
-                             coefficients_of<T>(std::get<SgdRule>(rule_),
-                                                learning_rate, 0)},
-                  Stream{});
+    cpu::sgd_step(
+        SgdStep<T>{sgd_.data(), Index(sgd_.size()),
+                   coefficients_of<T>(std::get<SgdRule>(rule_), learning_rate)},
+        Stream{});
   }
 
  private:

@@ -125,13 +125,27 @@ def _has_interface(array: object) -> bool:
 def _cuda_kernels(op: str) -> Any:
     module = cuda()
     if module is None:
-        raise NotImplementedError(
-            f"{op}: this build has no CUDA kernels; move the arrays to the CPU with .get(), or install "
-            "the package where nvcc is found"
-        )
+        raise NotImplementedError(_no_cuda(op))
     if not hasattr(module, op):
         raise NotImplementedError(f"{op}: no CUDA kernel yet; move the arrays to the CPU with .get()")
     return module
+
+
+def check_cuda(op: str) -> None:
+    """Refuse arrays on a GPU where this build has no CUDA kernels.
+
+    Raises:
+        NotImplementedError: it has none.
+    """
+    if cuda() is None:
+        raise NotImplementedError(_no_cuda(op))
+
+
+def _no_cuda(op: str) -> str:
+    return (
+        f"{op}: this build has no CUDA kernels; move the arrays to the CPU with .get(), or install "
+        "the package where nvcc is found"
+    )
 
 
 def synchronize() -> None:

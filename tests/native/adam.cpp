@@ -85,9 +85,67 @@ void rows(Index count, Index width) {
   a.param.recorded();
 }
 
+// The same numbers in device memory: the same bits, on all and on rows.
+template <typename T>
+void numbers(Index n) {
+  const AdamRule rule{0.9, 0.999, 1e-7, true, true};
+  const double rate = 0.01, decay = 0.1, l2 = 0.01;
+  State<T> a(n, n), b(n, n);
+  for (Index i = 0; i < n; ++i) {
+    b.param[i] = a.param[i], b.grad[i] = a.grad[i];
+    b.moment1[i] = a.moment1[i], b.moment2[i] = a.moment2[i];
+  }
+  Guarded<double> room(kNumbersRoom), given(2);
+  Guarded<std::int64_t> step(1), ids(1);
+  given[0] = rate, given[1] = 0.5, step[0] = 7, ids[0] = 0;
+  const DeviceNumbers<AdamRule> device{
+      rule, {0, given.data()}, {0, step.data()}, {0, given.data() + 1},
+      l2,   room.data()};
+  const auto known = coefficients_of<T>(rule, 7, rate, decay);
+  const Gradient<T> g{T(0.5), T(l2)}, form{T(0), T(l2)};
+  const auto tensor = [n, decay](const State<T>& s, T share) {
+    return AdamTensor<T>{s.param.data(),
+                         s.moment1.data(),
+                         s.moment2.data(),
+                         nullptr,
+                         s.grad.data(),
+                         n,
+                         share,
+                         decay};
+  };
+  const AdamTensor<T> own = tensor(a, known.decay), other = tensor(b, T(0));
+  backend::adam_step(AdamStep<T>{&own, 1, known, g}, {});
+  backend::adam_step(AdamStep<T>{&other, 1, {}, form, device}, {});
+  backend::adam_rows(
+      AdamRows<T>{a.param.data(), a.moment1.data(), a.moment2.data(), nullptr,
+                  a.grad.data(), ids_of(ids), n, n, known, g, 1},
+      {});
+  backend::adam_rows(AdamRows<T>{b.param.data(),
+                                 b.moment1.data(),
+                                 b.moment2.data(),
+                                 nullptr,
+                                 b.grad.data(),
+                                 ids_of(ids),
+                                 n,
+                                 n,
+                                 {},
+                                 form,
+                                 1,
+                                 decay,
+                                 device},
+                     {});
+  for (Index i = 0; i < n; ++i) {
+    STROP_CHECK(a.param[i] == b.param[i], "element %d", int(i));
+  }
+}
+
 }  // namespace
 
 void test_adam() {
+  if (STROP_SIMT) {
+    numbers<float>(700);
+    numbers<double>(700);
+  }
   for (const Index n :
        {0, 1, 3, 15, 16, 17, 33, 1000, 16'385, limited(700'001)}) {
     tensors<float>(n);

@@ -9,6 +9,7 @@ All float arrays of one call are float32, or all float64; C-contiguous. Ids are 
 
 from .activation import ACTIVATIONS, FUSED_ACTIVATIONS, activation, activation_backward
 from .adam import adam_step
+from .bound import bind
 from .compact_adam import compact_adam_step, moment_spec, stored_name, zero_moment
 from .deferred_adam import AdamClock, choose_gap, deferred_adam_catch_up, deferred_adam_step
 from .embedding import CompactScratch, compact_ids, embedding_lookup, embedding_lookup_backward
@@ -37,6 +38,7 @@ __all__ = [
     "adamax_step",
     "argmax",
     "binary_cross_entropy",
+    "bind",
     "choose_gap",
     "compact_adam_step",
     "compact_ids",

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from numpy.typing import NDArray
-
 from .._backend import kernels
 from ..rowgrad import RowGrad
-
-Arrays = NDArray[Any] | Sequence[NDArray[Any]]
+from .update import Arrays, Count, Rate
 
 
 def adam_step(
@@ -20,8 +14,8 @@ def adam_step(
     moment1: Arrays,
     moment2: Arrays,
     max_moment2: Arrays | None = None,
-    learning_rate: float,
-    step: int,
+    learning_rate: Rate,
+    step: Count,
     beta1: float = 0.9,
     beta2: float = 0.999,
     eps: float = 1e-7,
@@ -29,7 +23,7 @@ def adam_step(
     weight_decay: float | list[float] = 0.0,
     bias_correction: bool = True,
     l2: float = 0.0,
-    grad_scale: float = 1.0,
+    grad_scale: Rate = 1.0,
 ) -> None:
     """Take one Adam step in place, on one array or on a list of arrays in one call.
 
@@ -40,8 +34,8 @@ def adam_step(
         moment1: like param, zeros before the first step; updated.
         moment2: like param, zeros before the first step; updated.
         max_moment2: like param, zeros before the first step; updated. Given, the step is AMSGrad's.
-        learning_rate: step length.
-        step: number of this step; the first is 1.
+        learning_rate: step length; a number, or a CuPy float64 array without axes, read when the kernel runs.
+        step: number of this step; the first is 1. Or a CuPy int64 array without axes.
         beta1: decay of the first moment, in [0, 1).
         beta2: decay of the second moment, in [0, 1).
         eps: added to the root of the second moment.
@@ -52,7 +46,8 @@ def adam_step(
         bias_correction: False leaves both corrections out, as some textbooks do.
         l2: coupled decay, torch's `weight_decay`: the rule sees `grad_scale * grad + l2 * param`; 0 or more. With a
             `RowGrad` only its rows see it.
-        grad_scale: multiplies the gradient first: -1 to maximize, a clipping factor, one over a count.
+        grad_scale: multiplies the gradient first: -1 to maximize, a clipping factor, one over a count; a number, or an
+            array as learning_rate may be.
 
     Raises:
         TypeError: an array is not a NumPy array, or has another dtype than its parameter.

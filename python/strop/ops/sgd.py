@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from numpy.typing import NDArray
-
 from .._backend import kernels
 from ..rowgrad import RowGrad
-
-Arrays = NDArray[Any] | Sequence[NDArray[Any]]
+from .update import Arrays, Rate
 
 
 def sgd_step(
@@ -18,14 +12,14 @@ def sgd_step(
     param: Arrays,
     grad: Arrays | RowGrad,
     velocity: Arrays | None = None,
-    learning_rate: float,
+    learning_rate: Rate,
     momentum: float = 0.0,
     dampening: float = 0.0,
     nesterov: bool = False,
     weight_decay: float | list[float] = 0.0,
     dialect: str = "keras",
     l2: float = 0.0,
-    grad_scale: float = 1.0,
+    grad_scale: Rate = 1.0,
 ) -> None:
     """Take one step of gradient descent in place, on one array or on a list of arrays in one call.
 
@@ -41,7 +35,7 @@ def sgd_step(
         param: float32 or float64, any shape; updated.
         grad: like param; only read. With a `RowGrad` only its rows move.
         velocity: like param, zeros before the first step; updated. None: no momentum.
-        learning_rate: step length.
+        learning_rate: step length; a number, or a CuPy float64 array without axes, read when the kernel runs.
         momentum: share of the velocity that is kept.
         dampening: torch's; the first step of a run takes 0, since torch starts with v = g.
         nesterov: look ahead along the new velocity.
@@ -50,7 +44,8 @@ def sgd_step(
         dialect: `"keras"` or `"torch"`.
         l2: coupled decay, torch's `weight_decay`: the rule sees `grad_scale * grad + l2 * param`; 0 or more. With a
             `RowGrad` only its rows see it.
-        grad_scale: multiplies the gradient first: -1 to maximize, a clipping factor, one over a count.
+        grad_scale: multiplies the gradient first: -1 to maximize, a clipping factor, one over a count; a number, or an
+            array as learning_rate may be.
 
     Raises:
         TypeError: an array is not a NumPy array, or has another dtype than its parameter.

@@ -11,6 +11,9 @@ from .._backend import kernels
 from ..rowgrad import RowGrad
 
 Arrays = NDArray[Any] | Sequence[NDArray[Any]]
+#: Numbers of a step: Python's, or CuPy arrays without axes, float64 and int64.
+Rate = float | NDArray[Any]
+Count = int | NDArray[Any]
 
 
 def take_step(
@@ -31,14 +34,14 @@ def rmsprop_step(
     mean_square: Arrays,
     mean_grad: Arrays | None = None,
     velocity: Arrays | None = None,
-    learning_rate: float,
+    learning_rate: Rate,
     rho: float = 0.9,
     momentum: float = 0.0,
     eps: float = 1e-7,
     dialect: str = "keras",
     weight_decay: float | list[float] = 0.0,
     l2: float = 0.0,
-    grad_scale: float = 1.0,
+    grad_scale: Rate = 1.0,
 ) -> None:
     """Take one RMSprop step in place, on one array or on a list of arrays in one call.
 
@@ -52,7 +55,7 @@ def rmsprop_step(
         mean_grad: like param, zeros before the first step; updated. Given, the step is centered: the variance
             stands in place of the mean square.
         velocity: like param, zeros before the first step; updated. None: no momentum.
-        learning_rate: step length.
+        learning_rate: step length; a number, or a CuPy float64 array without axes, read when the kernel runs.
         rho: share of the means that is kept, in [0, 1]; torch's alpha.
         momentum: share of the velocity that is kept.
         eps: added to the mean square (`"keras"`) or to its root (`"torch"`).
@@ -60,7 +63,8 @@ def rmsprop_step(
         weight_decay: decoupled decay: `param *= 1 - learning_rate * weight_decay` first; one number, or a list with
             one per array.
         l2: coupled decay, torch's weight_decay: the rule sees `grad_scale * grad + l2 * param`; 0 or more.
-        grad_scale: multiplies the gradient first: -1 to maximize, a clipping factor, one over a count.
+        grad_scale: multiplies the gradient first: -1 to maximize, a clipping factor, one over a count; a number, or an
+            array as learning_rate may be.
 
     Raises:
         TypeError: an array is not a NumPy array, or has another dtype than its parameter.
@@ -88,12 +92,12 @@ def adagrad_step(
     param: Arrays,
     grad: Arrays | RowGrad,
     sum_square: Arrays,
-    learning_rate: float,
+    learning_rate: Rate,
     eps: float = 1e-7,
     dialect: str = "keras",
     weight_decay: float | list[float] = 0.0,
     l2: float = 0.0,
-    grad_scale: float = 1.0,
+    grad_scale: Rate = 1.0,
 ) -> None:
     """Take one Adagrad step in place, on one array or on a list of arrays in one call.
 
@@ -105,13 +109,14 @@ def adagrad_step(
         grad: like param; only read. With a `RowGrad` only its rows move, which is what the rule does with zeros in
             the others.
         sum_square: like param; before the first step Keras has 0.1 in it, torch 0; updated.
-        learning_rate: step length; torch's lr_decay is the caller's.
+        learning_rate: step length, a number or an array as for `adam_step`; torch's lr_decay is the caller's.
         eps: added to the sum (`"keras"`) or to its root (`"torch"`).
         dialect: `"keras"` or `"torch"`.
         weight_decay: decoupled decay: `param *= 1 - learning_rate * weight_decay` first; one number, or a list with
             one per array.
         l2: coupled decay, torch's weight_decay: the rule sees `grad_scale * grad + l2 * param`; 0 or more.
-        grad_scale: multiplies the gradient first: -1 to maximize, a clipping factor, one over a count.
+        grad_scale: multiplies the gradient first: -1 to maximize, a clipping factor, one over a count; a number, or an
+            array as learning_rate may be.
 
     Raises:
         TypeError: an array is not a NumPy array, or has another dtype than its parameter.
@@ -138,12 +143,12 @@ def adadelta_step(
     grad: Arrays | RowGrad,
     mean_square: Arrays,
     mean_square_move: Arrays,
-    learning_rate: float,
+    learning_rate: Rate,
     rho: float = 0.95,
     eps: float = 1e-7,
     weight_decay: float | list[float] = 0.0,
     l2: float = 0.0,
-    grad_scale: float = 1.0,
+    grad_scale: Rate = 1.0,
 ) -> None:
     """Take one Adadelta step in place, on one array or on a list of arrays in one call.
 
@@ -155,13 +160,14 @@ def adadelta_step(
         grad: like param; only read. With a `RowGrad` only its rows move.
         mean_square: like param, zeros before the first step; updated.
         mean_square_move: like param, zeros before the first step; updated.
-        learning_rate: multiplies the move; 1 in the paper.
+        learning_rate: multiplies the move; 1 in the paper; a number or an array as for `adam_step`.
         rho: share of the means that is kept, in [0, 1].
         eps: added inside both roots.
         weight_decay: decoupled decay: `param *= 1 - learning_rate * weight_decay` first; one number, or a list with
             one per array.
         l2: coupled decay, torch's weight_decay: the rule sees `grad_scale * grad + l2 * param`; 0 or more.
-        grad_scale: multiplies the gradient first: -1 to maximize, a clipping factor, one over a count.
+        grad_scale: multiplies the gradient first: -1 to maximize, a clipping factor, one over a count; a number, or an
+            array as learning_rate may be.
 
     Raises:
         TypeError: an array is not a NumPy array, or has another dtype than its parameter.
@@ -191,7 +197,7 @@ def rprop_step(
     step_size: Arrays,
     etas: tuple[float, float] = (0.5, 1.2),
     step_sizes: tuple[float, float] = (1e-6, 50.0),
-    grad_scale: float = 1.0,
+    grad_scale: Rate = 1.0,
 ) -> None:
     """Take one Rprop step in place, on one array or on a list of arrays in one call.
 
@@ -205,7 +211,8 @@ def rprop_step(
         step_size: like param, the learning rate before the first step; updated.
         etas: factors by which a step shrinks and grows.
         step_sizes: least and greatest step.
-        grad_scale: multiplies the gradient first: -1 to maximize, a clipping factor, one over a count.
+        grad_scale: multiplies the gradient first: -1 to maximize, a clipping factor, one over a count; a number, or an
+            array as learning_rate may be.
 
     Raises:
         TypeError: an array is not a NumPy array, or has another dtype than its parameter.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..rowgrad import RowGrad
-from .update import Arrays, take_step
+from .update import Arrays, Count, Rate, take_step
 
 
 def adamax_step(
@@ -12,15 +12,15 @@ def adamax_step(
     grad: Arrays | RowGrad,
     moment1: Arrays,
     max_grad: Arrays,
-    learning_rate: float,
-    step: int,
+    learning_rate: Rate,
+    step: Count,
     beta1: float = 0.9,
     beta2: float = 0.999,
     eps: float = 1e-7,
     dialect: str = "keras",
     weight_decay: float | list[float] = 0.0,
     l2: float = 0.0,
-    grad_scale: float = 1.0,
+    grad_scale: Rate = 1.0,
 ) -> None:
     """Take one Adamax step in place, on one array or on a list of arrays in one call.
 
@@ -31,8 +31,8 @@ def adamax_step(
         grad: like param; only read. With a `RowGrad` only its rows move.
         moment1: like param, zeros before the first step; updated.
         max_grad: like param, zeros before the first step; updated.
-        learning_rate: step length.
-        step: number of this step; the first is 1.
+        learning_rate: step length; a number, or a CuPy float64 array without axes, read when the kernel runs.
+        step: number of this step; the first is 1. Or a CuPy int64 array without axes.
         beta1: decay of the first moment, in [0, 1).
         beta2: decay of the maximum, in [0, 1).
         eps: added to the maximum (`"keras"`) or to each size before it is compared (`"torch"`).
@@ -40,7 +40,8 @@ def adamax_step(
         weight_decay: decoupled decay: `param *= 1 - learning_rate * weight_decay` first; one number, or a list with
             one per array.
         l2: coupled decay, torch's weight_decay: the rule sees `grad_scale * grad + l2 * param`; 0 or more.
-        grad_scale: multiplies the gradient first: -1 to maximize, a clipping factor, one over a count.
+        grad_scale: multiplies the gradient first: -1 to maximize, a clipping factor, one over a count; a number, or an
+            array as learning_rate may be.
 
     Raises:
         TypeError: an array is not a NumPy array, or has another dtype than its parameter.
@@ -78,16 +79,16 @@ def nadam_step(
     grad: Arrays | RowGrad,
     moment1: Arrays,
     moment2: Arrays,
-    learning_rate: float,
-    step: int,
-    mu_product: float,
+    learning_rate: Rate,
+    step: Count,
+    mu_product: Rate,
     beta1: float = 0.9,
     beta2: float = 0.999,
     eps: float = 1e-7,
     momentum_decay: float = 1.0,
     weight_decay: float | list[float] = 0.0,
     l2: float = 0.0,
-    grad_scale: float = 1.0,
+    grad_scale: Rate = 1.0,
 ) -> None:
     """Take one NAdam step in place, on one array or on a list of arrays in one call.
 
@@ -99,9 +100,10 @@ def nadam_step(
         grad: like param; only read. With a `RowGrad` only its rows move.
         moment1: like param, zeros before the first step; updated.
         moment2: like param, zeros before the first step; updated.
-        learning_rate: step length.
-        step: number of this step; the first is 1.
-        mu_product: product of `nadam_momentum` over the steps before this one; 1 at the first.
+        learning_rate: step length; a number, or a CuPy float64 array without axes, read when the kernel runs.
+        step: number of this step; the first is 1. Or a CuPy int64 array without axes.
+        mu_product: product of `nadam_momentum` over the steps before this one; 1 at the first. Where step is an array,
+            a CuPy float64 array of it by step - 1, which goes on with zeros.
         beta1: decay of the first moment, in [0, 1).
         beta2: decay of the second moment, in [0, 1).
         eps: added to the corrected root of the second moment.
@@ -109,7 +111,8 @@ def nadam_step(
         weight_decay: decoupled decay: `param *= 1 - learning_rate * weight_decay` first; one number, or a list with
             one per array.
         l2: coupled decay, torch's weight_decay: the rule sees `grad_scale * grad + l2 * param`; 0 or more.
-        grad_scale: multiplies the gradient first: -1 to maximize, a clipping factor, one over a count.
+        grad_scale: multiplies the gradient first: -1 to maximize, a clipping factor, one over a count; a number, or an
+            array as learning_rate may be.
 
     Raises:
         TypeError: an array is not a NumPy array, or has another dtype than its parameter.
@@ -127,8 +130,9 @@ def nadam_step(
     References:
         Dozat, Incorporating Nesterov momentum into Adam, 2016.
     """
-    mus = [nadam_momentum(at, beta1, momentum_decay) for at in (step, step + 1)]
-    settings = (learning_rate, step, *mus, mu_product, beta1, beta2, eps, weight_decay, l2, grad_scale)
+    settings = (
+        learning_rate, step, mu_product, beta1, beta2, eps, momentum_decay, weight_decay, l2, grad_scale,
+    )  # fmt: skip
     take_step("nadam_step", param, grad, (moment1, moment2), *settings)
 
 
@@ -138,14 +142,14 @@ def radam_step(
     grad: Arrays | RowGrad,
     moment1: Arrays,
     moment2: Arrays,
-    learning_rate: float,
-    step: int,
+    learning_rate: Rate,
+    step: Count,
     beta1: float = 0.9,
     beta2: float = 0.999,
     eps: float = 1e-8,
     weight_decay: float | list[float] = 0.0,
     l2: float = 0.0,
-    grad_scale: float = 1.0,
+    grad_scale: Rate = 1.0,
 ) -> None:
     """Take one RAdam step in place, on one array or on a list of arrays in one call.
 
@@ -157,15 +161,16 @@ def radam_step(
         grad: like param; only read. With a `RowGrad` only its rows move.
         moment1: like param, zeros before the first step; updated.
         moment2: like param, zeros before the first step; updated.
-        learning_rate: step length.
-        step: number of this step; the first is 1.
+        learning_rate: step length; a number, or a CuPy float64 array without axes, read when the kernel runs.
+        step: number of this step; the first is 1. Or a CuPy int64 array without axes.
         beta1: decay of the first moment, in [0, 1).
         beta2: decay of the second moment, in [0, 1).
         eps: added to the root of the second moment before it is corrected, as torch does.
         weight_decay: decoupled decay: `param *= 1 - learning_rate * weight_decay` first; one number, or a list with
             one per array.
         l2: coupled decay, torch's weight_decay: the rule sees `grad_scale * grad + l2 * param`; 0 or more.
-        grad_scale: multiplies the gradient first: -1 to maximize, a clipping factor, one over a count.
+        grad_scale: multiplies the gradient first: -1 to maximize, a clipping factor, one over a count; a number, or an
+            array as learning_rate may be.
 
     Raises:
         TypeError: an array is not a NumPy array, or has another dtype than its parameter.
@@ -192,12 +197,12 @@ def lion_step(
     param: Arrays,
     grad: Arrays | RowGrad,
     moment1: Arrays,
-    learning_rate: float,
+    learning_rate: Rate,
     beta1: float = 0.9,
     beta2: float = 0.99,
     weight_decay: float | list[float] = 0.0,
     l2: float = 0.0,
-    grad_scale: float = 1.0,
+    grad_scale: Rate = 1.0,
 ) -> None:
     """Take one Lion step in place, on one array or on a list of arrays in one call.
 
@@ -213,7 +218,8 @@ def lion_step(
         weight_decay: decoupled decay: `param *= 1 - learning_rate * weight_decay` first; one number, or a list with
             one per array.
         l2: coupled decay: the rule sees `grad_scale * grad + l2 * param`; 0 or more.
-        grad_scale: multiplies the gradient first: -1 to maximize, a clipping factor, one over a count.
+        grad_scale: multiplies the gradient first: -1 to maximize, a clipping factor, one over a count; a number, or an
+            array as learning_rate may be.
 
     Raises:
         TypeError: an array is not a NumPy array, or has another dtype than its parameter.

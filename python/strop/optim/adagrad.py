@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from .. import ops
+from .._memory import filled_beside
 from .base import Optimizer
 from .settings import at_least_0, coupled
 
@@ -74,23 +75,27 @@ class Adagrad(Optimizer):
 
     def new_slot(self, name: str, param: NDArray[Any], settings: dict[str, Any]) -> NDArray[Any]:
         """The sum before the first step: the constructor's for every group, as in torch."""
-        total = super().new_slot(name, param, settings)
-        total[...] = float(self.defaults["initial_accumulator_value"])
-        return total
+        return filled_beside(param, float(self.defaults["initial_accumulator_value"]))
 
     def rows_stand(self, settings: dict[str, Any]) -> bool:
         """Without decay a row without a gradient does not move."""
         return not settings["weight_decay"]
 
+    def host_part(self) -> str | None:
+        """What of a step the host decides, for messages; None if nothing."""
+        decaying = any(group["lr_decay"] for group in self.param_groups)
+        return "lr_decay" if decaying else super().host_part()
+
     def update(
         self, params: Any, grads: Any, slots: Mapping[str, Any], phase: Any, settings: dict[str, Any]
     ) -> None:
         """One step of all these parameters in one call."""
+        decay = settings["lr_decay"]
         ops.adagrad_step(
             param=params,
             grad=grads,
             sum_square=slots["sum"],
-            learning_rate=settings["lr"] / (1 + phase * settings["lr_decay"]),
+            learning_rate=settings["lr"] / (1 + phase * decay) if decay else settings["lr"],
             eps=settings["eps"],
             dialect="torch",
             **coupled(settings),

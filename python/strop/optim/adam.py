@@ -119,7 +119,7 @@ class Adam(Optimizer):
             grad=grads,
             **state,
             learning_rate=settings["lr"],
-            step=phase + 1,
+            step=self.number(phase),
             beta1=settings["betas"][0],
             beta2=settings["betas"][1],
             eps=settings["eps"],

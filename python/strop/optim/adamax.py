@@ -74,7 +74,7 @@ class Adamax(Optimizer):
             moment1=slots["exp_avg"],
             max_grad=slots["exp_inf"],
             learning_rate=settings["lr"],
-            step=phase + 1,
+            step=self.number(phase),
             beta1=settings["betas"][0],
             beta2=settings["betas"][1],
             eps=settings["eps"],

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._memory import zeros_beside
+from .._memory import copy_into, host_copy, zeros_beside
 from .._names import check_number, check_whole
 from ..optimizers.accumulation import average
 from ..optimizers.parameters import about, check_params
@@ -90,7 +90,7 @@ class ExponentialMovingAverage:
         self._check_own("copy_to_params")
         if self.n_averaged:
             for mean, param in zip(self._averages, self._params, strict=True):
-                param[...] = mean
+                copy_into(param, mean)
 
     @contextmanager
     def average_parameters(self) -> Iterator[None]:
@@ -110,13 +110,13 @@ class ExponentialMovingAverage:
         finally:
             self._swapped = False
             for param, before in zip(self._params, held, strict=True):
-                param[...] = before
+                copy_into(param, before)
 
     # ---- the state ---------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """The averages as copies, in the order of the parameters, with the number of updates and the decay."""
-        averages = [mean.copy() for mean in self._averages]
+        """Copies of the averages on the host, in the order of the parameters; the number of updates and the decay."""
+        averages = [host_copy(mean) for mean in self._averages]
         return {"n_averaged": self.n_averaged, "decay": self.decay, "averages": averages}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -154,7 +154,7 @@ class ExponentialMovingAverage:
                     f"{self.op}: the average of params{where} must have shape {param.shape}; got {mean.shape}"
                 )
         for mean, given in zip(self._averages, averages, strict=True):
-            mean[...] = given
+            copy_into(mean, given)
         self.n_averaged, self.decay = int(state_dict["n_averaged"]), decay
 
     def _check_own(self, method: str) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from numpy.typing import NDArray
 
-from .._backend import cpu
+from .._backend import kernels, on_gpu
 from .._interrupts import HeldInterrupt
 from .._names import check_kwargs
 from ..optimizers.parameters import check_grads
@@ -85,7 +85,9 @@ class Optimizer(StateDict):
             flat = self._flatten(grads)
             arrays = self._live()
             settings = self._settings()
-            plain = bool(cpu.gradients_fit(flat, arrays))
+            if self._given is not None:
+                settings = [{**each, "lr": self._given[0]} for each in settings]
+            plain = bool(kernels("gradients_fit", arrays).gradients_fit(flat, arrays))
             if not plain:
                 check_grads(self.op, flat, arrays, self._labels, required=False)
             if self.check_finite:
@@ -130,14 +132,63 @@ class Optimizer(StateDict):
         for batch, its, phase, slots in calls:
             with held:
                 self.update(batch.params, batch.grads(flat), slots, phase, its)
-            self.advance(batch.states, its)
+            if self._given is None:
+                self.advance(batch.states, its)
         for place in dense:
             self._tables[place].restart(self.state[place]["step"])
         for (place, grad), phase in zip(rows, phases, strict=True):
             with held:
                 self.step_rows(place, grad, phase, settings[self._group_of[place]])
-            self.advance([self.state[place]], settings[self._group_of[place]])
+            if self._given is None:
+                self.advance([self.state[place]], settings[self._group_of[place]])
         held.release()
+
+    def counted(self, updates: int) -> None:
+        """Say that so many steps of all parameters were taken elsewhere, as by launches of a graph."""
+        with self._alone("counted"):
+            for _ in range(updates):
+                for state, group in zip(self.state, self._group_of, strict=True):
+                    self.advance([state], self.param_groups[group])
+
+    def host_part(self) -> str | None:
+        """What of a step the host decides, for messages; None if nothing.
+
+        The first step is taken without: it makes the state.
+        """
+        if not on_gpu(self._arrays[0]):
+            return "no parameters on a GPU"
+        if len({group["lr"] for group in self.param_groups}) > 1:
+            return "groups of several rates"
+        if not all(self.state) and self.every_slot:
+            return "parameters without state: the first step makes it"
+        if len(set(map(self.phase, self.state))) > 1:
+            return "parameters of several ages"
+        if self.check_finite:
+            return "check_finite=True"
+        return "deferred rows" if self._tables else None
+
+    def move(self, convert: Callable[[Array], Array]) -> None:
+        """Take other arrays in place of all that the optimizer holds, as when a model moves to another device.
+
+        Deferred rows are brought up to date first. Nothing has changed where `convert` fails.
+
+        Args:
+            convert: makes of each array, a parameter's too, the one that takes its place; of one array always the same.
+        """
+        with self._alone("move"):
+            self.drop_tables()
+            live = self._live()
+            arrays = [convert(array) for array in live]
+            states = [
+                {name: convert(value) if hasattr(value, "shape") else value for name, value in state.items()}
+                for state in self.state
+            ]
+            moved = iter(arrays)
+            for group, structure in zip(self.param_groups, self._structures, strict=True):
+                group["params"][:] = structure.leaves[:] = [next(moved) for _ in group["params"]]
+            self._arrays = arrays
+            self.state[:] = states
+            self._batcher.forget()
 
     def _slots_of(self, batch: Batch, settings: dict[str, Any]) -> dict[str, list[Array]]:
         names = self.slots(settings)

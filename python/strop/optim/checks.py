@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from .._backend import cpu
-from ..optimizers.parameters import about, first_overlap, is_plain
+from .._backend import kernels
+from ..optimizers.parameters import about, first_overlap, is_contiguous, is_plain, is_writable
 from ..rowgrad import RowGrad
 
 if TYPE_CHECKING:
@@ -35,12 +35,13 @@ def check_parts(optimizer: ParamGroups, parts: Sequence[Part], grads: Sequence[A
         TypeError: a state is no array.
         ValueError: one has another shape or dtype, is strided, read-only or overlaps what it must not.
     """
+    module = kernels("gradients_fit", optimizer._arrays)
     owners: list[tuple[str, int]] = []
     states: list[Array] = []
     for places, slots in parts:
         params = [optimizer._arrays[place] for place in places]
         for name, arrays in slots.items():
-            if not cpu.gradients_fit(params, arrays):
+            if not module.gradients_fit(params, arrays):
                 for place, array in zip(places, arrays, strict=True):
                     _check_slot(optimizer, place, name, array)
             owners += [(name, place) for place in places]
@@ -48,7 +49,7 @@ def check_parts(optimizer: ParamGroups, parts: Sequence[Part], grads: Sequence[A
     if new:
         _check_apart(optimizer, owners, states)
     reads = [grad.values if isinstance(grad, RowGrad) else grad for grad in grads if grad is not None]
-    if not cpu.arrays_apart(reads, states):
+    if not module.arrays_apart(reads, states):
         read_by = [place for place, grad in enumerate(grads) if grad is not None]
         for place, read in zip(read_by, reads, strict=True):
             for (name, owner), state in zip(owners, states, strict=True):
@@ -67,7 +68,7 @@ def _check_slot(optimizer: ParamGroups, place: int, name: str, array: Any) -> No
     shape, dtype = optimizer.slot_spec(name, optimizer._arrays[place])
     if array.shape != shape or array.dtype != dtype:
         raise ValueError(f"{where} as {dtype} of shape {shape}; got {array.dtype} {array.shape}")
-    if not (array.flags.c_contiguous and array.flags.aligned and array.flags.writeable):
+    if not (is_contiguous(array) and is_writable(array)):
         raise ValueError(f"{where} C-contiguous and writable; got a {about(array)}")
 
 

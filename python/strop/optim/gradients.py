@@ -8,8 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._backend import kernels
-from ..optimizers.parameters import about, first_overlap, is_plain
+from .._backend import on_gpu
+from ..optimizers.parameters import (
+    about,
+    check_place,
+    first_overlap,
+    is_contiguous,
+    is_plain,
+    is_writable,
+    way_to_contiguous,
+)
 from ..rowgrad import RowGrad
 
 Array = NDArray[Any]
@@ -42,7 +50,7 @@ def leaves(grads: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, 
         yield path, grads
         return
     for key, part in parts:
-        if part is None or isinstance(part, np.ndarray):
+        if part is None or isinstance(part, np.ndarray) or on_gpu(part):
             yield (*path, key), part
         else:
             yield from leaves(part, (*path, key))
@@ -79,7 +87,6 @@ def present(op: str, grads: Any, *, written: bool) -> list[Leaf]:
     Raises:
         TypeError: one is no array of floats and no `RowGrad`.
         ValueError: one is strided, or read-only or overlapping another where they are to be written.
-        NotImplementedError: one is a CuPy array.
     """
     grads = listed(grads)
     try:
@@ -91,6 +98,7 @@ def present(op: str, grads: Any, *, written: bool) -> list[Leaf]:
     arrays = [grad.values if isinstance(grad, RowGrad) else grad for _, grad in found]
     for (path, _), array in zip(found, arrays, strict=True):
         _check(op, path, array, written)
+        check_place(op, f"grads{label(path)}", array, f"grads{label(found[0][0])}", arrays[0])
     # Arrays that own their memory overlap only where one stands twice.
     owned = all(array.base is None for array in arrays) and len(set(map(id, arrays))) == len(arrays)
     overlap = first_overlap(arrays) if written and not owned else None
@@ -102,17 +110,14 @@ def present(op: str, grads: Any, *, written: bool) -> list[Leaf]:
 
 def _check(op: str, path: tuple[Any, ...], array: Any, written: bool) -> None:
     if not is_plain(array):
-        kernels(op, array)
         raise TypeError(
             f"{op}: grads{label(path)} must be a numpy array or a RowGrad; got {type(array).__name__}"
         )
     if array.dtype.char not in "fd":
         raise TypeError(f"{op}: grads{label(path)} must be float32 or float64; got a {about(array)}")
-    flags = array.flags
-    if not (flags.c_contiguous and flags.aligned):
+    if not is_contiguous(array):
         raise ValueError(
-            f"{op}: grads{label(path)} must be C-contiguous; got a strided {about(array)}; "
-            "use numpy.ascontiguousarray"
+            f"{op}: grads{label(path)} must be C-contiguous; got a strided {about(array)}; {way_to_contiguous(array)}"
         )
-    if written and not flags.writeable:
+    if written and not is_writable(array):
         raise ValueError(f"{op}: grads{label(path)} must be writable; got a read-only {about(array)}")

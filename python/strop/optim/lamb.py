@@ -83,7 +83,7 @@ class LAMB(Optimizer):
             moment1=slots["exp_avg"],
             moment2=slots["exp_avg_sq"],
             learning_rate=settings["lr"],
-            step=phase + 1,
+            step=self.number(phase),
             beta1=settings["betas"][0],
             beta2=settings["betas"][1],
             eps=settings["eps"],

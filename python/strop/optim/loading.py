@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._backend import on_gpu
+from .._device import device_of, to_device, to_host
 from .._memory import zeros_beside
 from .._tensors import StoredTensor
 from ..optimizers.parameters import is_plain
@@ -148,6 +150,8 @@ def _array(optimizer: ParamGroups, name: str, value: Any, place: int, label: str
     shape, dtype = optimizer.slot_spec(name, optimizer._arrays[place])
     if isinstance(value, np.ndarray) and not is_plain(value):
         raise _misfit(optimizer, f"have an array as {name!r} of params{label}; got {type(value).__name__}")
+    if on_gpu(value):
+        value = to_host(value)
     if not isinstance(value, StoredTensor):
         try:
             value = np.asarray(value)
@@ -161,7 +165,7 @@ def _array(optimizer: ParamGroups, name: str, value: Any, place: int, label: str
             f"have {name!r} of params{label} as {dtype} of shape {shape}; got {value.dtype} {value.shape}",
         )
     if isinstance(value, StoredTensor):
-        return np.asarray(value)
+        return to_device(np.asarray(value), device_of(optimizer._arrays[place]))
     result = zeros_beside(np.broadcast_to(np.zeros((), dtype), shape))
     result[...] = value
-    return result
+    return to_device(result, device_of(optimizer._arrays[place]))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from .._device import device_of, to_device
 from .base import Optimizer
 from .settings import at_least_0, check_betas, decoupled_or_not
 
@@ -45,6 +46,7 @@ class NAdam(Optimizer):
     """
 
     every_slot = ("exp_avg", "exp_avg_sq")
+    _products: Any = None
 
     def __init__(
         self,
@@ -79,6 +81,18 @@ class NAdam(Optimizer):
         """Steps, and the product of their momentums."""
         return {"step": 0, "mu_product": 1.0}
 
+    def prepare_numbers(self) -> None:
+        """Bring to the device what a step looks up there: the products of the momentums, up to 1e-18."""
+        settings = self._settings()[0]
+        products: list[float] = []
+        product, step = 1.0, 0
+        while not products or products[-1] > 1e-18:
+            step += 1
+            momentum, after = _product(step, product, settings)
+            products.append(after / momentum if momentum else product)
+            product = after
+        self._products = to_device(np.array(products), device_of(self._arrays[0]))
+
     def phase(self, state: dict[str, Any]) -> Hashable:
         """What must be equal in parameters that are updated together."""
         return (state.get("step", 0), state.get("mu_product", 1.0))
@@ -95,15 +109,18 @@ class NAdam(Optimizer):
     ) -> None:
         """One step of all these parameters in one call."""
         step, mu_product = phase
-        momentum, product = _product(step + 1, mu_product, settings)
+        before: Any = self._products
+        if self._given is None:
+            momentum, product = _product(step + 1, mu_product, settings)
+            before = product / momentum if momentum else mu_product  # the kernel multiplies it in double
         ops.nadam_step(
             param=params,
             grad=grads,
             moment1=slots["exp_avg"],
             moment2=slots["exp_avg_sq"],
             learning_rate=settings["lr"],
-            step=step + 1,
-            mu_product=product / momentum if momentum else mu_product,  # the kernel multiplies it in double
+            step=self.number(step),
+            mu_product=before,
             beta1=settings["betas"][0],
             beta2=settings["betas"][1],
             eps=settings["eps"],

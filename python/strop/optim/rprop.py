@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from .. import ops
+from .._memory import filled_beside
 from .base import Optimizer
 
 Array = NDArray[Any]
@@ -73,10 +74,7 @@ class Rprop(Optimizer):
 
     def new_slot(self, name: str, param: NDArray[Any], settings: dict[str, Any]) -> NDArray[Any]:
         """A state array before the first step; every element's step begins as the learning rate."""
-        array = super().new_slot(name, param, settings)
-        if name == "step_size":
-            array[...] = settings["lr"]
-        return array
+        return filled_beside(param, settings["lr"] if name == "step_size" else 0.0)
 
     def update(
         self, params: Any, grads: Any, slots: Mapping[str, Any], phase: Any, settings: dict[str, Any]

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._memory import zeros_beside
+from ..optimizers.given import GivenNumbers
 from .settings import read_settings
 
 Array = NDArray[Any]
 Settings = dict[str, Any]
 
 
-class Rule:
+class Rule(GivenNumbers):
     """An update rule: a subclass has `slots` and `update`, and what else is its own."""
 
     op: str
@@ -80,6 +81,10 @@ class Rule:
         """What must be equal in parameters that are updated together."""
         step: int = state.get("step", 0)
         return step
+
+    def number(self, phase: Any) -> Any:
+        """The number of the step after a phase, as ops take it."""
+        return phase + 1 if self._given is None else self._given[1]
 
     def advance(self, states: list[dict[str, Any]], settings: Settings) -> None:
         """Say in states that a step was taken."""

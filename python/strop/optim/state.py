@@ -7,9 +7,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from .._backend import on_gpu
+from .._memory import host_copy
 from . import files
 from .loading import checked
 from .rows import RowSteps
@@ -21,7 +22,7 @@ class StateDict(RowSteps):
     """Saving and loading of an optimizer."""
 
     def state_dict(self) -> dict[str, Any]:
-        """The state as torch lays it out, arrays as copies.
+        """The state as torch lays it out, arrays as copies on the host.
 
         Deferred rows are brought up to date first, in the parameters too, so that parameters saved after this call
         belong to this state.
@@ -43,7 +44,7 @@ class StateDict(RowSteps):
         self._flush()
         states = {
             place: {
-                key: value.copy() if copied and isinstance(value, np.ndarray) else value
+                key: _on_host(value, copied=copied) if hasattr(value, "shape") else value
                 for key, value in state.items()
             }
             for place, state in enumerate(self.state)
@@ -111,3 +112,7 @@ class StateDict(RowSteps):
         """
         with self._alone("load"), files.opened(self.op, filepath) as state_dict:
             self._take(state_dict)
+
+
+def _on_host(array: Array, *, copied: bool) -> Array:
+    return host_copy(array) if copied or on_gpu(array) else array

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from .. import ops
+from .._backend import array_module
+from .._memory import copy_into, zeros_beside
 from ..rowgrad import RowGrad
 
 Array = NDArray[Any]
@@ -49,11 +51,23 @@ class Accumulator:
         total = self._sums[place]
         if isinstance(total, RowGrad):
             return total.to_dense()
-        return np.zeros_like(like) if total is None else total.copy()
+        return zeros_beside(like) if total is None else total.copy()
+
+    def converted(self, convert: Callable[[Array], Array]) -> list[Grad]:
+        """What has been added up, in arrays that `convert` makes of ours."""
+        return [_converted(total, convert) for total in self._sums]
 
     def restore(self, calls: int, sums: list[Grad]) -> None:
         """Go on from a number of calls and their sums."""
         self.calls, self._sums = calls, sums
+
+
+def _converted(total: Grad, convert: Callable[[Array], Array]) -> Grad:
+    if total is None or not isinstance(total, RowGrad):
+        return None if total is None else convert(total)
+    made = RowGrad.trusted(convert(total.rows), convert(total.values), total.shape)
+    made.unique = total.unique
+    return made
 
 
 def _share(total: Grad, count: int) -> Grad:
@@ -73,8 +87,8 @@ def _sum(total: Grad, grad: Grad) -> Grad:
             return RowGrad(grad.rows.copy(), grad.values.copy(), grad.shape)
         return grad.copy()
     if isinstance(total, RowGrad) and isinstance(grad, RowGrad):
-        rows = np.concatenate([total.rows, grad.rows])
-        return RowGrad(rows, np.concatenate([total.values, grad.values]), total.shape)
+        join = array_module(total.values).concatenate
+        return RowGrad(join([total.rows, grad.rows]), join([total.values, grad.values]), total.shape)
     if isinstance(total, RowGrad):
         total = total.to_dense()
     total += grad.to_dense() if isinstance(grad, RowGrad) else grad
@@ -85,7 +99,7 @@ def average(averages: list[Array], arrays: list[Array], momentum: float) -> None
     """Move each average towards its parameter, in one call; after the first update it is the parameter (momentum 0)."""
     if momentum == 0:
         for mean, array in zip(averages, arrays, strict=True):
-            mean[...] = array
+            copy_into(mean, array)
         return
     # A step along average - param, which the kernel forms: l2 adds the one, grad_scale turns the other. To scale the
     # average by momentum instead would leave a bias of 3e-5 where momentum is 0.999 and floats have 24 bits.

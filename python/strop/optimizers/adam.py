@@ -111,7 +111,7 @@ class Adam(Optimizer):
 
     def numbers(self) -> dict[str, Any]:
         """The rule's numbers for the next update, as its op takes them."""
-        return {"step": self.iterations + 1, **self._rule()}
+        return {"step": self.next_step, **self._rule()}
 
     def update(
         self, params: Any, grads: Any, state: dict[str, Any], rate: float, decays: Any, scale: float

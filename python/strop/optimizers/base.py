@@ -12,8 +12,9 @@ from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
 
-from .._backend import cpu
+from .._backend import kernels, on_gpu
 from .._interrupts import HeldInterrupt
+from .._memory import copy_into
 from .._names import check_kwargs
 from ..rowgrad import RowGrad
 from .accumulation import average
@@ -134,6 +135,18 @@ class Optimizer(OptimizerState):
             return None
         return self.rule_numbers()
 
+    def host_part(self) -> str | None:
+        """What of a step the host decides, for messages; None if nothing."""
+        if not self._arrays or not on_gpu(self._arrays[0]):
+            return "no parameters on a GPU yet"
+        for name in ("clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_steps", "use_ema"):
+            if getattr(self, name):
+                return f"{name}={getattr(self, name)}"
+        if self._constrained:
+            return "the constraint of a variable"
+        late = any(not getattr(table, "capturable", False) for table in self._tables.values())
+        return "deferred rows" if late else None
+
     def rule_numbers(self) -> dict[str, Any] | None:
         """The rule's name and numbers, for rules that a step program has."""
         return None
@@ -202,18 +215,21 @@ class Optimizer(OptimizerState):
             else:
                 placed = dict(zip(places, grads, strict=True))
                 grads = [placed.get(place) for place in range(len(self._arrays))]
-        plain = cpu.gradients_fit(grads, self._arrays)
+        plain = kernels("gradients_fit", self._arrays).gradients_fit(grads, self._arrays)
         if not plain:
             check_grads(self.op, grads, self._arrays)
         given, updates = list(grads), self.iterations
         last = self._pending is None or self._pending.calls + 1 == self._pending.steps
-        rate = self.learning_rate if last else 0.0  # it may fail: read before a gradient is added
+        rate = (
+            self._given[0] if self._given else self.learning_rate if last else 0.0
+        )  # before a gradient is added
         held = HeldInterrupt()
         means = given if self._pending is None else self._pending.add(given)
         if means is not None:
             clipped, scale = clip(means, scale, self.clipvalue, self.clipnorm, self.global_clipnorm)
             self._step(clipped, plain, rate, scale, held)
-        self._calls += 1
+        if self._given is None:
+            self._calls += 1
         if self.use_ema:
             with held:
                 average(self._averages, self._arrays, self.ema_momentum if updates else 0.0)
@@ -277,7 +293,7 @@ class Optimizer(OptimizerState):
         """Set the parameters to their averages, if there are any (`use_ema`)."""
         if self.iterations:
             for mean, array in zip(self._averages, self._arrays, strict=False):
-                array[...] = mean
+                copy_into(array, mean)
 
     # ---- saving ------------------------------------------------------------
 

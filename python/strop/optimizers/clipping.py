@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import ops
+from .._backend import array_module, on_gpu
 from ..rowgrad import RowGrad
 
 Array = NDArray[Any]
@@ -47,11 +48,18 @@ def _to_norm(grad: Array | RowGrad, norm: float, bound: float) -> Array | RowGra
     if norm <= bound:
         return grad
     factor = bound / norm
-    return grad.scaled(factor) if isinstance(grad, RowGrad) else np.asarray(grad * grad.dtype.type(factor))
+    return grad.scaled(factor) if isinstance(grad, RowGrad) else as_array(grad * grad.dtype.type(factor))
 
 
 def _to_value(grad: Array | RowGrad, bound: float) -> Array | RowGrad:
     if isinstance(grad, RowGrad):
         once = grad.coalesce()
-        return RowGrad.trusted(once.rows, np.clip(once.values, -bound, bound), once.shape)
-    return np.asarray(np.clip(grad, -bound, bound))
+        values = array_module(once.values).clip(once.values, -bound, bound)
+        return RowGrad.trusted(once.rows, values, once.shape)
+    return as_array(array_module(grad).clip(grad, -bound, bound))
+
+
+def as_array(value: Any) -> Array:
+    """NumPy makes a scalar of what has no axes; CuPy does not."""
+    made: Array = value if on_gpu(value) else np.asarray(value)
+    return made

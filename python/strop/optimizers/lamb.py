@@ -68,7 +68,7 @@ class Lamb(Optimizer):
 
     def numbers(self) -> dict[str, Any]:
         """The rule's numbers for the next update, as its op takes them."""
-        return {"step": self.iterations + 1, "beta1": self.beta_1, "beta2": self.beta_2, "eps": self.epsilon}
+        return {"step": self.next_step, "beta1": self.beta_1, "beta2": self.beta_2, "eps": self.epsilon}
 
     def update(
         self, params: Any, grads: Any, state: dict[str, Any], rate: float, decays: Any, scale: float

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .. import ops
+from .._device import device_of, to_device
 from .base import Optimizer
 from .rate import Rate
 from .settings import check_not_negative, check_unit_interval
+
+Array = NDArray[Any]
 
 
 class Nadam(Optimizer):
@@ -56,6 +63,7 @@ class Nadam(Optimizer):
         check_unit_interval(self.op, beta_1=beta_1, beta_2=beta_2)
         check_not_negative(self.op, epsilon=epsilon)
         self._product = (1, 1.0)
+        self._products: Array | None = None
         self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
 
     def slots(self) -> tuple[str, ...]:
@@ -64,14 +72,26 @@ class Nadam(Optimizer):
 
     def numbers(self) -> dict[str, Any]:
         """The rule's numbers for the next update, as its op takes them."""
-        step = self.iterations + 1
         return {
-            "step": step,
-            "mu_product": self._mu_product(step),
+            "step": self.next_step,
+            "mu_product": self._mu_product(self.iterations + 1) if self._given is None else self._products,
             "beta1": self.beta_1,
             "beta2": self.beta_2,
             "eps": self.epsilon,
         }
+
+    def prepare_numbers(self) -> None:
+        """Bring to the device what a step looks up there: the products of the shares, up to 1e-18."""
+        if self._products is None:
+            products = [1.0]
+            while products[-1] > 1e-18:
+                products.append(products[-1] * ops.nadam_momentum(len(products), self.beta_1, 1.0))
+            self._products = to_device(np.array(products), device_of(self._arrays[0]))
+
+    def move(self, convert: Callable[[Array], Array]) -> None:
+        """Take other arrays in place of all that the optimizer holds."""
+        super().move(convert)
+        self._products = None
 
     def _mu_product(self, step: int) -> float:
         """The product of the shares before a step: a function of the step, kept from one to the next."""

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._backend import cpu
-from .._memory import zeros_beside
+from .._backend import cpu, on_gpu
+from .._memory import copy_into, filled_beside, host_copy, zeros_beside
 from ..ops import stored_name
 from .accumulation import Accumulator
 from .deferred import DeferredTable
+from .given import GivenNumbers
 from .linear import LinearTable
-from .parameters import check_params, paths
+from .parameters import array_of, check_params, paths
 from .rate import HasRate
 
 Array = NDArray[Any]
@@ -23,7 +24,7 @@ Spec = tuple[tuple[int, ...], np.dtype[Any]]
 AnyTable = DeferredTable | LinearTable
 
 
-class OptimizerState(HasRate):
+class OptimizerState(GivenNumbers, HasRate):
     """The state of the parameters of the first call, by their places."""
 
     op: str
@@ -42,6 +43,15 @@ class OptimizerState(HasRate):
     @iterations.setter
     def iterations(self, count: int) -> None:
         self._calls = count * (self.gradient_accumulation_steps or 1)
+
+    @property
+    def next_step(self) -> Any:
+        """The number of the next update, as ops take it."""
+        return self.iterations + 1 if self._given is None else self._given[1]
+
+    def counted(self, updates: int) -> None:
+        """Say that so many updates were taken elsewhere, as by launches of a graph; see `numbers_from`."""
+        self.iterations += updates
 
     def reset(self) -> None:
         """Forget all state, as if no step had been taken with any parameter; `iterations` stays."""
@@ -76,7 +86,7 @@ class OptimizerState(HasRate):
 
     def new_slot(self, slot: str, param: Array) -> Array:
         """A state array before the first step."""
-        return _filled(param, self.start(slot))
+        return filled_beside(param, self.start(slot))
 
     def check_arrays(self, arrays: list[Array]) -> None:
         """Refuse parameters that this rule does not take."""
@@ -96,7 +106,7 @@ class OptimizerState(HasRate):
     def defer(self, param: Array, state: dict[str, Array]) -> AnyTable | None:
         """A deferred table for this parameter, or None where only the dense pass is exact."""
         linear = self.linear()
-        if linear is None or param.ndim != 2:
+        if linear is None or param.ndim != 2 or on_gpu(param):
             return None
         factors, push = linear
         named = {name: state[name] for name in factors}
@@ -125,13 +135,37 @@ class OptimizerState(HasRate):
         self._averages = [zeros_beside(a) for a in arrays] if self.use_ema else []
         self._decays = [self._decay_of(p) for p in params]
         self._constrained = [i for i, p in enumerate(params) if getattr(p, "constraint", None) is not None]
-        for place, param in enumerate(params):
+        self._defer_variables()
+
+    def _defer_variables(self) -> None:
+        """Put tables in charge of the rows of variables that are read by rows."""
+        for place, param in enumerate(self._params):
             if hasattr(param, "deferred"):
                 if param.deferred is not None:  # another optimizer's
                     param.deferred.flush()
                 param.deferred = None
                 if getattr(param, "sparse_rows", False) and self.sparse in (None, "exact"):
                     param.deferred = self._defer(place)
+
+    def move(self, convert: Callable[[Array], Array]) -> None:
+        """Take other arrays in place of all that the optimizer holds, as when a model moves to another device.
+
+        Deferred rows are brought up to date first. Nothing has changed where `convert` fails.
+
+        Args:
+            convert: makes of each array, a parameter's too, the one that takes its place; of one array always the same.
+        """
+        self.flush()
+        params = [convert(p) if array_of(p) is p else p for p in self._params]
+        arrays = [convert(array) for array in self._arrays]
+        slots = {name: [convert(array) for array in of] for name, of in self._slots.items()}
+        averages = [convert(array) for array in self._averages]
+        sums = self._pending.converted(convert) if self._pending is not None else []
+        self._params, self._arrays, self._slots, self._averages = params, arrays, slots, averages
+        if self._pending is not None:
+            self._pending.restore(self._pending.calls, sums)
+        self._dense, self._tables = ([], [], {}, []), {}
+        self._defer_variables()
 
     def _check_exact(self, params: Sequence[Any]) -> None:
         for place, param in enumerate(params):
@@ -208,18 +242,19 @@ class OptimizerState(HasRate):
             self._tables[key].catch_up(cpu.compact_ids(ids, len(self._arrays[key]))[0])
 
     def state_tensors(self) -> dict[str, Array]:
-        """Copies of the state, caught up, keyed `<slot>/<parameter>`."""
+        """Copies of the state on the host, caught up, keyed `<slot>/<parameter>`."""
         tensors: dict[str, Array] = {}
         for place, path in enumerate(paths(self._params)):
             table = self._tables.get(place)
             caught_up = table.caught_up() if table else None
             for name, arrays in self._slots.items():
                 key = f"{stored_name(name, arrays[place].dtype)}/{path}"
-                tensors[key] = caught_up[name] if caught_up else arrays[place].copy()
+                tensors[key] = host_copy(caught_up[name] if caught_up else arrays[place])
             if self.use_ema:
-                tensors[f"average/{path}"] = self._averages[place].copy()
+                tensors[f"average/{path}"] = host_copy(self._averages[place])
             if self._pending is not None and self._pending.calls:
-                tensors[f"accumulated/{path}"] = self._pending.dense(place, self._arrays[place])
+                dense = self._pending.dense(place, self._arrays[place])
+                tensors[f"accumulated/{path}"] = host_copy(dense)
         return tensors
 
     @property
@@ -244,7 +279,7 @@ class OptimizerState(HasRate):
                 f"{self.op}: pending_calls must lie in [0, {self.gradient_accumulation_steps or 1}); "
                 f"got {pending_calls}"
             )
-        sums = [np.empty_like(array) for array in self._arrays] if pending_calls else []
+        sums = [zeros_beside(array) for array in self._arrays] if pending_calls else []
         held = {**self._slots, "average": self._averages, "accumulated": sums}
         targets: dict[str, Array] = {}
         for place, path in enumerate(paths(self._params)):
@@ -263,18 +298,10 @@ class OptimizerState(HasRate):
                 )
         self.flush()
         for name, target in targets.items():
-            target[...] = tensors[name]
+            copy_into(target, tensors[name])
         self.iterations = iterations
         if self._pending is not None:
             self._calls += pending_calls
             self._pending.restore(pending_calls, list(sums))
         for table in self._tables.values():
             table.restart(iterations)
-
-
-def _filled(like: Array, value: float) -> Array:
-    """A state array at its start."""
-    array = zeros_beside(like)
-    if value:
-        array.fill(value)
-    return array
