@@ -11,7 +11,7 @@ constexpr const char* op = "AdamClock";
 
 Clock new_clock(double beta1, double beta2, double eps, bool hat,
                 bool bias_correction, bool amsgrad, int degree, int window) {
-  const step::AdamRule rule =
+  const AdamRule rule =
       adam_rule(op, beta1, beta2, eps, hat ? "hat" : "torch", bias_correction);
   if (degree != 3 && degree != 4 && degree != 8) {
     raise_value(op, "degree must be 3, 4 or 8; got " + std::to_string(degree));

@@ -19,7 +19,7 @@ namespace strop::bind {
 // counted itself.
 class DeviceClock {
  public:
-  DeviceClock(const step::AdamRule& rule, bool amsgrad, int degree, int window)
+  DeviceClock(const AdamRule& rule, bool amsgrad, int degree, int window)
       : rule_(rule),
         numbers_(step::clock_rule(rule, amsgrad, degree, window)) {}
 
@@ -53,7 +53,7 @@ class DeviceClock {
   int degree() const { return numbers_.degree; }
   int window() const { return numbers_.window; }
   bool amsgrad() const { return numbers_.amsgrad; }
-  const step::AdamRule& rule() const { return rule_; }
+  const AdamRule& rule() const { return rule_; }
   bool moving_eps() const { return strop::moving_eps(numbers_); }
   std::vector<double> coefficients(std::int32_t step) const;
 
@@ -69,7 +69,7 @@ class DeviceClock {
   template <typename T>
   std::vector<double> coefficients_in(void* copy, std::int32_t step) const;
 
-  step::AdamRule rule_;
+  AdamRule rule_;
   ClockRule numbers_;
   py::object memory_;  // an array, from the first use on
   void* memory_address_ = nullptr;
