@@ -141,6 +141,7 @@ class GraphProgram:
                 block.record(self._step_of(block))
                 block.draws = [next(numbers) for numbers in drawn]
 
+        self.optimizer.prepare_numbers()  # tables from the host come before the recording
         return self._recorder.record(work), block
 
     def _step_of(self, block: Block) -> Any:
