@@ -160,7 +160,7 @@ __device__ __forceinline__ void move_block(const CompactAdamTensor& t,
     store_bytes(codes1, d, n, quads, bytes1);
     store_bytes(codes2, d, n, quads, bytes2);
   }
-  // A shuffle after the lanes have read the old ones.
+  __syncwarp();  // all lanes have read the old ones
   if (lane != 0) return;
   store_bytes(codes1 - begin, top, n4, quads, bits_of(new1));
   store_bytes(codes2 - begin, top, n4, quads, bits_of(new2));

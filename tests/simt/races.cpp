@@ -1,7 +1,8 @@
 // Races, whatever the schedule. The kernels are compiled with
 // -fsanitize=thread, whose calls before every access come here instead of to
-// the sanitizer's own library. Per word of memory the last write and the last
-// two readers are kept; an access must be ordered after them:
+// the sanitizer's own library. Per word of memory, or per byte of a word that
+// was touched in part, the last write and the last two readers are kept; an
+// access must be ordered after them:
 //
 //     same thread        always
 //     same block         a block barrier between, or one of their warp
@@ -25,8 +26,13 @@ struct Access {
   bool atomic;
 };
 
-struct Word {
+struct Place {
   Access write, read, other_read;
+};
+
+struct Word {
+  Place whole;
+  std::vector<Place> bytes;  // in its place, where there are any
 };
 
 std::unordered_map<std::uintptr_t, Word> words;
@@ -65,9 +71,8 @@ void require(const Access& before, const Access& now, const char* what) {
        "touched, with nothing between them");
 }
 
-void note(std::uintptr_t word, bool writes, bool atomic) {
-  Word& w = words[word];
-  const Access now = access_of(*self, atomic);
+void note(Place& w, const Access& now, bool writes) {
+  const bool atomic = now.atomic;
   require(w.write, now, writes ? "overwrites" : "reads");
   if (writes) {
     require(w.read, now, "overwrites");
@@ -82,6 +87,28 @@ void note(std::uintptr_t word, bool writes, bool atomic) {
   }
 }
 
+void note_all(std::uintptr_t at, std::size_t size, bool writes, bool atomic) {
+  constexpr std::uintptr_t kWord = 4;
+  const Access now = access_of(*self, atomic);
+  const std::uintptr_t end = at + size;
+  while (at < end) {
+    Word& word = words[at / kWord];
+    const std::uintptr_t first = at % kWord;
+    const std::uintptr_t last = std::min(kWord, first + (end - at));
+    if (last - first < kWord && word.bytes.empty()) {
+      word.bytes.assign(kWord, word.whole);
+    }
+    if (word.bytes.empty()) {
+      note(word.whole, now, writes);
+    } else {
+      for (std::uintptr_t b = first; b < last; ++b) {
+        note(word.bytes[b], now, writes);
+      }
+    }
+    at += last - first;
+  }
+}
+
 bool private_to_thread(const void* address) {
   const auto inside = [address](const dim3& d) {
     return address >= &d && address < &d + 1;
@@ -93,10 +120,7 @@ bool private_to_thread(const void* address) {
 void access(const void* address, std::size_t size, bool writes) {
   if (self == nullptr || private_to_thread(address)) return;
   pause();
-  const auto at = reinterpret_cast<std::uintptr_t>(address);
-  for (std::uintptr_t w = at / 4; w <= (at + size - 1) / 4; ++w) {
-    note(w, writes, false);
-  }
+  note_all(reinterpret_cast<std::uintptr_t>(address), size, writes, false);
   if (writes) self->fenced = false;
 }
 
@@ -129,9 +153,7 @@ void fence() {
 void atomic_access(const void* address, std::size_t size) {
   if (self == nullptr) return;
   const auto at = reinterpret_cast<std::uintptr_t>(address);
-  for (std::uintptr_t w = at / 4; w <= (at + size - 1) / 4; ++w) {
-    note(w, true, true);
-  }
+  note_all(at, size, true, true);
   Releases& through = released[at];
   merge(self->met, through);  // in force from the next fence on
   if (self->fenced) {
