@@ -426,3 +426,62 @@ def test_rows_take_numbers_in_device_memory(gpu):
         results.append([gpu.host(array) for array in arrays.values()])
     for ours, theirs in zip(*results, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+# ---- bound steps -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["gpu", "host"])
+def test_a_bound_step_has_the_bits_of_the_step(gpu, where):
+    put = gpu.asarray if where == "gpu" else np.copy
+    rng = np.random.default_rng(2)
+    start = rng.normal(size=(300, 2))
+    states = {
+        ops.adam_step: ["moment1", "moment2"],
+        ops.sgd_step: ["velocity"],
+        ops.rmsprop_step: ["mean_square"],
+        ops.radam_step: ["moment1", "moment2"],
+    }
+    for step, names in states.items():
+        more = {"momentum": 0.9} if step is ops.sgd_step else {}
+        counted = step in (ops.adam_step, ops.radam_step)
+        once, twice = (
+            {"param": [put(start[:, 0])], "grad": [put(start[:, 1])]}
+            | {name: [put(np.zeros(300))] for name in names}
+            for _ in range(2)
+        )
+        bound = ops.bind(step, **once, weight_decay=0.01, **more)
+        for number in (1, 2, 3):
+            bound(0.1 / number, number, 0.5)
+            numbers = {"learning_rate": 0.1 / number, "grad_scale": 0.5} | (
+                {"step": number} if counted else {}
+            )
+            step(**twice, weight_decay=0.01, **more, **numbers)
+        if where == "gpu":
+            bound(gpu.asarray(np.float64(0.01)), gpu.asarray(np.int64(4)))
+            step(**twice, weight_decay=0.01, **more, learning_rate=0.01, **({"step": 4} if counted else {}))
+        for name, arrays in once.items():
+            np.testing.assert_array_equal(gpu.host(arrays[0]), gpu.host(twice[name][0]))
+
+
+def test_a_bound_step_holds_its_arrays(gpu):
+    param, grad = gpu.asarray(np.ones(3)), gpu.asarray(np.ones(3))
+    bound = ops.bind(ops.sgd_step, param=param, grad=grad)
+    del grad
+    bound(0.5)
+    np.testing.assert_array_equal(gpu.host(param), np.full(3, 0.5))
+
+
+def test_what_cannot_be_bound(gpu):
+    x = gpu.asarray(np.ones(3))
+    text = "bind: step must have no numbers but its rate, its number and a scale; got nadam_step"
+    with pytest.raises(TypeError, match=f"^{re.escape(text)}$"):
+        ops.bind(ops.nadam_step, param=x, grad=x, moment1=x, moment2=x, mu_product=1.0)
+    with pytest.raises(
+        ValueError, match=r"^sgd_step: grad must not overlap param; got two views of one buffer$"
+    ):
+        ops.bind(ops.sgd_step, param=x, grad=x)
+    bound = ops.bind(ops.sgd_step, param=x, grad=gpu.asarray(np.ones(3)))
+    with pytest.raises(TypeError, match=r"^bind: learning_rate must be a number; got str$"):
+        bound("fast")
+    np.testing.assert_array_equal(gpu.host(x), np.ones(3))

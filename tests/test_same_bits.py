@@ -28,6 +28,7 @@ NO_KERNELS = {
     "CompactScratch",
     "FUSED_ACTIVATIONS",
     "WordTable",
+    "bind",
     "choose_gap",
     "moment_spec",
     "nadam_momentum",

@@ -40,7 +40,7 @@ void Bound::call(py::handle learning_rate, py::handle step,
 
 void bind_bound_step(py::module_& m) {
   using py::arg;
-  py::class_<Bound>(m, "Bound", "A step whose arrays stay.")
+  py::class_<Bound>(m, "Bound", py::module_local(), "A step whose arrays stay.")
       .def(py::init<py::object>(), arg("step"))
       .def("__call__", &Bound::call, arg("learning_rate"), arg("step") = 1,
            arg("grad_scale") = 1.0);

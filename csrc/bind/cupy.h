@@ -4,13 +4,13 @@
 
 namespace strop::bind {
 
-// What a call asks of CuPy, looked up once. Names are interned: an attribute of
-// an array costs 30 ns so, and 100 where each time a string is made of its
-// name.
+// What a call asks of CuPy, looked up once. Names are interned, so that reading
+// an attribute makes no string of it.
 struct Cupy {
-  py::object module, ndarray, current_stream;
+  py::object module, ndarray, cuda;
   py::object dtypes[5];  // NumPy's, of which there is one each
-  PyObject *dtype, *shape, *flags, *c_contiguous, *data, *ptr, *device_id, *mem;
+  PyObject *dtype, *shape, *flags, *c_contiguous, *data, *ptr, *device_id, *mem,
+      *get_current_stream;
 };
 
 // ImportError, with the way out, where it is not installed.

@@ -23,7 +23,8 @@ Cupy* looked_up(const py::object& module) {
   auto* c = new Cupy{};
   c->module = module;
   c->ndarray = module.attr("ndarray");
-  c->current_stream = module.attr("cuda").attr("get_current_stream");
+  c->cuda = module.attr("cuda");
+  c->get_current_stream = PyUnicode_InternFromString("get_current_stream");
   const py::object make = py::module_::import("numpy").attr("dtype");
   for (int i = 0; i < 5; ++i) c->dtypes[i] = make(name_of(kKnown[i]));
   c->dtype = PyUnicode_InternFromString("dtype");
@@ -156,7 +157,8 @@ const Cupy& cupy() {
 std::uintptr_t current_stream(int device) {
   const Cupy& c = cupy();
   const py::int_ number(device);
-  PyObject* stream = PyObject_CallOneArg(c.current_stream.ptr(), number.ptr());
+  PyObject* stream = PyObject_CallOneArg(
+      get(c.cuda, c.get_current_stream).ptr(), number.ptr());
   if (stream == nullptr) throw py::error_already_set();
   return word(get(py::reinterpret_steal<py::object>(stream), c.ptr));
 }

@@ -40,8 +40,8 @@ void nadam_step(py::handle param, py::handle grad, py::handle rows,
   check_betas(op, beta1, beta2);
   check_at_least_0(op, "eps", eps);
   const StepNumbers numbers = numbers_of(op, learning_rate, step, grad_scale);
-  NadamRule rule{beta1,  beta2, eps, nadam_growth(momentum_decay),
-                 0.0, nullptr, 0};
+  NadamRule rule{beta1, beta2,   eps, nadam_growth(momentum_decay),
+                 0,     nullptr, 0};
   Array products{};
   if (numbers.step.array.object) {
     if (!read_numbers(op, "mu_product", mu_product, DType::kFloat64, 1,

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
 
-from .._backend import kernels, on_gpu
+from .._backend import kernels
 from .._interrupts import HeldInterrupt
 from .._memory import copy_into
 from .._names import check_kwargs
@@ -135,18 +135,6 @@ class Optimizer(OptimizerState):
             return None
         return self.rule_numbers()
 
-    def host_part(self) -> str | None:
-        """What of a step the host decides, for messages; None if nothing."""
-        if not self._arrays or not on_gpu(self._arrays[0]):
-            return "no parameters on a GPU yet"
-        for name in ("clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_steps", "use_ema"):
-            if getattr(self, name):
-                return f"{name}={getattr(self, name)}"
-        if self._constrained:
-            return "the constraint of a variable"
-        late = any(not getattr(table, "capturable", False) for table in self._tables.values())
-        return "deferred rows" if late else None
-
     def rule_numbers(self) -> dict[str, Any] | None:
         """The rule's name and numbers, for rules that a step program has."""
         return None
@@ -220,9 +208,8 @@ class Optimizer(OptimizerState):
             check_grads(self.op, grads, self._arrays)
         given, updates = list(grads), self.iterations
         last = self._pending is None or self._pending.calls + 1 == self._pending.steps
-        rate = (
-            self._given[0] if self._given else self.learning_rate if last else 0.0
-        )  # before a gradient is added
+        # It may fail: read before a gradient is added.
+        rate = self._given[0] if self._given else self.learning_rate if last else 0.0
         held = HeldInterrupt()
         means = given if self._pending is None else self._pending.add(given)
         if means is not None:

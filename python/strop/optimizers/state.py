@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from .accumulation import Accumulator
 from .deferred import DeferredTable
 from .given import GivenNumbers
 from .linear import LinearTable
-from .parameters import array_of, check_params, paths
+from .moving import Moving
+from .parameters import check_params, paths
 from .rate import HasRate
 
 Array = NDArray[Any]
@@ -24,7 +25,7 @@ Spec = tuple[tuple[int, ...], np.dtype[Any]]
 AnyTable = DeferredTable | LinearTable
 
 
-class OptimizerState(GivenNumbers, HasRate):
+class OptimizerState(Moving, GivenNumbers, HasRate):
     """The state of the parameters of the first call, by their places."""
 
     op: str
@@ -48,6 +49,18 @@ class OptimizerState(GivenNumbers, HasRate):
     def next_step(self) -> Any:
         """The number of the next update, as ops take it."""
         return self.iterations + 1 if self._given is None else self._given[1]
+
+    def host_part(self) -> str | None:
+        """What of a step the host decides, for messages; None if nothing."""
+        if not self._arrays or not on_gpu(self._arrays[0]):
+            return "no parameters on a GPU yet"
+        for name in ("clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_steps", "use_ema"):
+            if getattr(self, name):
+                return f"{name}={getattr(self, name)}"
+        if self._constrained:
+            return "the constraint of a variable"
+        late = any(not getattr(table, "capturable", False) for table in self._tables.values())
+        return "deferred rows" if late else None
 
     def counted(self, updates: int) -> None:
         """Say that so many updates were taken elsewhere, as by launches of a graph; see `numbers_from`."""
@@ -138,36 +151,6 @@ class OptimizerState(GivenNumbers, HasRate):
         self._averages = [zeros_beside(a) for a in arrays] if self.use_ema else []
         self._decays = [self._decay_of(p) for p in params]
         self._constrained = [i for i, p in enumerate(params) if getattr(p, "constraint", None) is not None]
-        self._defer_variables()
-
-    def _defer_variables(self) -> None:
-        """Put tables in charge of the rows of variables that are read by rows."""
-        for place, param in enumerate(self._params):
-            if hasattr(param, "deferred"):
-                if param.deferred is not None:  # another optimizer's
-                    param.deferred.flush()
-                param.deferred = None
-                if getattr(param, "sparse_rows", False) and self.sparse in (None, "exact"):
-                    param.deferred = self._defer(place)
-
-    def move(self, convert: Callable[[Array], Array]) -> None:
-        """Take other arrays in place of all that the optimizer holds, as when a model moves to another device.
-
-        Deferred rows are brought up to date first. Nothing has changed where `convert` fails.
-
-        Args:
-            convert: makes of each array, a parameter's too, the one that takes its place; of one array always the same.
-        """
-        self.flush()
-        params = [convert(p) if array_of(p) is p else p for p in self._params]
-        arrays = [convert(array) for array in self._arrays]
-        slots = {name: [convert(array) for array in of] for name, of in self._slots.items()}
-        averages = [convert(array) for array in self._averages]
-        sums = self._pending.converted(convert) if self._pending is not None else []
-        self._params, self._arrays, self._slots, self._averages = params, arrays, slots, averages
-        if self._pending is not None:
-            self._pending.restore(self._pending.calls, sums)
-        self._dense, self._tables = ([], [], {}, []), {}
         self._defer_variables()
 
     def _check_exact(self, params: Sequence[Any]) -> None:
