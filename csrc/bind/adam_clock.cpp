@@ -63,7 +63,7 @@ Clock& clock_of(const char* caller, py::handle object) {
 }
 
 void bind_adam_clock(py::module_& m) {
-  py::class_<Clock>(m, "AdamClock",
+  py::class_<Clock>(m, "AdamClock", py::module_local(),
                     "The steps that rows without a gradient have missed.")
       .def(py::init(&new_clock), py::arg("beta1"), py::arg("beta2"),
            py::arg("eps"), py::arg("hat"), py::arg("bias_correction"),

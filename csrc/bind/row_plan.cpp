@@ -89,7 +89,8 @@ void OwnedPlan::sum(const char* op, const Array& grad, const Array& out,
 }
 
 void bind_row_plan(py::module_& m) {
-  py::class_<OwnedPlan>(m, "RowPlan", "The ids of a batch sorted by row.")
+  py::class_<OwnedPlan>(m, "RowPlan", py::module_local(),
+                        "The ids of a batch sorted by row.")
       .def_property_readonly("rows", &OwnedPlan::rows)
       .def_property_readonly("num_rows", &OwnedPlan::num_rows);
   m.def("row_plan", &row_plan, "The ids of a batch sorted by row.",

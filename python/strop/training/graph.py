@@ -94,8 +94,6 @@ class GraphProgram:
         with held:
             graph.launch()
             optimizer.counted(block.steps)
-            for place, table in optimizer._tables.items():
-                table.counted(block.steps, optimizer._decays[place])
             for stream, draws in zip(block.streams, block.draws, strict=True):
                 stream.skip(DROPOUT, draws)
         held.release()
