@@ -31,6 +31,7 @@ class StateDict(RowSteps):
             `{"state": {place: {"step": 3, "exp_avg": array, ...}}, "param_groups": [{"lr": ..., "params": [0, 1]}]}`.
 
         Example:
+            >>> import numpy as np
             >>> import strop
             >>> optimizer = strop.optim.SGD([np.ones(2)], lr=0.5, momentum=0.9)
             >>> optimizer.step([np.ones(2)])
