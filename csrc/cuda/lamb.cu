@@ -24,15 +24,6 @@ struct Rule {
 template <typename T>
 using List = TensorList<LambTensor<T>, Rule<T>>;
 
-// By the intrinsic: of plain stores of float4 the compiler makes four here.
-template <typename T>
-__device__ __forceinline__ void put(T* x, Index i, Index n, bool is_wide,
-                                    const Pack<T>& p) {
-  using W = typename Wide<T>::Type;
-  if (!is_wide || i + Pack<T>::kSize > n) return store(x, i, n, false, p);
-  __stwb(reinterpret_cast<W*>(x + i), *reinterpret_cast<const W*>(p.v));
-}
-
 // The squares of a lane's numbers, added in S.
 template <typename S, typename T>
 __device__ __forceinline__ double squares(const T* x, Index n) {

@@ -167,7 +167,7 @@ __global__ void __launch_bounds__(kBlock)
   for (Index k = 0; k < kRowGroup; ++k) {
     if (rows[k] != before) {
       if (begun) {
-        store(s.target(before, rank), column, s.width, s.is_wide, sum);
+        put(s.target(before, rank), column, s.width, s.is_wide, sum);
       } else if (kind == kGoesOn) {
         kind = kEnds;
         leads[group * lanes + lane] = sum;
@@ -195,12 +195,12 @@ __global__ void __launch_bounds__(kBlock)
   };
   if (begun) {
     follow(group + 1, sum);
-    store(s.target(before, rank), column, s.width, s.is_wide, sum);
+    put(s.target(before, rank), column, s.width, s.is_wide, sum);
   }
   if (group == 0 && kind != kNone) {
     Pack<T> lead{};
     follow(0, lead);
-    store(s.partials + place.row * s.width, column, s.width, s.is_wide, lead);
+    put(s.partials + place.row * s.width, column, s.width, s.is_wide, lead);
   }
   if (s.ticket != nullptr && last_block(s.ticket)) finish(s, group, lane);
 }
