@@ -5,43 +5,14 @@
 // back. Weights come through the caches, 10 KB or so. Where there are several
 // blocks the last one adds their gradients in order.
 
-#include "cuda/common.cuh"
 #include "cuda/dense_chain.h"
-#include "math/activation.h"
+#include "cuda/fused_activation.cuh"
 #include "math/loss.h"
 
 namespace strop::cuda {
 namespace {
 
 constexpr int kRows = int(kChainRows);
-
-template <typename T>
-__device__ __forceinline__ T activated(Activation which, T x) {
-  switch (which) {
-    case Activation::kRelu:
-      return x < T(0) ? T(0) : x;  // a NaN stays
-    case Activation::kSigmoid:
-      return activate<Activation::kSigmoid>(x, {});
-    case Activation::kTanh:
-      return activate<Activation::kTanh>(x, {});
-    default:
-      return x;
-  }
-}
-
-template <typename T>
-__device__ __forceinline__ T with_slope(Activation which, T grad, T y) {
-  switch (which) {
-    case Activation::kRelu:
-      return y <= T(0) ? T(0) : grad;  // a NaN lets the gradient through
-    case Activation::kSigmoid:
-      return grad * slope<Activation::kSigmoid>(y, y, {});
-    case Activation::kTanh:
-      return grad * slope<Activation::kTanh>(y, y, {});
-    default:
-      return grad;
-  }
-}
 
 template <typename T>
 __device__ __forceinline__ LossTerm<T> term_of(PointwiseLoss which, T pred,

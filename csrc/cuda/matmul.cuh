@@ -1,9 +1,9 @@
 #pragma once
 
 #include "cuda/common.cuh"
+#include "cuda/fused_activation.cuh"
 
-// What the files of matmul share: a product, how it is handed on, and the
-// arithmetic before and behind it.
+// What the files of matmul share: a product and how it is handed on.
 
 namespace strop::cuda {
 
@@ -61,41 +61,6 @@ void add_parts(const char* op, const Sum<double>& first,
 template <typename T>
 Index doubles_of(Index count) {
   return blocks_for(count, Index{sizeof(double) / sizeof(T)});
-}
-
-// relu lets NaN through.
-template <typename T>
-__device__ __forceinline__ T rectified(T x) {
-  return x <= T(0) ? T(0) : x;
-}
-
-template <typename T>
-__device__ __forceinline__ T activated(Activation which, T x) {
-  switch (which) {
-    case Activation::kRelu:
-      return rectified(x);
-    case Activation::kSigmoid:
-      return activate<Activation::kSigmoid>(x, {});
-    case Activation::kTanh:
-      return activate<Activation::kTanh>(x, {});
-    default:
-      return x;
-  }
-}
-
-// The gradient before the activation whose value was y.
-template <typename T>
-__device__ __forceinline__ T with_slope(Activation which, T grad, T y) {
-  switch (which) {
-    case Activation::kRelu:
-      return y <= T(0) ? T(0) : grad;  // a NaN lets the gradient through
-    case Activation::kSigmoid:
-      return grad * slope<Activation::kSigmoid>(y, y, {});
-    case Activation::kTanh:
-      return grad * slope<Activation::kTanh>(y, y, {});
-    default:
-      return grad;
-  }
 }
 
 }  // namespace strop::cuda
