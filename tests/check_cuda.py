@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 CUDA = ROOT / "csrc" / "cuda"
 BUDGET = CUDA / "budget.json"
-RELEASE = ["75", "80", "86", "89", "90a", "100", "120"]
+ARCHITECTURES = ["75", "80", "86", "89", "90a", "100", "120"]
 #: What the budget has of each kernel, in this order; nothing may be spilled.
 LIMITED = ("registers", "shared")
 #: As cmake/cuda.cmake compiles them.
@@ -185,7 +185,7 @@ def tool(name: str) -> str | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--write", action="store_true", help="set the budget to what is used")
-    parser.add_argument("--architectures", default=",".join(RELEASE))
+    parser.add_argument("--architectures", default=",".join(ARCHITECTURES))
     parser.add_argument("--files", default="", help="of kernels, such as adam,sgd; all of them by default")
     options = parser.parse_args()
     if shutil.which("nvcc") is None:

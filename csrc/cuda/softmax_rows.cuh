@@ -11,13 +11,15 @@
 //   beyond               nowhere: sums are formed while the maximum is sought,
 //                        and the row is read a second time
 //
-// Rows of more than 512 doubles are read again. A pack is 16 bytes, and pack i
+// Rows of more than 64 doubles are read again: they serve to check, and every
+// form is 30 KB of the wheel. A pack is 16 bytes, and pack i
 // belongs to thread i mod count.
 
 namespace strop::cuda {
 
 template <typename T>
-inline constexpr Index kRegisterClasses = kWarp * 8 * Pack<T>::kSize;
+inline constexpr Index kRegisterClasses =
+    kWarp * (sizeof(T) == 4 ? 8 : 1) * Pack<T>::kSize;
 inline constexpr Index kSmallClasses = 8192;    // 256 threads, 32 KB
 inline constexpr Index kSharedClasses = 57344;  // 224 KB
 inline constexpr unsigned kLongThreads = 512;
@@ -62,10 +64,7 @@ struct RegisterRow {
   using T = Number;
   static constexpr bool kKeeps = true, kOnline = false, kShares = false;
   static constexpr unsigned kThreads = kBlock;  // of a block
-  static constexpr unsigned kBlocks = kPacks == 8      ? 2
-                                      : sizeof(T) == 4 ? 4
-                                      : kPacks == 4    ? 2
-                                                       : 3;
+  static constexpr unsigned kBlocks = kPacks == 8 ? 2 : sizeof(T) == 4 ? 4 : 3;
   static constexpr Index kSize = Pack<T>::kSize;
 
   Pack<T> packs[kPacks];

@@ -89,8 +89,10 @@ template <typename T, typename F>
 void in_registers(const Rows& shape, const F& run) {
   const Index packs = blocks_for(shape.classes, kWarp * Pack<T>::kSize);
   if (packs <= 1) return run(RowKind<RegisterRow<T, 1>>{}, shape);
-  if (packs <= 4) return run(RowKind<RegisterRow<T, 4>>{}, shape);
-  run(RowKind<RegisterRow<T, 8>>{}, shape);
+  if constexpr (sizeof(T) == 4) {
+    if (packs <= 4) return run(RowKind<RegisterRow<T, 4>>{}, shape);
+    run(RowKind<RegisterRow<T, 8>>{}, shape);
+  }
 }
 
 template <typename T, typename... P>
