@@ -2,7 +2,7 @@
 #
 #   make demo              train the review classifier from a fresh checkout
 #   make demo DATA=path    the same on your own file of reviews
-#   make test              the whole test suite
+#   make test              the whole test suite, on every core
 #   make native            the kernels alone, under the address and undefined-behaviour sanitizers
 #   make tsan openmp       the same under the thread sanitizer; with OpenMP in place of the pool
 #   make simt              the CUDA kernels without CUDA: as fibres, in many orders, bounds and races checked
@@ -18,6 +18,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DATA ?=
 ARGS ?=
+# What the tests install: this checkout, or a wheel that was built from it.
+PACKAGE ?= .
 
 SOURCES := pyproject.toml CMakeLists.txt README.md $(wildcard benchmarks/*.py tests/cases/*.py) \
   $(shell find csrc python -type f ! -name '*.pyc' ! -name '*.so')
@@ -30,7 +32,7 @@ $(BIN)/python:
 
 # One environment for everything; each stamp adds what its target needs.
 $(VENV)/installed: $(SOURCES) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check ".[plot]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(PACKAGE)[plot]"
 	@touch $@
 
 # The tools of an extra alone, so that the package is not compiled again for them.
@@ -63,7 +65,7 @@ demo: $(VENV)/installed
 	$(BIN)/python -m strop train imdb $(if $(DATA),--data "$(DATA)") --output demo-output $(ARGS)
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest tests --pyargs strop $(ARGS)
+	$(BIN)/python -m pytest tests --pyargs strop --numprocesses auto $(ARGS)
 
 # Compiled, run, and silent but for what fails.
 preset = export PATH="$(abspath $(BIN)):$$PATH" && cmake --preset $(1) $(2) -Wno-dev >/dev/null && \
