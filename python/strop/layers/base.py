@@ -11,10 +11,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import config, initializers
+from .. import config, initializers, regularizers
 from .._backend import array_module, on_gpu
 from .._device import Device, building, find, input_array, to_device, to_host
 from .._names import check_kwargs, snake_case
+from .._serial import described
 from ..rowgrad import RowGrad
 from .variable import Variable, check_weights, move_layers, placed
 
@@ -31,6 +32,7 @@ class Layer:
         dtype: `"float32"` or `"float64"`; None is `strop.config.floatx()`.
         trainable: False freezes the weights.
         input_shape: shape of one sample, if this is the first layer and the model should be built at once.
+        activity_regularizer: penalty on the output, over the batch size; it is part of the loss.
     """
 
     #: Whether a mask that comes in goes out.
@@ -47,6 +49,7 @@ class Layer:
         dtype: str | None = None,
         trainable: bool = True,
         input_shape: tuple[int | None, ...] | None = None,
+        activity_regularizer: Any = None,
         **unknown: Any,
     ) -> None:
         self.op = type(self).__name__
@@ -59,6 +62,7 @@ class Layer:
         self.name = name or snake_case(self.op)
         self.dtype = np.dtype(dtype or config.floatx())
         self.trainable = trainable
+        self.activity_regularizer = regularizers.get(activity_regularizer, self.op)
         self.input_shape: Shape | None = None if input_shape is None else (None, *input_shape)
         self.built = False
         self.variables: list[Variable] = []
@@ -88,7 +92,10 @@ class Layer:
 
     def get_config(self) -> dict[str, Any]:
         """The settings, as the constructor takes them."""
-        return {"name": self.name, "dtype": self.dtype.name, "trainable": self.trainable}
+        settings = {"name": self.name, "dtype": self.dtype.name, "trainable": self.trainable}
+        if self.activity_regularizer is not None:
+            settings["activity_regularizer"] = described(self.activity_regularizer)
+        return settings
 
     @classmethod
     def from_config(cls, settings: dict[str, Any]) -> Self:
