@@ -6,6 +6,7 @@ threads may predict on one model. What `backward` needs travels in `saved`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -41,6 +42,8 @@ class Layer:
     uses_mask = False
     #: Whether the layer reads ids and not numbers.
     reads_ids = False
+    #: Whether a mask begins here.
+    starts_mask = False
 
     def __init__(
         self,
@@ -90,6 +93,10 @@ class Layer:
         """The mask of the output."""
         return mask if self.passes_mask else None
 
+    def keeps_mask(self, masked: Sequence[bool]) -> bool:
+        """Whether a mask goes out, if these inputs have one."""
+        return self.passes_mask and all(masked)
+
     def get_config(self) -> dict[str, Any]:
         """The settings, as the constructor takes them."""
         settings = {"name": self.name, "dtype": self.dtype.name, "trainable": self.trainable}
@@ -104,8 +111,8 @@ class Layer:
 
     # ---- what every layer has ----------------------------------------------
 
-    def build_once(self, input_shape: Shape) -> Shape:
-        """Build if that has not been done; the shape of the output."""
+    def build_once(self, input_shape: Any) -> Shape:
+        """Build if that has not been done; the shape of the output. A layer with several inputs takes a list."""
         if not self.built:
             self.build(input_shape)
             self.built = True

@@ -15,7 +15,18 @@ from numpy.typing import NDArray
 from .. import activations, ops
 from .._backend import kernels, on_gpu
 from ..activations.base import Activation as Function
-from ..layers import Activation, Dense, Embedding, GlobalAveragePooling1D, Layer, Variable
+from ..layers import (
+    ELU,
+    Activation,
+    Dense,
+    Embedding,
+    GlobalAveragePooling1D,
+    Layer,
+    LeakyReLU,
+    ReLU,
+    Softmax,
+    Variable,
+)
 from ..rowgrad import RowGrad
 
 Array = NDArray[Any]
@@ -185,21 +196,28 @@ def build_steps(
             dense, activation = layer, layer.activation
             if (
                 activation.fused == "linear"
-                and type(follower) is Activation
-                and (fused or (len(rest) == 1 and _is_head(follower.activation, head)))
+                and (own := _function_of(follower)) is not None
+                and (fused or (len(rest) == 1 and _is_head(own, head)))
             ):
-                layer = rest.pop(0)
-                activation = follower.activation
+                layer, activation = rest.pop(0), own
             if not rest and _is_head(activation, head):
                 activation, function = linear, activation
             steps.append(DenseStep(dense, activation))
-        elif type(layer) is Activation and not rest and _is_head(layer.activation, head):
-            function = layer.activation
+        elif not rest and (own := _function_of(layer)) is not None and _is_head(own, head):
+            function = own
         else:
             steps.append(LayerStep(layer))
         if layer.activity_regularizer is not None:
             steps.append(ActivityStep(layer, function))
     return steps, function is not linear
+
+
+def _function_of(layer: Any) -> Function | None:
+    """The activation that is all a layer does, or None."""
+    if type(layer) in (Activation, ReLU, LeakyReLU, ELU) or (type(layer) is Softmax and layer.axis == -1):
+        function: Function = layer.activation
+        return function
+    return None
 
 
 def _is_head(activation: Function, head: str | None) -> bool:
