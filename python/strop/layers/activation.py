@@ -168,14 +168,15 @@ class Softmax(Layer):
     def _as_rows(self, x: Array) -> Array:
         order = self._order(x.ndim)
         width = math.prod(x.shape[axis] for axis in order[x.ndim - len(self._axes) :])
-        rows = x.transpose(order)
-        result: Array = array_module(x).ascontiguousarray(rows).reshape(-1 if width else 0, width)
-        return result
+        library = array_module(x)
+        rows: Array = library.ascontiguousarray(library.transpose(x, order))
+        return rows.reshape(-1 if width else 0, width)
 
     def _as_before(self, rows: Array, shape: tuple[int, ...]) -> Array:
         order = self._order(len(shape))
-        moved = rows.reshape([shape[axis] for axis in order])
-        result: Array = array_module(rows).ascontiguousarray(moved.transpose(np.argsort(order).tolist()))
+        library = array_module(rows)
+        moved = library.transpose(rows.reshape([shape[axis] for axis in order]), np.argsort(order).tolist())
+        result: Array = library.ascontiguousarray(moved)
         return result
 
     def get_config(self) -> dict[str, Any]:

@@ -237,8 +237,12 @@ class Concatenate(Merge):
     def backward(self, grad: Array, saved: Any, need_x: bool = True) -> Any:
         """The gradients by the inputs."""
         library = array_module(grad)
-        parts = library.split(grad, np.cumsum(saved[:-1]).tolist(), axis=self.axis)
-        return [library.ascontiguousarray(part) for part in parts], []
+        leading = (slice(None),) * (self.axis % grad.ndim)
+        parts, begin = [], 0
+        for size in saved:
+            parts.append(library.ascontiguousarray(grad[(*leading, slice(begin, begin + size))]))
+            begin += size
+        return parts, []
 
     def compute_mask(self, x: Any, mask: Any) -> Array | None:
         """The masks one after another along the axis of the steps, else where any input counts; one without a mask

@@ -113,12 +113,13 @@ class Permute(Layer):
 
     def forward(self, x: Array, *, training: bool = False, mask: Array | None = None) -> tuple[Array, Any]:
         """The output, and what `backward` needs."""
-        return array_module(x).ascontiguousarray(x.transpose(self._order)), None
+        library = array_module(x)
+        return library.ascontiguousarray(library.transpose(x, self._order)), None
 
     def backward(self, grad: Array, saved: Any, need_x: bool = True) -> tuple[Array | None, Grads]:
         """The gradient by the input."""
-        back = grad.transpose(np.argsort(self._order).tolist())
-        return array_module(grad).ascontiguousarray(back), []
+        library = array_module(grad)
+        return library.ascontiguousarray(library.transpose(grad, np.argsort(self._order).tolist())), []
 
     def get_config(self) -> dict[str, Any]:
         """The settings, as the constructor takes them."""
@@ -159,7 +160,9 @@ class RepeatVector(Layer):
 
     def forward(self, x: Array, *, training: bool = False, mask: Array | None = None) -> tuple[Array, Any]:
         """The output, and what `backward` needs."""
-        return x[:, None].repeat(self.n, axis=1), None
+        library = array_module(x)
+        rows = library.broadcast_to(x[:, None], (len(x), self.n, x.shape[1]))
+        return library.ascontiguousarray(rows), None
 
     def backward(self, grad: Array, saved: Any, need_x: bool = True) -> tuple[Array | None, Grads]:
         """The gradient by the input."""

@@ -23,13 +23,13 @@ class Tape:
     def __init__(self, training: bool) -> None:
         self.training = training
         self.saved: list[Any] = []
-        #: The sum of the activity regularizers: a float, on a GPU an array without axes.
-        self.penalty: Any = 0.0
+        #: The activity regularizers' penalties: floats, on a GPU arrays without axes.
+        self.penalties: list[Any] = []
 
     def add(self, step: Any, saved: Any) -> None:
         """Take in what a step has left."""
         if isinstance(step, ActivityStep):
-            self.penalty = self.penalty + step.penalty(saved)
+            self.penalties.append(step.penalty(saved))
         if self.training:
             self.saved.append(saved)
 

@@ -110,7 +110,8 @@ class Plan:
         """The loss of a batch without the penalty on weights, and the output."""
         tape = Tape(training=False)
         output, mask = self.forward(x, tape=tape)
-        return self.value(output, target, masked_weight(mask, weight, output))[0] + tape.penalty, output
+        loss = self.value(output, target, masked_weight(mask, weight, output))[0]
+        return sum(tape.penalties, loss), output
 
     def train_step(self, x: Array, target: Any, weight: Array | None, optimizer: Any) -> tuple[Any, Array]:
         """One step of training: the loss of the batch before it, and the output."""
@@ -140,4 +141,4 @@ class Plan:
             assert upstream is not None
             upstream, own = self.steps[i].backward(upstream, tape.saved.pop(), i > self._first)
             grads[:0] = own
-        return loss + tape.penalty, output, grads
+        return sum(tape.penalties, loss), output, grads
