@@ -1,25 +1,70 @@
 """Layers, with Keras' names and meanings; channels last."""
 
+from .activation import ELU, LeakyReLU, ReLU, Softmax
 from .base import Layer
 from .core import Activation, Dense, Flatten, Input
 from .embedding import Embedding
+from .merge import Merge
+from .merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from .pooling import GlobalAveragePooling1D
-from .regularization import Dropout
+from .regularization import Dropout, GaussianNoise, SpatialDropout1D
+from .reshaping import Permute, RepeatVector, Reshape
 from .variable import Variable
 
 __all__ = [
+    "ELU",
     "Activation",
+    "Add",
+    "Average",
+    "Concatenate",
     "Dense",
     "Dropout",
     "Embedding",
     "Flatten",
+    "GaussianNoise",
     "GlobalAveragePooling1D",
     "Input",
     "Layer",
+    "LeakyReLU",
+    "Maximum",
+    "Merge",
+    "Minimum",
+    "Multiply",
+    "Permute",
+    "ReLU",
+    "RepeatVector",
+    "Reshape",
+    "Softmax",
+    "SpatialDropout1D",
+    "Subtract",
     "Variable",
 ]
 
 #: Class names, for saved models.
 registry: dict[str, type[Layer]] = {
-    cls.__name__: cls for cls in (Activation, Dense, Dropout, Embedding, Flatten, GlobalAveragePooling1D)
+    cls.__name__: cls
+    for cls in (
+        Activation,
+        Add,
+        Average,
+        Concatenate,
+        Dense,
+        Dropout,
+        ELU,
+        Embedding,
+        Flatten,
+        GaussianNoise,
+        GlobalAveragePooling1D,
+        LeakyReLU,
+        Maximum,
+        Minimum,
+        Multiply,
+        Permute,
+        ReLU,
+        RepeatVector,
+        Reshape,
+        Softmax,
+        SpatialDropout1D,
+        Subtract,
+    )
 }
