@@ -4,6 +4,7 @@ from .base import Layer
 from .core import Activation, Dense, Flatten, Input
 from .embedding import Embedding
 from .pooling import GlobalAveragePooling1D
+from .preprocessing import Normalization, Rescaling
 from .regularization import Dropout
 from .variable import Variable
 
@@ -16,10 +17,22 @@ __all__ = [
     "GlobalAveragePooling1D",
     "Input",
     "Layer",
+    "Normalization",
+    "Rescaling",
     "Variable",
 ]
 
 #: Class names, for saved models.
 registry: dict[str, type[Layer]] = {
-    cls.__name__: cls for cls in (Activation, Dense, Dropout, Embedding, Flatten, GlobalAveragePooling1D)
+    cls.__name__: cls
+    for cls in (
+        Activation,
+        Dense,
+        Dropout,
+        Embedding,
+        Flatten,
+        GlobalAveragePooling1D,
+        Normalization,
+        Rescaling,
+    )
 }
