@@ -7,18 +7,19 @@ from .embedding import Embedding
 from .merge import Merge
 from .merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from .pooling import GlobalAveragePooling1D
+from .preprocessing import Normalization, Rescaling
 from .regularization import Dropout, GaussianNoise, SpatialDropout1D
 from .reshaping import Permute, RepeatVector, Reshape
 from .variable import Variable
 
 __all__ = [
-    "ELU",
     "Activation",
     "Add",
     "Average",
     "Concatenate",
     "Dense",
     "Dropout",
+    "ELU",
     "Embedding",
     "Flatten",
     "GaussianNoise",
@@ -30,9 +31,11 @@ __all__ = [
     "Merge",
     "Minimum",
     "Multiply",
+    "Normalization",
     "Permute",
     "ReLU",
     "RepeatVector",
+    "Rescaling",
     "Reshape",
     "Softmax",
     "SpatialDropout1D",
@@ -59,9 +62,11 @@ registry: dict[str, type[Layer]] = {
         Maximum,
         Minimum,
         Multiply,
+        Normalization,
         Permute,
         ReLU,
         RepeatVector,
+        Rescaling,
         Reshape,
         Softmax,
         SpatialDropout1D,
