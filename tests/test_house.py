@@ -110,7 +110,7 @@ LAYERS = [
     {"activations", "initializers", "regularizers", "constraints", "utils", "preprocessing", "datasets"},
     {"layers", "losses", "metrics", "optimizers", "optim", "callbacks"},
     {"training", "adapters"},
-    {"models"},
+    {"models", "plot"},
     {"bench", "commands", "__main__"},
 ]
 
