@@ -10,12 +10,16 @@ from ..callbacks import Callback, CallbackList, History, ProgressBar
 from ..training import data as border
 from ..training.data import Data
 from ..training.loop import Averages, run_epoch, run_evaluation
+from .backup import Backup
 from .compiled import fresh, on_own_device
 from .feeding import Feeding, optional, positive
 
 
-class Fitting(Feeding):
+class Fitting(Feeding, Backup):
     """Training, epoch by epoch."""
+
+    #: Where the fit under way begins; a callback that resumes one sets it when training begins.
+    _initial_epoch = 0
 
     @on_own_device
     def fit(
@@ -151,9 +155,12 @@ class Fitting(Feeding):
         runner, progress = calls
         self.stop_training = False
         self.history = history
+        self._initial_epoch = initial_epoch
         runner.on_train_begin()
         try:
-            for epoch in range(initial_epoch, epochs):
+            for epoch in range(self._initial_epoch, epochs):
+                if self.stop_training:
+                    break
                 runner.on_epoch_begin(epoch)
                 logs = run_epoch(
                     plan,
@@ -179,8 +186,6 @@ class Fitting(Feeding):
                     runner.on_test_end(values)
                     logs.update({f"val_{name}": value for name, value in values.items()})
                 runner.on_epoch_end(epoch, logs)
-                if self.stop_training:
-                    break
         finally:
             if progress is not None:
                 progress.clear()  # so that a traceback starts on a line of its own

@@ -4,6 +4,7 @@ No window opens and no setting of matplotlib changes. In a notebook `ax.figure` 
 picture; `ax.figure.savefig("name.png")` writes it. Needs matplotlib: `pip install "strop[plot]"`.
 """
 
+from ._axes import new_figure
 from .confusion import confusion_matrix
 from .curves import precision_recall_curve, roc_curve
 from .epochs import history
@@ -15,6 +16,7 @@ __all__ = [
     "confusion_matrix",
     "history",
     "learning_curve",
+    "new_figure",
     "precision_recall_curve",
     "precision_recall_points",
     "roc_area",
