@@ -105,13 +105,14 @@ class LivePlot(History):
             self._show_in_notebook(figure)
 
     def _show_in_notebook(self, figure: Any) -> None:
-        from IPython.display import Image, display
+        import IPython.display
 
+        shown: Any = IPython.display
         # As bytes: the figure belongs to no pyplot, whose back end the notebook would ask.
         data = io.BytesIO()
         figure.savefig(data, format="png", dpi=100)
-        image = Image(data.getvalue())
+        image = shown.Image(data.getvalue())
         if self._handle is None:
-            self._handle = display(image, display_id=True)
+            self._handle = shown.display(image, display_id=True)
         else:
             self._handle.update(image)
