@@ -121,7 +121,7 @@ LAYERS = [
     },
     {"layers", "losses", "metrics", "optimizers", "optim", "callbacks"},
     {"training", "adapters"},
-    {"models"},
+    {"models", "plot"},
     {"bench", "commands", "__main__"},
 ]
 
