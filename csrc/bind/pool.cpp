@@ -1,3 +1,5 @@
+#include "kernels/pool.h"
+
 #include <pybind11/stl.h>
 
 #include "bind/array.h"

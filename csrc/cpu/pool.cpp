@@ -4,9 +4,10 @@
 // would save that reading, a third of both passes, at the price of one more
 // array; the layer before keeps x in any case.
 
+#include "kernels/pool.h"
+
 #include "cpu/lanes.h"
 #include "cpu/parallel.h"
-#include "kernels.h"
 
 namespace strop::cpu::STROP_ISA {
 namespace {

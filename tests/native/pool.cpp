@@ -1,3 +1,5 @@
+#include "kernels/pool.h"
+
 #include "native.h"
 
 namespace strop::native {
