@@ -4,29 +4,42 @@ from .activation import ELU, LeakyReLU, ReLU, Softmax
 from .base import Layer
 from .core import Activation, Dense, Flatten, Input
 from .embedding import Embedding
+from .global_pooling import (
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+)
 from .merge import Merge
 from .merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
-from .pooling import GlobalAveragePooling1D
+from .pooling import AveragePooling1D, AveragePooling2D, GlobalAveragePooling1D, MaxPooling1D, MaxPooling2D
 from .preprocessing import Normalization, Rescaling
 from .regularization import Dropout, GaussianNoise, SpatialDropout1D
 from .reshaping import Permute, RepeatVector, Reshape
 from .variable import Variable
 
 __all__ = [
+    "ELU",
     "Activation",
     "Add",
     "Average",
+    "AveragePooling1D",
+    "AveragePooling2D",
     "Concatenate",
     "Dense",
     "Dropout",
-    "ELU",
     "Embedding",
     "Flatten",
     "GaussianNoise",
     "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
     "Input",
     "Layer",
     "LeakyReLU",
+    "MaxPooling1D",
+    "MaxPooling2D",
     "Maximum",
     "Merge",
     "Minimum",
@@ -50,6 +63,8 @@ registry: dict[str, type[Layer]] = {
         Activation,
         Add,
         Average,
+        AveragePooling1D,
+        AveragePooling2D,
         Concatenate,
         Dense,
         Dropout,
@@ -58,7 +73,12 @@ registry: dict[str, type[Layer]] = {
         Flatten,
         GaussianNoise,
         GlobalAveragePooling1D,
+        GlobalAveragePooling2D,
+        GlobalMaxPooling1D,
+        GlobalMaxPooling2D,
         LeakyReLU,
+        MaxPooling1D,
+        MaxPooling2D,
         Maximum,
         Minimum,
         Multiply,
