@@ -12,7 +12,7 @@ from .global_pooling import (
 )
 from .merge import Merge
 from .merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
-from .pooling import AveragePooling1D, AveragePooling2D, GlobalAveragePooling1D, MaxPooling1D, MaxPooling2D
+from .pooling import AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D
 from .preprocessing import Normalization, Rescaling
 from .regularization import Dropout, GaussianNoise, SpatialDropout1D
 from .reshaping import Permute, RepeatVector, Reshape
