@@ -125,6 +125,7 @@ LAYERS = [
     {"layers", "losses", "metrics", "optimizers", "optim", "callbacks"},
     {"training", "adapters"},
     {"models", "plot"},
+    {"model_selection"},
     {"bench", "commands", "__main__"},
 ]
 
