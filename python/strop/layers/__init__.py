@@ -1,5 +1,7 @@
 """Layers, with Keras' names and meanings; channels last."""
 
+from .affine import RandomRotation, RandomTranslation, RandomZoom
+from .augmentation import RandomCrop, RandomFlip
 from .base import Layer
 from .core import Activation, Dense, Flatten, Input
 from .embedding import Embedding
@@ -18,6 +20,11 @@ __all__ = [
     "Input",
     "Layer",
     "Normalization",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "Rescaling",
     "Variable",
 ]
@@ -33,6 +40,11 @@ registry: dict[str, type[Layer]] = {
         Flatten,
         GlobalAveragePooling1D,
         Normalization,
+        RandomCrop,
+        RandomFlip,
+        RandomRotation,
+        RandomTranslation,
+        RandomZoom,
         Rescaling,
     )
 }
