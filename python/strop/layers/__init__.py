@@ -1,6 +1,8 @@
 """Layers, with Keras' names and meanings; channels last."""
 
 from .activation import ELU, LeakyReLU, ReLU, Softmax
+from .affine import RandomRotation, RandomTranslation, RandomZoom
+from .augmentation import RandomCrop, RandomFlip
 from .base import Layer
 from .core import Activation, Dense, Flatten, Input
 from .embedding import Embedding
@@ -12,7 +14,7 @@ from .global_pooling import (
 )
 from .merge import Merge
 from .merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
-from .pooling import AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D
+from .pooling import AveragePooling1D, AveragePooling2D, GlobalAveragePooling1D, MaxPooling1D, MaxPooling2D
 from .preprocessing import Normalization, Rescaling
 from .regularization import Dropout, GaussianNoise, SpatialDropout1D
 from .reshaping import Permute, RepeatVector, Reshape
@@ -46,6 +48,11 @@ __all__ = [
     "Multiply",
     "Normalization",
     "Permute",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "RepeatVector",
     "Rescaling",
@@ -84,6 +91,11 @@ registry: dict[str, type[Layer]] = {
         Multiply,
         Normalization,
         Permute,
+        RandomCrop,
+        RandomFlip,
+        RandomRotation,
+        RandomTranslation,
+        RandomZoom,
         ReLU,
         RepeatVector,
         Rescaling,
