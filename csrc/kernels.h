@@ -520,6 +520,95 @@ struct MatmulBackward {
 #define STROP_MATMUL_KERNELS(X) \
   X(matmul, Matmul) X(matmul_backward, MatmulBackward)
 
+// ---- conv ------------------------------------------------------------------
+
+// Where a window of the kernel lies. Elements beyond the image are zeros: pads
+// before it are given, those behind it follow from the size of the output.
+struct Window {
+  Index batch, height, width, channels;  // of x
+  Index kernel_height, kernel_width;
+  Index out_height, out_width;
+  Index stride_height, stride_width;
+  Index dilation_height, dilation_width;
+  Index pad_top, pad_left;
+};
+
+// out = activation(conv(x, kernel) + bias), the kernel not turned:
+// out[n, i, j, f] = sum of x[n, i sh + h dh - pt, j sw + w dw - pl, c]
+// kernel[h, w, c, f] over h, w and c. An element is one fmadd per term in that
+// order from zero over a block of the sum; the blocks are added in order, then
+// the bias. The bounds of the blocks depend on the size of the kernel alone, so
+// an image has the same bits in any batch, on every set with FMA and for any
+// number of threads. A kernel of 1 x 1 without strides, pads and groups is
+// matmul.
+template <typename T>
+struct Conv {
+  const T* x;       // (N, H, W, C)
+  const T* kernel;  // (KH, KW, C / groups, F)
+  const T* bias;    // (F) or null
+  T* out;           // (N, OH, OW, F), overlaps none of the others
+  Window window;
+  Index filters, groups;
+  Activation activation;  // kLinear, kRelu, kSigmoid or kTanh
+};
+
+// The gradients of the above, with dz = grad * slope. grad_x is a sum over the
+// windows that hold an element, in the order of their outputs and taps;
+// grad_kernel and grad_bias are sums over parts of the batch, whose number
+// depends on the sizes alone, in order.
+template <typename T>
+struct ConvBackward {
+  const T* grad;    // (N, OH, OW, F)
+  const T* x;       // (N, H, W, C)
+  const T* kernel;  // (KH, KW, C / groups, F)
+  const T* output;  // (N, OH, OW, F), what the forward gave; null if linear
+  T* grad_x;        // (N, H, W, C) or null
+  T* grad_kernel;   // (KH, KW, C / groups, F)
+  T* grad_bias;     // (F) or null
+  Window window;
+  Index filters, groups;
+  Activation activation;
+};
+
+#define STROP_CONV_KERNELS(X) X(conv, Conv) X(conv_backward, ConvBackward)
+
+// ---- depthwise_conv --------------------------------------------------------
+
+// Each channel by kernels of its own: out[n, i, j, c D + d] = activation(sum of
+// x[n, i sh + h dh - pt, j sw + w dw - pl, c] kernel[h, w, c, d] over h and w,
+// plus bias[c D + d]). An element is one fmadd per tap in order from zero, then
+// the bias: an image has the same bits in any batch.
+template <typename T>
+struct DepthwiseConv {
+  const T* x;       // (N, H, W, C)
+  const T* kernel;  // (KH, KW, C, D)
+  const T* bias;    // (C D) or null
+  T* out;           // (N, OH, OW, C D), overlaps none of the others
+  Window window;
+  Index multiplier;       // D
+  Activation activation;  // kLinear, kRelu, kSigmoid or kTanh
+};
+
+// Its gradients; grad_x is a sum over the outputs in their order, the others
+// are sums over parts of the batch as those of conv.
+template <typename T>
+struct DepthwiseConvBackward {
+  const T* grad;    // (N, OH, OW, C D)
+  const T* x;       // (N, H, W, C)
+  const T* kernel;  // (KH, KW, C, D)
+  const T* output;  // (N, OH, OW, C D), what the forward gave; null if linear
+  T* grad_x;        // (N, H, W, C) or null
+  T* grad_kernel;   // (KH, KW, C, D)
+  T* grad_bias;     // (C D) or null
+  Window window;
+  Index multiplier;
+  Activation activation;
+};
+
+#define STROP_DEPTHWISE_CONV_KERNELS(X) \
+  X(depthwise_conv, DepthwiseConv)      \
+  X(depthwise_conv_backward, DepthwiseConvBackward)
+
 // ---- reduction -------------------------------------------------------------
 
 enum class Reduction { kSum, kSumOfSquares, kMax };
@@ -747,18 +836,20 @@ struct FindWords {
 
 // ---- all -------------------------------------------------------------------
 
-#define STROP_KERNELS(X)         \
-  STROP_ACTIVATION_KERNELS(X)    \
-  STROP_ADAM_KERNELS(X)          \
-  STROP_DEFERRED_ADAM_KERNELS(X) \
-  STROP_EMBEDDING_KERNELS(X)     \
-  STROP_EMBEDDING_BAG_KERNELS(X) \
-  STROP_LAMB_KERNELS(X)          \
-  STROP_LOSS_KERNELS(X)          \
-  STROP_MATMUL_KERNELS(X)        \
-  STROP_REDUCTION_KERNELS(X)     \
-  STROP_SGD_KERNELS(X)           \
-  STROP_SOFTMAX_KERNELS(X)       \
+#define STROP_KERNELS(X)          \
+  STROP_ACTIVATION_KERNELS(X)     \
+  STROP_ADAM_KERNELS(X)           \
+  STROP_CONV_KERNELS(X)           \
+  STROP_DEFERRED_ADAM_KERNELS(X)  \
+  STROP_DEPTHWISE_CONV_KERNELS(X) \
+  STROP_EMBEDDING_KERNELS(X)      \
+  STROP_EMBEDDING_BAG_KERNELS(X)  \
+  STROP_LAMB_KERNELS(X)           \
+  STROP_LOSS_KERNELS(X)           \
+  STROP_MATMUL_KERNELS(X)         \
+  STROP_REDUCTION_KERNELS(X)      \
+  STROP_SGD_KERNELS(X)            \
+  STROP_SOFTMAX_KERNELS(X)        \
   STROP_UPDATE_KERNELS(X)
 
 // Kernels for float32 alone.
