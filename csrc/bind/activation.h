@@ -4,7 +4,8 @@
 
 #include <string>
 
-#include "kernels.h"
+#include "kernels/base.h"
+#include "math/activation.h"
 
 namespace strop::bind {
 

@@ -1,3 +1,5 @@
+#include "kernels/depthwise_conv.h"
+
 #include "bind/activation.h"
 #include "bind/array.h"
 #include "bind/backend.h"

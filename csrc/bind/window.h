@@ -1,6 +1,8 @@
 #pragma once
 
 #include "bind/array.h"
+#include "kernels/window.h"
+#include "math/activation.h"
 
 namespace strop::bind {
 

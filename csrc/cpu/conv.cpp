@@ -6,9 +6,12 @@
 // Bands of outputs are shared out; each thread copies what it needs of an image
 // with pads, and all read one packed kernel.
 
+#include "kernels/conv.h"
+
 #include "cpu/conv_bands.h"
 #include "cpu/parallel.h"
 #include "cpu/scratch.h"
+#include "kernels/matmul.h"
 
 namespace strop::cpu::STROP_ISA {
 

@@ -3,6 +3,7 @@
 #include "cpu/matmul_pack.h"
 #include "cpu/matmul_product.h"
 #include "cpu/matmul_tile.h"
+#include "kernels/window.h"
 
 // What both passes of a convolution share: bands of an output image whose input
 // stays in L2, that input as the register tile reads it, and runs of tiles.

@@ -1,6 +1,7 @@
 #pragma once
 
-#include "kernels.h"
+#include "kernels/base.h"
+#include "math/activation.h"
 
 // dz = grad * slope for rows of outputs, from what the forward pass gave.
 

@@ -7,6 +7,8 @@
 // row for the gradient by the kernel. With more than one kernel per channel the
 // input of a band is copied with each channel as often, and all is as with one.
 
+#include "kernels/depthwise_conv.h"
+
 #include "cpu/conv_bands.h"
 #include "cpu/conv_parts.h"
 #include "cpu/conv_slopes.h"
