@@ -96,7 +96,9 @@ def test_the_reference_is_its_own_finite_difference(rng):
             for step in (1e-6, -1e-6):
                 moved = {"x": x, "kernel": kernel} | {"x" if array is x else "kernel": array + step * way}
                 values.append((reference.conv(**moved, **passed) * grad).sum())
-            np.testing.assert_allclose((values[0] - values[1]) / 2e-6, (slope * way).sum(), rtol=1e-6, atol=1e-6)
+            np.testing.assert_allclose(
+                (values[0] - values[1]) / 2e-6, (slope * way).sum(), rtol=1e-6, atol=1e-6
+            )
 
 
 def test_torch_agrees(rng):
@@ -286,7 +288,11 @@ GRAD = np.zeros((2, 3, 4, 2), np.float32)
             ValueError,
             "conv: strides must be two ints of 1 or more; got (0, 1)",
         ),
-        (lambda: ops.conv(X, KERNEL, strides=2), ValueError, "conv: strides must be two ints of 1 or more; got 2"),
+        (
+            lambda: ops.conv(X, KERNEL, strides=2),
+            ValueError,
+            "conv: strides must be two ints of 1 or more; got 2",
+        ),
         (
             lambda: ops.conv(X, KERNEL, strides=(2**70, 1)),
             ValueError,

@@ -93,9 +93,13 @@ LAYERS = [
     Conv2D(4, (2, 3), strides=(2, 1), padding="same", groups=2, activation="softmax", dtype="float64"),
     Conv2D(2, 2, dilation_rate=(1, 2), use_bias=False, dtype="float64"),
     DepthwiseConv2D(2, dtype="float64", activation="tanh"),
-    DepthwiseConv2D((3, 2), strides=2, padding="same", depth_multiplier=3, activation="silu", dtype="float64"),
+    DepthwiseConv2D(
+        (3, 2), strides=2, padding="same", depth_multiplier=3, activation="silu", dtype="float64"
+    ),
     SeparableConv2D(3, 2, dtype="float64", activation="sigmoid"),
-    SeparableConv2D(5, 3, padding="same", depth_multiplier=2, activation="elu", use_bias=False, dtype="float64"),
+    SeparableConv2D(
+        5, 3, padding="same", depth_multiplier=2, activation="elu", use_bias=False, dtype="float64"
+    ),
 ]
 
 
@@ -131,7 +135,11 @@ def keras_cases():
     for size in (1, 2, 3, 8, 13):
         for padding in ("valid", "same", "causal"):
             yield "Conv1D", (size, 3), {"filters": 5, "kernel_size": min(size, 3), "padding": padding}
-        yield "Conv1D", (size, 2), {"filters": 4, "kernel_size": 4, "padding": "same", "strides": 3, "groups": 2}
+        yield (
+            "Conv1D",
+            (size, 2),
+            {"filters": 4, "kernel_size": 4, "padding": "same", "strides": 3, "groups": 2},
+        )
     yield "Conv1D", (11, 3), {"filters": 2, "kernel_size": 3, "padding": "causal", "dilation_rate": 2}
     yield "Conv1D", (11, 3), {"filters": 2, "kernel_size": 2, "padding": "same", "dilation_rate": 3}
     for size in ((1, 1), (5, 4), (9, 10)):
@@ -168,7 +176,8 @@ def test_a_layer_equals_keras_with_its_weights(rng, name, shape, settings):
 
 
 def test_gradients_equal_those_of_keras(rng):
-    # Keras' NumPy back end has no gradients: its formula by differences of its own float64 outputs.
+    # Keras' NumPy back end has no gradients. A layer without activation is linear in each of its arrays, so that a
+    # difference over any distance is the slope, within the roundings of its float32.
     keras = import_keras()
     for name, shape, settings in (
         ("Conv1D", (6, 2), {"filters": 3, "kernel_size": 3, "padding": "causal", "dilation_rate": 2}),
@@ -176,26 +185,24 @@ def test_gradients_equal_those_of_keras(rng):
         ("DepthwiseConv2D", (5, 4, 2), {"kernel_size": 2, "depth_multiplier": 2}),
         ("SeparableConv2D", (5, 4, 2), {"filters": 3, "kernel_size": 2}),
     ):
-        theirs = getattr(keras.layers, name)(**settings, dtype="float64")
-        ours = getattr(strop.layers, name)(**settings, dtype="float64")
-        x = rng.normal(size=(2, *shape))
+        theirs, ours = getattr(keras.layers, name)(**settings), getattr(strop.layers, name)(**settings)
+        x = rng.normal(size=(2, *shape)).astype(np.float32)
         theirs.build((None, *shape))
         ours.build_once((None, *shape))
-        weights = [rng.normal(size=v.shape) for v in ours.variables]
+        weights = [rng.normal(size=v.shape).astype(np.float32) for v in ours.variables]
         ours.set_weights(weights)
         y, saved = ours.forward(x, training=True)
-        upstream = rng.normal(size=y.shape)
+        upstream = rng.normal(size=y.shape).astype(np.float32)
         grad_x, grads = ours.backward(upstream, saved)
-        slopes = [grad_x, *grads]
-        for i, slope in enumerate(slopes):
+        for i, slope in enumerate([grad_x, *grads]):
             way = rng.normal(size=slope.shape)
             values = []
-            for step in (1e-6, -1e-6):
+            for step in (1, -1):
                 arrays = [x, *weights]
-                arrays[i] = arrays[i] + step * way
+                arrays[i] = (arrays[i] + step * way).astype(np.float32)
                 theirs.set_weights(arrays[1:])
-                values.append(float((np.asarray(theirs(arrays[0])) * upstream).sum()))
-            np.testing.assert_allclose((values[0] - values[1]) / 2e-6, (slope * way).sum(), rtol=1e-6, atol=1e-7)
+                values.append((np.asarray(theirs(arrays[0]), np.float64) * upstream).sum())
+            np.testing.assert_allclose((values[0] - values[1]) / 2, (slope * way).sum(), rtol=1e-4, atol=1e-4)
 
 
 def test_a_chain_trains_and_is_saved_bit_for_bit(tmp_path, rng):
@@ -212,7 +219,7 @@ def test_a_chain_trains_and_is_saved_bit_for_bit(tmp_path, rng):
     )
     x = rng.normal(size=(200, 8, 8, 1)).astype(np.float32)
     y = (x[:, :4].sum(axis=(1, 2, 3)) > x[:, 4:].sum(axis=(1, 2, 3))).astype(np.float32)
-    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    model.compile(strop.optimizers.Adam(0.01), "binary_crossentropy", metrics=["accuracy"])
     history = model.fit(x, y, epochs=30, verbose=0).history
     assert history["accuracy"][-1] > 0.95
     model.save(tmp_path / "m.safetensors")
@@ -222,8 +229,10 @@ def test_a_chain_trains_and_is_saved_bit_for_bit(tmp_path, rng):
 
 def test_a_mask_ends_at_a_convolution_with_a_warning():
     layers = strop.layers
-    with pytest.warns(UserWarning, match="the mask of 'embedding' ends at Conv1D 'conv1d', which cannot use it"):
-        strop.Sequential([layers.Embedding(9, 4, mask_zero=True, input_length=6), layers.Conv1D(2, 3)])
+    with pytest.warns(
+        UserWarning, match="the mask of 'embedding' ends at Conv1D 'conv1d', which cannot use it"
+    ):
+        strop.Sequential([layers.Embedding(9, 4, mask_zero=True), layers.Conv1D(2, 3)]).build((None, 6))
 
 
 def built(layer, *shape):

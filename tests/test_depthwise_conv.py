@@ -50,7 +50,9 @@ def test_it_is_within_the_bound_of_its_roundings(device, dtype, rng, activation)
         got = ops.depthwise_conv(x, kernel, **passed, bias=bias, activation=activation)
         want = reference.depthwise_conv(x, kernel, **passed, bias=bias, activation=activation)
         scale = reference.depthwise_conv(abs(x), abs(kernel), **passed, bias=abs(bias)) + 1
-        assert_close(got, want, scale=scale, roundings=kernel_shape[0] * kernel_shape[1] + 8, what=f"{x_shape}")
+        assert_close(
+            got, want, scale=scale, roundings=kernel_shape[0] * kernel_shape[1] + 8, what=f"{x_shape}"
+        )
         grad = rng.normal(size=want.shape).astype(dtype)
         about = {**passed, "output": got if activation else None, "activation": activation}
         backward = ops.depthwise_conv_backward(grad, x, kernel, **about, bias=True)

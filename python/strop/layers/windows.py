@@ -106,7 +106,7 @@ class Windowed(Layer):
 
     def outputs(self, input_shape: Shape) -> Shape:
         """Batch and the axes along which the window moves, of the output."""
-        sizes = []
+        sizes: list[int | None] = []
         settings = zip(input_shape[1:-1], self.kernel_size, self.strides, self.dilation_rate, strict=True)
         for size, taps, stride, step in settings:
             if size is None:
@@ -146,7 +146,9 @@ class Windowed(Layer):
         """The opposite of `as_images`."""
         return y[:, 0] if self.rank == 1 else y
 
-    def convolve(self, x: Array, channels: int, call: Any, kernel: Array, bias: Array | None) -> tuple[Array, Any]:
+    def convolve(
+        self, x: Array, channels: int, call: Any, kernel: Array, bias: Array | None
+    ) -> tuple[Array, Any]:
         """activation(call(x, kernel) + bias) with what `convolve_backward` needs; `call` is ops.conv or a like one."""
         images = self.as_images(x, channels)
         fused = self.activation.fused

@@ -22,7 +22,9 @@ def _windows(
     axes = []
     for size, taps, stride, step in zip(padded.shape[1:3], kernel_size, strides, dilation, strict=True):
         outputs = max((size - (taps - 1) * step - 1) // stride + 1, 0)
-        axes.append([slice(t * step, t * step + max((outputs - 1) * stride + 1, 0), stride) for t in range(taps)])
+        axes.append(
+            [slice(t * step, t * step + max((outputs - 1) * stride + 1, 0), stride) for t in range(taps)]
+        )
     return padded, [[(row, column) for column in axes[1]] for row in axes[0]]
 
 
@@ -49,7 +51,9 @@ def conv(
     parts = []
     for part, own in zip(np.split(padded, groups, 3), np.split(weight, groups, 3), strict=True):
         terms = [
-            part[:, rows, columns] @ own[i, j] for i, line in enumerate(taps) for j, (rows, columns) in enumerate(line)
+            part[:, rows, columns] @ own[i, j]
+            for i, line in enumerate(taps)
+            for j, (rows, columns) in enumerate(line)
         ]
         parts.append(np.sum(terms, axis=0))
     z = np.concatenate(parts, axis=3)
