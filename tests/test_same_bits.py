@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 import strop
+from cases import conv as conv_cases
+from cases import depthwise_conv as depthwise_cases
 from cases import update
 from strop import config, ops
 from strop._backend import cpu
@@ -104,6 +106,28 @@ def matmul_backwards(d):
         yield from ops.matmul_backward(
             grad, d.floats(m, k), d.floats(k, n), output=output, activation="relu", bias=True
         )
+
+
+def convs(d, call):
+    for x, kernel, settings in [*conv_cases.PARALLEL[:2], *conv_cases.SETTINGS[:8]]:
+        call_settings = {**settings, "activation": "tanh"}
+        yield from call(d, d.floats(*x), d.floats(*kernel), call_settings, ops.conv, ops.conv_backward)
+
+
+def depthwise_convs(d, call):
+    for x, kernel, settings in [*depthwise_cases.LARGE[:2], *depthwise_cases.SETTINGS]:
+        call_settings = {**settings, "activation": "tanh"}
+        forward, backward = ops.depthwise_conv, ops.depthwise_conv_backward
+        yield from call(d, d.floats(*x), d.floats(*kernel), call_settings, forward, backward)
+
+
+def conv_forward(d, x, kernel, settings, forward, backward):
+    yield forward(x, kernel, **settings)
+
+
+def conv_gradients(d, x, kernel, settings, forward, backward):
+    y = forward(x, kernel, **settings)
+    yield from backward(d.floats(*y.shape), x, kernel, **settings, output=y, bias=True)
 
 
 def adam_steps(d):
@@ -288,9 +312,13 @@ CALLS = {
     "binary_cross_entropy": lambda d: pointwise(d, ops.binary_cross_entropy),
     "compact_adam_step": compact_adam_steps,
     "compact_ids": lambda d: ops.compact_ids(d.ids(5000, 300_000), num_rows=5000),
+    "conv": lambda d: convs(d, conv_forward),
+    "conv_backward": lambda d: convs(d, conv_gradients),
     "count_words": lambda d: ops.count_words(texts(d), delimiters=" "),
     "deferred_adam_catch_up": lambda d: deferred(d, step=False),
     "deferred_adam_step": lambda d: deferred(d, step=True),
+    "depthwise_conv": lambda d: depthwise_convs(d, conv_forward),
+    "depthwise_conv_backward": lambda d: depthwise_convs(d, conv_gradients),
     "embedding_bag": lambda d: bags(d, bag_forward),
     "embedding_bag_backward": lambda d: bags(d, bag_backward),
     "embedding_bag_scatter": lambda d: bags(d, bag_scatter),

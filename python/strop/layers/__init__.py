@@ -4,6 +4,7 @@ from .activation import ELU, LeakyReLU, ReLU, Softmax
 from .affine import RandomRotation, RandomTranslation, RandomZoom
 from .augmentation import RandomCrop, RandomFlip
 from .base import Layer
+from .convolutional import Conv1D, Conv2D
 from .core import Activation, Dense, Flatten, Input
 from .embedding import Embedding
 from .global_pooling import (
@@ -14,10 +15,11 @@ from .global_pooling import (
 )
 from .merge import Merge
 from .merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
-from .pooling import AveragePooling1D, AveragePooling2D, GlobalAveragePooling1D, MaxPooling1D, MaxPooling2D
+from .pooling import AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D
 from .preprocessing import Normalization, Rescaling
 from .regularization import Dropout, GaussianNoise, SpatialDropout1D
 from .reshaping import Permute, RepeatVector, Reshape
+from .separable import DepthwiseConv2D, SeparableConv2D
 from .variable import Variable
 
 __all__ = [
@@ -28,7 +30,10 @@ __all__ = [
     "AveragePooling1D",
     "AveragePooling2D",
     "Concatenate",
+    "Conv1D",
+    "Conv2D",
     "Dense",
+    "DepthwiseConv2D",
     "Dropout",
     "Embedding",
     "Flatten",
@@ -57,6 +62,7 @@ __all__ = [
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "SeparableConv2D",
     "Softmax",
     "SpatialDropout1D",
     "Subtract",
@@ -73,7 +79,10 @@ registry: dict[str, type[Layer]] = {
         AveragePooling1D,
         AveragePooling2D,
         Concatenate,
+        Conv1D,
+        Conv2D,
         Dense,
+        DepthwiseConv2D,
         Dropout,
         ELU,
         Embedding,
@@ -100,6 +109,7 @@ registry: dict[str, type[Layer]] = {
         RepeatVector,
         Rescaling,
         Reshape,
+        SeparableConv2D,
         Softmax,
         SpatialDropout1D,
         Subtract,

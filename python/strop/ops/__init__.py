@@ -11,7 +11,9 @@ from .activation import ACTIVATIONS, FUSED_ACTIVATIONS, activation, activation_b
 from .adam import adam_step
 from .bound import bind
 from .compact_adam import compact_adam_step, moment_spec, stored_name, zero_moment
+from .conv import conv, conv_backward
 from .deferred_adam import AdamClock, choose_gap, deferred_adam_catch_up, deferred_adam_step
+from .depthwise_conv import depthwise_conv, depthwise_conv_backward
 from .embedding import CompactScratch, compact_ids, embedding_lookup, embedding_lookup_backward
 from .embedding_bag import embedding_bag, embedding_bag_backward, embedding_bag_scatter
 from .lamb import lamb_step
@@ -45,9 +47,13 @@ __all__ = [
     "choose_gap",
     "compact_adam_step",
     "compact_ids",
+    "conv",
+    "conv_backward",
     "count_words",
     "deferred_adam_catch_up",
     "deferred_adam_step",
+    "depthwise_conv",
+    "depthwise_conv_backward",
     "embedding_bag",
     "embedding_bag_backward",
     "embedding_bag_scatter",

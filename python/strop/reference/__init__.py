@@ -6,7 +6,9 @@ Nothing in the package imports this; tests and benchmarks compare the kernels wi
 from .activation import activation, activation_backward
 from .adam import adam_step
 from .compact_adam import compact_adam_step
+from .conv import conv, conv_backward
 from .deferred_adam import deferred_adam_catch_up, gap_coefficients
+from .depthwise_conv import depthwise_conv, depthwise_conv_backward
 from .embedding import compact_ids, embedding_lookup, embedding_lookup_backward
 from .embedding_bag import embedding_bag, embedding_bag_scatter
 from .lamb import lamb_step
@@ -33,8 +35,12 @@ __all__ = [
     "binary_cross_entropy",
     "compact_adam_step",
     "compact_ids",
+    "conv",
+    "conv_backward",
     "count_words",
     "deferred_adam_catch_up",
+    "depthwise_conv",
+    "depthwise_conv_backward",
     "embedding_bag",
     "embedding_bag_scatter",
     "embedding_lookup",
