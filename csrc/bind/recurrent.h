@@ -2,6 +2,8 @@
 
 #include "bind/array.h"
 #include "bind/backend.h"
+#include "kernels/matmul.h"
+#include "kernels/recurrent.h"
 
 // What the two passes of a recurrent layer check and share.
 

@@ -4,6 +4,8 @@
 // sequence. Half as much time goes into the gates' sigmoid and tanh.
 // U is packed once; what a row computes does not depend on the rows beside it.
 
+#include "kernels/recurrent.h"
+
 #include "cpu/parallel.h"
 #include "cpu/recurrent_rows.h"
 #include "cpu/scratch.h"

@@ -3,6 +3,7 @@
 #include "cpu/denormals.h"
 #include "cpu/lanes.h"
 #include "cpu/recurrent_product.h"
+#include "kernels/recurrent.h"
 
 // What a thread works in: its rows of the batch, padded to whole tiles and
 // vectors, so that loops over them have no ends. Each gate is an array of its

@@ -1,3 +1,5 @@
+#include "kernels/recurrent.h"
+
 #include "native.h"
 
 namespace strop::native {
