@@ -62,4 +62,6 @@ struct RecurrentBackward {
   X(recurrent_forward, RecurrentForward) \
   X(recurrent_backward, RecurrentBackward)
 
+STROP_DECLARE_KERNELS(STROP_RECURRENT_KERNELS, STROP_DECLARE)
+
 }  // namespace strop
