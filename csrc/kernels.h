@@ -14,6 +14,7 @@
 #include "kernels/loss.h"
 #include "kernels/matmul.h"
 #include "kernels/pool.h"
+#include "kernels/recurrent.h"
 #include "kernels/reduction.h"
 #include "kernels/row_plan.h"
 #include "kernels/sgd.h"
@@ -33,6 +34,7 @@
   STROP_LOSS_KERNELS(X)           \
   STROP_MATMUL_KERNELS(X)         \
   STROP_POOL_KERNELS(X)           \
+  STROP_RECURRENT_KERNELS(X)      \
   STROP_REDUCTION_KERNELS(X)      \
   STROP_SGD_KERNELS(X)            \
   STROP_SOFTMAX_KERNELS(X)        \

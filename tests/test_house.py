@@ -22,6 +22,7 @@ KNOWN_GAPS = {
     "pool": "no CUDA kernel yet",
     "conv": "no CUDA kernel yet",
     "depthwise_conv": "no CUDA kernel yet",
+    "recurrent": "no CUDA kernel yet",
     "words": "texts are Python's and stay on the host",
 }
 

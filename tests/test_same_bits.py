@@ -27,8 +27,11 @@ THREADS = (1, 2, 3, 8)
 NO_KERNELS = {
     "ACTIVATIONS",
     "AdamClock",
+    "CELLS",
+    "CELL_ACTIVATIONS",
     "CompactScratch",
     "FUSED_ACTIVATIONS",
+    "Recurrence",
     "WordTable",
     "bind",
     "choose_gap",
@@ -289,6 +292,20 @@ def average_backward(grad, x, y, **options):
     return ops.average_pool_backward(grad, shape=x.shape, **options)
 
 
+def recurrences(d, *, backward):
+    for cell, gates in ops.CELLS.items():
+        for batch, steps, inputs, units in [(3, 5, 7, 9), (70, 40, 30, 50), (130, 3, 20, 300)]:
+            weights = [d.floats(k, gates * units) / units for k in (inputs, units)]
+            bias = d.floats(*((2, gates * units) if cell == "gru" else (gates * units,)))
+            mask = d.rng.random((batch, steps)) < 0.8
+            run = ops.recurrent(d.floats(batch, steps, inputs), *weights, bias, cell=cell, mask=mask)
+            if not backward:
+                yield from (run.output, *run.states)
+                continue
+            *grads, states = ops.recurrent_backward(d.floats(batch, steps, units), run)
+            yield from (*grads, *states)
+
+
 def texts(d):
     return [" ".join(map("w{}".format, row)) for row in d.ids(20_000, 3000, 60)]
 
@@ -337,6 +354,8 @@ CALLS = {
     "mean_absolute_error": lambda d: pointwise(d, ops.mean_absolute_error),
     "mean_squared_error": lambda d: pointwise(d, ops.mean_squared_error),
     "norm": lambda d: reductions(d, ops.norm),
+    "recurrent": lambda d: recurrences(d, backward=False),
+    "recurrent_backward": lambda d: recurrences(d, backward=True),
     "sgd_step": sgd_steps,
     "softmax": lambda d: softmaxes(d, ops.softmax),
     "softmax_backward": lambda d: softmaxes(d, ops.softmax, ops.softmax_backward),

@@ -4,6 +4,7 @@ from .activation import ELU, LeakyReLU, ReLU, Softmax
 from .affine import RandomRotation, RandomTranslation, RandomZoom
 from .augmentation import RandomCrop, RandomFlip
 from .base import Layer
+from .bidirectional import Bidirectional
 from .convolutional import Conv1D, Conv2D
 from .core import Activation, Dense, Flatten, Input
 from .embedding import Embedding
@@ -13,6 +14,9 @@ from .global_pooling import (
     GlobalMaxPooling1D,
     GlobalMaxPooling2D,
 )
+from .gru import GRU
+from .lstm import LSTM
+from .masking import Masking
 from .merge import Merge
 from .merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from .pooling import AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D
@@ -20,15 +24,20 @@ from .preprocessing import Normalization, Rescaling
 from .regularization import Dropout, GaussianNoise, SpatialDropout1D
 from .reshaping import Permute, RepeatVector, Reshape
 from .separable import DepthwiseConv2D, SeparableConv2D
+from .simple_rnn import SimpleRNN
 from .variable import Variable
+from .wrappers import TimeDistributed
 
 __all__ = [
     "ELU",
+    "GRU",
+    "LSTM",
     "Activation",
     "Add",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
+    "Bidirectional",
     "Concatenate",
     "Conv1D",
     "Conv2D",
@@ -45,6 +54,7 @@ __all__ = [
     "Input",
     "Layer",
     "LeakyReLU",
+    "Masking",
     "MaxPooling1D",
     "MaxPooling2D",
     "Maximum",
@@ -63,9 +73,11 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "SeparableConv2D",
+    "SimpleRNN",
     "Softmax",
     "SpatialDropout1D",
     "Subtract",
+    "TimeDistributed",
     "Variable",
 ]
 
@@ -78,6 +90,7 @@ registry: dict[str, type[Layer]] = {
         Average,
         AveragePooling1D,
         AveragePooling2D,
+        Bidirectional,
         Concatenate,
         Conv1D,
         Conv2D,
@@ -87,12 +100,15 @@ registry: dict[str, type[Layer]] = {
         ELU,
         Embedding,
         Flatten,
+        GRU,
         GaussianNoise,
         GlobalAveragePooling1D,
         GlobalAveragePooling2D,
         GlobalMaxPooling1D,
         GlobalMaxPooling2D,
+        LSTM,
         LeakyReLU,
+        Masking,
         MaxPooling1D,
         MaxPooling2D,
         Maximum,
@@ -110,8 +126,10 @@ registry: dict[str, type[Layer]] = {
         Rescaling,
         Reshape,
         SeparableConv2D,
+        SimpleRNN,
         Softmax,
         SpatialDropout1D,
         Subtract,
+        TimeDistributed,
     )
 }

@@ -15,6 +15,7 @@ from .lamb import lamb_step
 from .loss import binary_cross_entropy, mean_absolute_error, mean_squared_error, softmax_cross_entropy
 from .matmul import matmul, matmul_backward
 from .pool import average_pool, average_pool_backward, max_pool, max_pool_backward
+from .recurrent import recurrent, recurrent_backward
 from .reduction import argmax, max, mean, norm, sum
 from .sgd import sgd_step
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
@@ -62,6 +63,8 @@ __all__ = [
     "nadam_step",
     "norm",
     "radam_step",
+    "recurrent",
+    "recurrent_backward",
     "rmsprop_step",
     "rprop_step",
     "sgd_step",
