@@ -1,31 +1,65 @@
 """Layers, with Keras' names and meanings; channels last."""
 
+from .activation import ELU, LeakyReLU, ReLU, Softmax
 from .affine import RandomRotation, RandomTranslation, RandomZoom
 from .augmentation import RandomCrop, RandomFlip
 from .base import Layer
 from .core import Activation, Dense, Flatten, Input
 from .embedding import Embedding
-from .pooling import GlobalAveragePooling1D
+from .global_pooling import (
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+)
+from .merge import Merge
+from .merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
+from .pooling import AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D
 from .preprocessing import Normalization, Rescaling
-from .regularization import Dropout
+from .regularization import Dropout, GaussianNoise, SpatialDropout1D
+from .reshaping import Permute, RepeatVector, Reshape
 from .variable import Variable
 
 __all__ = [
+    "ELU",
     "Activation",
+    "Add",
+    "Average",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "Concatenate",
     "Dense",
     "Dropout",
     "Embedding",
     "Flatten",
+    "GaussianNoise",
     "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
     "Input",
     "Layer",
+    "LeakyReLU",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "Maximum",
+    "Merge",
+    "Minimum",
+    "Multiply",
     "Normalization",
+    "Permute",
     "RandomCrop",
     "RandomFlip",
     "RandomRotation",
     "RandomTranslation",
     "RandomZoom",
+    "ReLU",
+    "RepeatVector",
     "Rescaling",
+    "Reshape",
+    "Softmax",
+    "SpatialDropout1D",
+    "Subtract",
     "Variable",
 ]
 
@@ -34,17 +68,40 @@ registry: dict[str, type[Layer]] = {
     cls.__name__: cls
     for cls in (
         Activation,
+        Add,
+        Average,
+        AveragePooling1D,
+        AveragePooling2D,
+        Concatenate,
         Dense,
         Dropout,
+        ELU,
         Embedding,
         Flatten,
+        GaussianNoise,
         GlobalAveragePooling1D,
+        GlobalAveragePooling2D,
+        GlobalMaxPooling1D,
+        GlobalMaxPooling2D,
+        LeakyReLU,
+        MaxPooling1D,
+        MaxPooling2D,
+        Maximum,
+        Minimum,
+        Multiply,
         Normalization,
+        Permute,
         RandomCrop,
         RandomFlip,
         RandomRotation,
         RandomTranslation,
         RandomZoom,
+        ReLU,
+        RepeatVector,
         Rescaling,
+        Reshape,
+        Softmax,
+        SpatialDropout1D,
+        Subtract,
     )
 }

@@ -13,12 +13,16 @@ from ..training.feed import Feed
 from ..training.loop import Averages, run_epoch, run_evaluation
 from ..training.sources import FromFile, source_of
 from ..training.turns import steps_of
+from .backup import Backup
 from .compiled import fresh, on_own_device
 from .feeding import Feeding, optional, positive
 
 
-class Fitting(Feeding):
+class Fitting(Feeding, Backup):
     """Training, epoch by epoch."""
+
+    #: Where the fit under way begins; a callback that resumes one sets it when training begins.
+    _initial_epoch = 0
 
     @on_own_device
     def fit(
@@ -202,9 +206,12 @@ class Fitting(Feeding):
         runner, progress = calls
         self.stop_training = False
         self.history = history
+        self._initial_epoch = epochs.start
         runner.on_train_begin()
         try:
-            for epoch in epochs:
+            for epoch in range(self._initial_epoch, epochs.stop):
+                if self.stop_training:
+                    break
                 if isinstance(train, Feed) and train.first(epoch) is None:
                     train.warn_of_end(0, epoch)
                     break
@@ -234,8 +241,6 @@ class Fitting(Feeding):
                     runner.on_test_end(values)
                     logs.update({f"val_{name}": value for name, value in values.items()})
                 runner.on_epoch_end(epoch, logs)
-                if self.stop_training:
-                    break
         finally:
             if progress is not None:
                 progress.clear()  # so that a traceback starts on a line of its own
