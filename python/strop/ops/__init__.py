@@ -15,7 +15,14 @@ from .deferred_adam import AdamClock, choose_gap, deferred_adam_catch_up, deferr
 from .embedding import CompactScratch, compact_ids, embedding_lookup, embedding_lookup_backward
 from .embedding_bag import embedding_bag, embedding_bag_backward, embedding_bag_scatter
 from .lamb import lamb_step
-from .loss import binary_cross_entropy, mean_absolute_error, mean_squared_error, softmax_cross_entropy
+from .loss import (
+    POINTWISE_LOSSES,
+    binary_cross_entropy,
+    mean_absolute_error,
+    mean_squared_error,
+    pointwise_loss,
+    softmax_cross_entropy,
+)
 from .matmul import matmul, matmul_backward
 from .reduction import argmax, max, mean, norm, sum
 from .sgd import sgd_step
@@ -27,6 +34,7 @@ from .words import WordTable, count_words, find_words
 __all__ = [
     "ACTIVATIONS",
     "FUSED_ACTIVATIONS",
+    "POINTWISE_LOSSES",
     "AdamClock",
     "CompactScratch",
     "WordTable",
@@ -65,6 +73,7 @@ __all__ = [
     "nadam_momentum",
     "nadam_step",
     "norm",
+    "pointwise_loss",
     "radam_step",
     "rmsprop_step",
     "rprop_step",

@@ -10,7 +10,13 @@ from .deferred_adam import deferred_adam_catch_up, gap_coefficients
 from .embedding import compact_ids, embedding_lookup, embedding_lookup_backward
 from .embedding_bag import embedding_bag, embedding_bag_scatter
 from .lamb import lamb_step
-from .loss import binary_cross_entropy, mean_absolute_error, mean_squared_error, softmax_cross_entropy
+from .loss import (
+    binary_cross_entropy,
+    mean_absolute_error,
+    mean_squared_error,
+    pointwise_loss,
+    softmax_cross_entropy,
+)
 from .matmul import matmul, matmul_backward
 from .reduction import argmax, max, mean, norm, sum
 from .sgd import sgd_step
@@ -50,6 +56,7 @@ __all__ = [
     "mean_squared_error",
     "nadam_step",
     "norm",
+    "pointwise_loss",
     "radam_step",
     "rmsprop_step",
     "rprop_step",
