@@ -22,7 +22,7 @@ class AlongAxis(Loss):
 
     def _last(self, array: Any) -> Any:
         """The array with `axis` as its last axis."""
-        ndim = np.ndim(array)
+        ndim = array.ndim if hasattr(array, "ndim") else np.ndim(array)
         if self.axis == -1 or ndim < 2:
             return array
         if not -ndim <= self.axis < ndim:
@@ -34,7 +34,7 @@ class AlongAxis(Loss):
 
     def _finish(self, grad: Array, y_pred: Array) -> Array:
         if self.axis != -1 and y_pred.ndim > 1:
-            grad = np.moveaxis(grad, -1, self.axis)
+            grad = array_module(grad).moveaxis(grad, -1, self.axis)
         return super()._finish(grad, y_pred)
 
     def _align(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:

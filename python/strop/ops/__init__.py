@@ -24,6 +24,7 @@ from .loss import (
     softmax_cross_entropy,
 )
 from .matmul import matmul, matmul_backward
+from .pool import average_pool, average_pool_backward, max_pool, max_pool_backward
 from .reduction import argmax, max, mean, norm, sum
 from .sgd import sgd_step
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
@@ -45,6 +46,8 @@ __all__ = [
     "adam_step",
     "adamax_step",
     "argmax",
+    "average_pool",
+    "average_pool_backward",
     "binary_cross_entropy",
     "bind",
     "choose_gap",
@@ -66,6 +69,8 @@ __all__ = [
     "matmul",
     "matmul_backward",
     "max",
+    "max_pool",
+    "max_pool_backward",
     "mean",
     "mean_absolute_error",
     "mean_squared_error",
