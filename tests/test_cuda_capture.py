@@ -114,6 +114,10 @@ STEPS: dict[str, tuple[Callable[[], Arrays], Callable[[Arrays], Any]]] = {
     ),
     "nadam_step": step("nadam_step", "moment1", "moment2", mu_product=0.7, **COUNTED),
     "norm": (lambda: {"x": normal(70, 40)}, lambda a: ops.norm(a["x"], axis=1)),
+    "pointwise_loss": (
+        lambda: {"y": normal(600, 3), "t": normal(600, 3)},
+        lambda a: ops.pointwise_loss(a["y"], a["t"], name="log_cosh"),
+    ),
     "radam_step": step("radam_step", "moment1", "moment2", **COUNTED),
     "rmsprop_step": step("rmsprop_step", "mean_square", "velocity", momentum=0.9, **RATE),
     "rprop_step": step("rprop_step", "previous_grad", "step_size"),

@@ -32,6 +32,7 @@ NO_KERNELS = {
     "CompactScratch",
     "FUSED_ACTIVATIONS",
     "Recurrence",
+    "POINTWISE_LOSSES",
     "WordTable",
     "bind",
     "choose_gap",
@@ -252,6 +253,11 @@ def pointwise(d, loss):
         yield from loss(d.floats(*shape), abs(d.floats(*shape)) % 1, sample_weight=d.positive(shape[0]))
 
 
+def pointwise_losses(d):
+    for name in ops.POINTWISE_LOSSES:
+        yield from pointwise(d, lambda p, y, name=name, **w: ops.pointwise_loss(abs(p), y, name=name, **w))
+
+
 def cross_entropies(d):
     for rows, classes in [(5, 3), (4001, 150), (70, 9000)]:
         labels = d.rng.integers(0, classes, rows)
@@ -356,6 +362,7 @@ CALLS = {
     "norm": lambda d: reductions(d, ops.norm),
     "recurrent": lambda d: recurrences(d, backward=False),
     "recurrent_backward": lambda d: recurrences(d, backward=True),
+    "pointwise_loss": pointwise_losses,
     "sgd_step": sgd_steps,
     "softmax": lambda d: softmaxes(d, ops.softmax),
     "softmax_backward": lambda d: softmaxes(d, ops.softmax, ops.softmax_backward),

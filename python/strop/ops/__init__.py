@@ -17,7 +17,14 @@ from .depthwise_conv import depthwise_conv, depthwise_conv_backward
 from .embedding import CompactScratch, compact_ids, embedding_lookup, embedding_lookup_backward
 from .embedding_bag import embedding_bag, embedding_bag_backward, embedding_bag_scatter
 from .lamb import lamb_step
-from .loss import binary_cross_entropy, mean_absolute_error, mean_squared_error, softmax_cross_entropy
+from .loss import (
+    POINTWISE_LOSSES,
+    binary_cross_entropy,
+    mean_absolute_error,
+    mean_squared_error,
+    pointwise_loss,
+    softmax_cross_entropy,
+)
 from .matmul import matmul, matmul_backward
 from .pool import average_pool, average_pool_backward, max_pool, max_pool_backward
 from .recurrent import CELL_ACTIVATIONS, CELLS, Recurrence, recurrent, recurrent_backward
@@ -33,6 +40,7 @@ __all__ = [
     "CELLS",
     "CELL_ACTIVATIONS",
     "FUSED_ACTIVATIONS",
+    "POINTWISE_LOSSES",
     "AdamClock",
     "CompactScratch",
     "Recurrence",
@@ -80,6 +88,7 @@ __all__ = [
     "nadam_momentum",
     "nadam_step",
     "norm",
+    "pointwise_loss",
     "radam_step",
     "recurrent",
     "recurrent_backward",

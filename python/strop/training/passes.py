@@ -45,13 +45,15 @@ def through(
     return x, mask
 
 
-def masked_weight(mask: Array | None, weight: Array | None, output: Array) -> Array | None:
-    """Weights of the loss's rows under a mask: the mean is then over the steps that are not masked."""
+def masked_weight(mask: Array | None, weight: Array | None, output: Array, reduction: str) -> Array | None:
+    """Weights of the loss's rows under a mask: a mean is then over the steps that are not masked."""
     if mask is None or mask.shape != output.shape[:-1]:
         return weight
     library = array_module(output)
-    count = library.maximum(mask.sum(), 1)  # stays where it is: of a GPU nobody waits for it
-    factor = mask.astype(output.dtype) * (mask.size / count).astype(output.dtype)
+    factor = mask.astype(output.dtype)
+    if reduction in ("sum_over_batch_size", "mean"):
+        count = library.maximum(mask.sum(), 1)  # stays where it is: of a GPU nobody waits for it
+        factor *= (mask.size / count).astype(output.dtype)
     if weight is not None:
         factor = factor * weight.reshape(weight.shape + (1,) * (mask.ndim - weight.ndim))
     result: Array = library.ascontiguousarray(factor)

@@ -110,7 +110,7 @@ class Plan:
         """The loss of a batch without the penalty on weights, and the output."""
         tape = Tape(training=False)
         output, mask = self.forward(x, tape=tape)
-        loss = self.value(output, target, masked_weight(mask, weight, output))[0]
+        loss = self.value(output, target, masked_weight(mask, weight, output, self.loss.reduction))[0]
         return sum(tape.penalties, loss), output
 
     def train_step(self, x: Array, target: Any, weight: Array | None, optimizer: Any) -> tuple[Any, Array]:
@@ -134,7 +134,7 @@ class Plan:
             loss, output, grads, upstream = self._chain.train(y, target, weight, end > self._first)
         else:
             output, mask = through(self.steps[end:], y, mask, True, tape)
-            weight = masked_weight(mask, weight, output)
+            weight = masked_weight(mask, weight, output, self.loss.reduction)
             loss, upstream = self.value(output, target, weight)
             grads, end = [], len(self.steps)
         for i in range(end - 1, self._first - 1, -1):

@@ -130,7 +130,7 @@ def reading_program(plan: Plan) -> Program | None:
 def _new(plan: Plan, loss: tuple[str, float], **rule: Any) -> tuple[Any, Any]:
     wide = plan.dtype == np.float64
     made = (cpu.StepProgram64 if wide else cpu.StepProgram32)(
-        loss=loss[0], smoothing=loss[1], **{name: rule.get(name, {}) for name in _STATES}
+        loss=loss[0], setting=loss[1], **{name: rule.get(name, {}) for name in _STATES}
     )
     return made, cpu.StepSamples64 if wide else cpu.StepSamples32
 
