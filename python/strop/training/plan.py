@@ -34,6 +34,9 @@ class Plan:
         fused: False makes every layer a step of its own.
     """
 
+    #: Whether its steps follow one another, as a step program takes them.
+    is_chain = True
+
     def __init__(self, layers: Sequence[Layer], loss: Any = None, *, fused: bool = True) -> None:
         self.layers, self.loss = list(layers), loss
         #: The step program that trains it, once there is one.
@@ -49,11 +52,8 @@ class Plan:
         dtypes = {layer.dtype for layer in layers}
         self.mixed_dtypes, self.dtype = len(dtypes) > 1, next(iter(dtypes), np.dtype("float32"))
         head = getattr(loss, "logits_activation", None)
-        self.steps, self.ends_in_logits = build_steps(layers, fused=fused, head=head)
+        self._make_steps(fused, head)
         self.head = activations.get(head if self.ends_in_logits else None)
-        self.variables: list[Variable] = [v for step in self.steps for v in step.variables]
-        self._chain = DenseChain.at_end(self.steps, loss_kernel(self) if self.device.is_gpu else None)
-        self._first = next((i for i, step in enumerate(self.steps) if step.variables), len(self.steps))
         self._penalized = [(i, v) for i, v in enumerate(self.variables) if v.regularizer is not None]
         self._frozen_penalties = [
             v
@@ -61,6 +61,13 @@ class Plan:
             for v in layer.variables
             if v.regularizer is not None and not any(v is w for w in self.variables)
         ]
+
+    def _make_steps(self, fused: bool, head: str | None) -> None:
+        """Set the steps, their variables, and whether they end in logits."""
+        self.steps, self.ends_in_logits = build_steps(self.layers, fused=fused, head=head)
+        self.variables: list[Variable] = [v for step in self.steps for v in step.variables]
+        self._chain = DenseChain.at_end(self.steps, loss_kernel(self) if self.device.is_gpu else None)
+        self._first = next((i for i, step in enumerate(self.steps) if step.variables), len(self.steps))
 
     @property
     def penalized(self) -> bool:
