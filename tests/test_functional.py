@@ -37,6 +37,7 @@ from strop.layers import (
 )
 from strop.models import load_model
 from strop.training.network import NetworkPlan
+from strop.training.passes import Tape
 from strop.training.plan import Plan
 
 
@@ -94,7 +95,7 @@ def test_a_shared_table_adds_up_its_rows(rng):
 
 def check_gradients(plan, x, y):
     """Every gradient by the weights equals the difference of the loss, penalties included."""
-    loss, _, grads = plan._gradients(x, y, None)
+    loss, _, grads = plan._gradients(x, y, None, Tape(training=True))
     assert loss == pytest.approx(plan.test_step(x, y, None)[0])
     assert len(grads) == len({id(v) for v in plan.variables})
     for variable, grad in zip(plan.variables, grads, strict=True):
@@ -205,7 +206,7 @@ def test_random_graphs_have_the_loss_and_the_gradients_of_torch(seed):
     assert strop.Model.from_config(config).get_config() == config
     plan = model.make_plan(strop.losses.get("sparse_categorical_crossentropy"))
     assert plan.ends_in_logits
-    loss, output, grads = plan._gradients(x, labels, None)
+    loss, output, grads = plan._gradients(x, labels, None, Tape(training=True))
     given = torch.tensor(x)
     z = logits(given)
     want = torch.nn.functional.cross_entropy(z, torch.tensor(labels))
@@ -217,7 +218,7 @@ def test_random_graphs_have_the_loss_and_the_gradients_of_torch(seed):
     for variable, grad in zip(plan.variables, grads, strict=True):
         np.testing.assert_allclose(grad, leaves[id(variable)].grad.numpy(), rtol=1e-9, atol=1e-11)
     one_by_one = NetworkPlan(model.layers, model.network.nodes(), plan.loss, fused=False)
-    slow_loss, _, slow = one_by_one._gradients(x, labels, None)
+    slow_loss, _, slow = one_by_one._gradients(x, labels, None, Tape(training=True))
     assert slow_loss == pytest.approx(loss, rel=1e-12)
     for a, b in zip(grads, slow, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)

@@ -19,7 +19,7 @@ from .._backend import on_gpu
 from ..layers import Layer
 from ..rowgrad import RowGrad
 from .chain import DenseChain
-from .passes import Tape, masked_weight, through
+from .passes import Tape, back_through, masked_weight, through
 from .plan import Plan
 from .steps import build_steps
 
@@ -60,13 +60,13 @@ class NetworkPlan(Plan):
         nodes: the calls in topological order; the last gives the output. Slots are numbered from 0: the inputs, then
             what each call gives.
         loss: the loss, or None for a plan that only predicts.
-        fused: False makes every layer a step of its own.
+        fused: False makes every layer a step of its own; None does so under STROP_CHECK=1.
     """
 
     is_chain = False
 
     def __init__(
-        self, layers: Sequence[Layer], nodes: Sequence[Node], loss: Any = None, *, fused: bool = True
+        self, layers: Sequence[Layer], nodes: Sequence[Node], loss: Any = None, *, fused: bool | None = None
     ) -> None:
         self._nodes = list(nodes)
         super().__init__(layers, loss, fused=fused)
@@ -82,21 +82,20 @@ class NetworkPlan(Plan):
             self.ends_in_logits = ends
             stretch.begin = len(self.steps)
             self.steps += stretch.steps
-        found = {id(v): v for step in self.steps for v in step.variables}
-        by_layer = [v for layer in self.layers for v in layer.variables if id(v) in found]
-        self.variables = by_layer
+        found = {id(v) for step in self.steps for v in step.variables}
+        self.variables = [v for layer in self.layers for v in layer.variables if id(v) in found]
         place = {id(v): i for i, v in enumerate(self.variables)}
-        trained: set[int] = set()
+        #: Slots that depend on what is trained.
+        self._trained: set[int] = set()
         for stretch in self._stretches:
-            before = any(slot in trained for slot in stretch.sources)
+            before = any(slot in self._trained for slot in stretch.sources)
             for step in stretch.steps:
                 stretch.need_x.append(before)
                 stretch.places.append([place[id(v)] for v in step.variables])
                 before = before or bool(step.variables)
             stretch.trained = before
             if before:
-                trained.add(stretch.slot)
-        self._trained = trained
+                self._trained.add(stretch.slot)
         self._chain = DenseChain([], "")
 
     def _straight(self) -> list[list[Node]]:
@@ -133,9 +132,10 @@ class NetworkPlan(Plan):
             values[stretch.slot] = through(stretch.steps, y, mask, training, tape)
         return values[self._output_slot]
 
-    def _gradients(self, x: Any, target: Any, weight: Array | None) -> tuple[Any, Array, list[Any]]:
+    def _gradients(
+        self, x: Any, target: Any, weight: Array | None, tape: Tape
+    ) -> tuple[Any, Array, list[Any]]:
         """The loss without the penalty on weights, the output, and the gradients by the variables."""
-        tape = Tape(training=True)
         output, mask = self.forward(x, True, tape)
         loss, upstream = self.value(output, target, masked_weight(mask, weight, output))
         grads: list[Any] = [None] * len(self.variables)
@@ -151,7 +151,7 @@ class NetworkPlan(Plan):
         first = next((i for i, need in enumerate(stretch.need_x) if need or stretch.places[i]), 0)
         for i in range(len(stretch.steps) - 1, first - 1, -1):
             saved, tape.saved[stretch.begin + i] = tape.saved[stretch.begin + i], None
-            grad, own = stretch.steps[i].backward(grad, saved, stretch.need_x[i])
+            grad, own = back_through(stretch.steps[i], grad, saved, stretch.need_x[i], tape.watch)
             for place, more in zip(stretch.places[i], own, strict=True):
                 grads[place] = more if grads[place] is None else _sum(grads[place], more)
         if not stretch.need_x[0]:

@@ -20,6 +20,7 @@ from ..ops import ACTIVATIONS
 from ..optimizers.deferred import DeferredTable
 from ..optimizers.linear import LinearTable
 from ..optimizers.parameters import adopt, array_of
+from .check import checking
 from .data import Data
 from .loss_kernels import loss_kernel
 from .plan import Plan
@@ -103,7 +104,7 @@ def _arrays_of(optimizer: Any) -> list[Array]:
 
 def training_program(plan: Plan, optimizer: Any) -> Program | None:
     """The program that trains a plan, or None where the plan must do it. The plan keeps it for the next epoch."""
-    if plan.device.is_gpu or not plan.is_chain:
+    if plan.device.is_gpu or not plan.is_chain or checking():
         return None
     rule = optimizer.plain_rule()
     loss = loss_kernel(plan)
