@@ -4,9 +4,16 @@ from .activation import ELU, LeakyReLU, ReLU, Softmax
 from .base import Layer
 from .core import Activation, Dense, Flatten, Input
 from .embedding import Embedding
+from .global_pooling import (
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+)
 from .merge import Merge
 from .merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
-from .pooling import GlobalAveragePooling1D
+from .pooling import AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D
+from .preprocessing import Normalization, Rescaling
 from .regularization import Dropout, GaussianNoise, SpatialDropout1D
 from .reshaping import Permute, RepeatVector, Reshape
 from .variable import Variable
@@ -16,6 +23,8 @@ __all__ = [
     "Activation",
     "Add",
     "Average",
+    "AveragePooling1D",
+    "AveragePooling2D",
     "Concatenate",
     "Dense",
     "Dropout",
@@ -23,16 +32,23 @@ __all__ = [
     "Flatten",
     "GaussianNoise",
     "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
     "Input",
     "Layer",
     "LeakyReLU",
+    "MaxPooling1D",
+    "MaxPooling2D",
     "Maximum",
     "Merge",
     "Minimum",
     "Multiply",
+    "Normalization",
     "Permute",
     "ReLU",
     "RepeatVector",
+    "Rescaling",
     "Reshape",
     "Softmax",
     "SpatialDropout1D",
@@ -47,6 +63,8 @@ registry: dict[str, type[Layer]] = {
         Activation,
         Add,
         Average,
+        AveragePooling1D,
+        AveragePooling2D,
         Concatenate,
         Dense,
         Dropout,
@@ -55,13 +73,20 @@ registry: dict[str, type[Layer]] = {
         Flatten,
         GaussianNoise,
         GlobalAveragePooling1D,
+        GlobalAveragePooling2D,
+        GlobalMaxPooling1D,
+        GlobalMaxPooling2D,
         LeakyReLU,
+        MaxPooling1D,
+        MaxPooling2D,
         Maximum,
         Minimum,
         Multiply,
+        Normalization,
         Permute,
         ReLU,
         RepeatVector,
+        Rescaling,
         Reshape,
         Softmax,
         SpatialDropout1D,
