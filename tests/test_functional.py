@@ -526,7 +526,8 @@ REFUSED = {
     "Embedding 'embedding': ids must come from outside; got the output of 'dense'": lambda: Embedding(3, 2)(
         drawn()[1]
     ),
-    "GlobalAveragePooling1D 'global_average_pooling1d': inputs must have 3 axes (N, T, D); got shape (None, 4) "
+    "GlobalAveragePooling1D 'global_average_pooling1d': inputs must have 3 axes (batch, steps, features); "
+    "got shape (None, 4) "
     "from 'dense'": lambda: GlobalAveragePooling1D()(drawn()[1]),
     "Model: outputs must be one tensor; got 2": lambda: (lambda x, y: strop.Model(x, [y, y]))(*drawn()),
     "Model: inputs must be one tensor; got 2": lambda: (lambda x, y: strop.Model([x, x], y))(*drawn()),

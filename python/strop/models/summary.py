@@ -30,23 +30,14 @@ def summary_lines(
     return [*lines, *(f"{label} {count:,}" for label, count in totals)]
 
 
-def rows_of(model: Any) -> list[tuple[str, str, str]]:
-    """A row for each layer of a chain."""
-    rows = []
-    shape = model.build_input_shape
-    for layer in model.layers:
-        shape = layer.compute_output_shape(shape) if layer.built and shape is not None else None
-        count = f"{layer.count_params():,}" if layer.built else "?"
-        rows.append((f"{layer.name} ({layer.op})", shape_text(shape), count))
-    return rows
-
-
-def connected_rows_of(model: Any) -> list[tuple[str, str, str, str]]:
-    """A row for each input and each layer of a graph, with what gives the inputs of all its calls."""
-    calls: dict[int, list[Any]] = {}
-    for tensor in model.network.tensors:
-        calls.setdefault(id(tensor.call.layer), []).append(tensor)
-    rows = [(f"{t.source} (Input)", shape_text(t.shape), "0", "") for t in model.inputs]
+def rows_of(model: Any) -> list[tuple[str, ...]]:
+    """A row for each layer; of a graph one for each input, too, and what gives the inputs of a layer's calls."""
+    if not hasattr(model, "network"):
+        return _rows_of_chain(model)
+    calls = _calls(model)
+    rows: list[tuple[str, ...]] = [
+        (f"{t.source} (Input)", shape_text(t.shape), "0", "") for t in model.inputs
+    ]
     for layer in model.layers:
         given = calls[id(layer)]
         sources = ", ".join(source.source for tensor in given for source in tensor.call.inputs)
@@ -55,10 +46,41 @@ def connected_rows_of(model: Any) -> list[tuple[str, str, str, str]]:
     return rows
 
 
+def _rows_of_chain(model: Any) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    shape = model.build_input_shape
+    for layer in model.layers:
+        shape = layer.compute_output_shape(shape) if layer.built and shape is not None else None
+        count = f"{layer.count_params():,}" if layer.built else "?"
+        rows.append((f"{layer.name} ({layer.op})", shape_text(shape), count))
+    return rows
+
+
+def edges_of(model: Any) -> list[tuple[int, int]]:
+    """Which row's output which row reads, by their places in `rows_of`."""
+    if not hasattr(model, "network"):
+        return [(i, i + 1) for i in range(len(model.layers) - 1)]
+    place: dict[int, int] = {id(t): i for i, t in enumerate(model.inputs)}
+    of_layer = {id(layer): len(place) + i for i, layer in enumerate(model.layers)}
+    place |= {id(tensor): of_layer[id(tensor.call.layer)] for tensor in model.network.tensors}
+    return [
+        (place[id(source)], place[id(tensor)])
+        for tensor in model.network.tensors
+        for source in tensor.call.inputs
+    ]
+
+
+def _calls(model: Any) -> dict[int, list[Any]]:
+    """What the calls of each layer give, by its id."""
+    calls: dict[int, list[Any]] = {}
+    for tensor in model.network.tensors:
+        calls.setdefault(id(tensor.call.layer), []).append(tensor)
+    return calls
+
+
 def print_summary(model: Any, print_fn: Callable[[str], object] | None = None) -> None:
     """Print the table of a model."""
-    connected = hasattr(model, "network")
-    rows: Sequence[Sequence[str]] = connected_rows_of(model) if connected else rows_of(model)
+    rows = rows_of(model)
     trainable = sum(v._value.size for layer in model.layers for v in layer.trainable_variables)
     total = model.count_params() if model.built else 0
     totals = [
@@ -66,5 +88,7 @@ def print_summary(model: Any, print_fn: Callable[[str], object] | None = None) -
         ("Trainable params:", trainable),
         ("Frozen params:", total - trainable),
     ]
-    for line in summary_lines(model.name, rows, totals if model.built else [], connected=connected):
+    for line in summary_lines(
+        model.name, rows, totals if model.built else [], connected=hasattr(model, "network")
+    ):
         (print_fn or print)(line)
