@@ -9,6 +9,7 @@ from .confusion import confusion_matrix
 from .curves import precision_recall_curve, roc_curve
 from .epochs import history
 from .learning import learning_curve
+from .network import network
 from .points import average_precision, precision_recall_points, roc_area, roc_points
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "confusion_matrix",
     "history",
     "learning_curve",
+    "network",
     "new_figure",
     "precision_recall_curve",
     "precision_recall_points",

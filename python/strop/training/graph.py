@@ -20,6 +20,7 @@ from .._device import to_device, to_host
 from .._interrupts import HeldInterrupt
 from .block import DROPOUT, Block, arrays_of
 from .capture import Recorder
+from .check import checking
 from .data import Data
 from .placing import resident, taken
 from .plan import Plan
@@ -156,6 +157,7 @@ def graph_program(plan: Plan, optimizer: Any, data: Data) -> GraphProgram | None
     """The program that trains a plan by graphs, or None where steps go one by one. The plan keeps it."""
     if (
         not plan.variables
+        or checking()
         or not getattr(optimizer, "capturable", False)
         or resident(data, plan.device) is None
     ):
