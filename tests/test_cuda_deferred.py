@@ -15,7 +15,7 @@ from strop.rowgrad import RowGrad
 from tolerance import ulps
 
 ROWS = 60
-#: kNoRow of csrc/kernels.h.
+#: kNoRow of csrc/kernels/base.h.
 NO_ROW = np.iinfo(np.int64).min
 
 

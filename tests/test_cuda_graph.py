@@ -230,7 +230,7 @@ def test_a_layer_that_needs_the_host_trains_step_by_step(gpu, recorded):
             factor = 1.0 if float(x.sum().get()) > 1e9 else 2.0
             return x * np.float32(factor), factor
 
-        def backward(self, grad: Any, saved: Any) -> Any:
+        def backward(self, grad: Any, saved: Any, need_x: bool = True) -> Any:
             return grad * np.float32(saved), []
 
     def asks() -> list[Any]:

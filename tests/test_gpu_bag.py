@@ -16,7 +16,7 @@ from test_cuda_capture import captured
 from test_embedding_bag import padded
 from tolerance import assert_close, bag_roundings
 
-#: kNoRow of csrc/kernels.h.
+#: kNoRow of csrc/kernels/base.h.
 NO_ROW = np.iinfo(np.int64).min
 
 #: Around the lanes of a row and the tiles of lanes, whole packs and not.

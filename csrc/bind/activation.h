@@ -2,7 +2,8 @@
 
 #include <string>
 
-#include "kernels.h"
+#include "kernels/base.h"
+#include "math/activation.h"
 
 namespace strop::bind {
 

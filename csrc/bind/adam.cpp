@@ -1,3 +1,5 @@
+#include "kernels/adam.h"
+
 #include "bind/backend.h"
 #include "bind/bound_step.h"
 #include "bind/optimizer.h"

@@ -6,6 +6,7 @@
 
 #if STROP_CUDA
 #include "cuda/device_clock.h"
+#include "kernels/deferred_adam.h"
 #endif
 
 // The clock of deferred tables, which Python knows as AdamClock: the host's of

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "bind/unlocked.h"
-#include "kernels.h"
+#include "kernels/base.h"
 
 // Borrowed arrays and every check on them. The texts of all messages stand in
 // array.cpp; what differs between NumPy and CuPy stands in backend.h.

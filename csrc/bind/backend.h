@@ -3,6 +3,9 @@
 #include <cmath>
 
 #include "bind/array.h"
+#include "kernels/matmul.h"
+#include "kernels/reduction.h"
+#include "kernels/softmax.h"
 #include "step/loss.h"
 
 // The binding sources are compiled twice: into `strop._cpu`, and, with

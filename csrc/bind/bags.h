@@ -2,6 +2,7 @@
 
 #include "bind/array.h"
 #include "bind/backend.h"
+#include "kernels/embedding_bag.h"
 
 namespace strop::bind {
 

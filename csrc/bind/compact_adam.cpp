@@ -2,6 +2,8 @@
 
 #include "bind/backend.h"
 #include "bind/optimizer.h"
+#include "kernels/adam.h"
+#include "kernels/compact_adam.h"
 
 namespace strop::bind {
 namespace {

@@ -3,6 +3,7 @@
 
 #include "bind/array.h"
 #include "bind/backend.h"
+#include "kernels/embedding.h"
 #include "step/unique_ids.h"
 
 namespace strop::bind {

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "cuda/device.h"
+#include "kernels/loss.h"
 
 namespace strop::bind {
 namespace {

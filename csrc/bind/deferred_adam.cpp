@@ -1,3 +1,5 @@
+#include "kernels/deferred_adam.h"
+
 #include "bind/adam_clock.h"
 
 namespace strop::bind {

@@ -5,6 +5,7 @@
 #include "bind/activation.h"
 #include "bind/array.h"
 #include "bind/backend.h"
+#include "kernels/loss.h"
 
 namespace strop::bind {
 namespace {

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "bind/adam_clock.h"
+#include "kernels/deferred_adam.h"
 
 namespace strop::bind {
 namespace {

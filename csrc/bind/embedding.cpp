@@ -1,3 +1,5 @@
+#include "kernels/embedding.h"
+
 #include "bind/array.h"
 #include "bind/backend.h"
 

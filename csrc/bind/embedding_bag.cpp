@@ -1,6 +1,8 @@
 #include "bind/bags.h"
 #if STROP_CUDA
 #include "bind/row_plan.h"
+#include "kernels/embedding_bag.h"
+#include "kernels/row_plan.h"
 #endif
 
 namespace strop::bind {

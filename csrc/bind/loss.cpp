@@ -1,5 +1,8 @@
+#include "kernels/loss.h"
+
 #include "bind/array.h"
 #include "bind/backend.h"
+#include "kernels/softmax.h"
 
 namespace strop::bind {
 namespace {

@@ -2,6 +2,8 @@
 // pybind11's argument parser does: these two functions take their arguments by
 // position, straight from the interpreter. strop.ops gives them their names.
 
+#include "kernels/matmul.h"
+
 #include "bind/array.h"
 #include "bind/backend.h"
 

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "bind/numbers.h"
+#include "math/adam.h"
+#include "math/gradient.h"
 
 // What the bindings of the optimizer steps share: lists of tensors and rows of
 // a table, checked whole before the first write, and Adam's numbers of a step.

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "kernels/embedding_bag.h"
+#include "kernels/row_plan.h"
+
 namespace strop::bind {
 namespace {
 

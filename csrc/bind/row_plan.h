@@ -1,6 +1,8 @@
 #pragma once
 
 #include "bind/bags.h"
+#include "kernels/embedding_bag.h"
+#include "kernels/row_plan.h"
 
 // Row plans are CUDA's alone: the CPU has compact_ids.
 

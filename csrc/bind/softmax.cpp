@@ -1,3 +1,5 @@
+#include "kernels/softmax.h"
+
 #include "bind/array.h"
 #include "bind/backend.h"
 

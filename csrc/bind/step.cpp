@@ -7,6 +7,7 @@
 #include "bind/optimizer.h"
 #include "bind/samples.h"
 #include "bind/step_rules.h"
+#include "kernels/update.h"
 #include "step/linear_table.h"
 #include "step/program.h"
 

@@ -2,6 +2,8 @@
 
 #include "bind/optimizer.h"
 #include "bind/samples.h"
+#include "kernels/loss.h"
+#include "kernels/softmax.h"
 #include "step/loss.h"
 #include "step/update.h"
 

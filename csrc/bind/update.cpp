@@ -1,5 +1,7 @@
 #include "bind/update.h"
 
+#include "kernels/update.h"
+
 namespace strop::bind {
 
 void bind_update_moments(py::module_& m);

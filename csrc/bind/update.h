@@ -7,6 +7,7 @@
 #include "bind/backend.h"
 #include "bind/bound_step.h"
 #include "bind/optimizer.h"
+#include "kernels/update.h"
 
 // What the bindings of the rules share: checks of their settings, and the call
 // of a kernel on lists of tensors or on rows of a table.

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "bind/update.h"
+#include "kernels/update.h"
 
 // The rules with a first moment.
 

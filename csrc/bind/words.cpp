@@ -1,3 +1,5 @@
+#include "kernels/words.h"
+
 #include <algorithm>
 #include <memory>
 #include <random>

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels.h"
+#include "kernels/base.h"
 
 namespace strop::cpu {
 

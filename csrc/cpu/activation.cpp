@@ -1,9 +1,10 @@
 // Activations, element by element. The cheap ones are bound by memory, the
 // others by their polynomial: about 1 ns per element for tanh on AVX2.
 
+#include "kernels/activation.h"
+
 #include "cpu/lanes.h"
 #include "cpu/parallel.h"
-#include "kernels.h"
 
 namespace strop::cpu::STROP_ISA {
 namespace {

@@ -4,11 +4,12 @@
 // is in cache already and a streaming store would throw it out.
 // Kingma and Ba 2015; AMSGrad: Reddi et al. 2018.
 
+#include "kernels/adam.h"
+
 #include "cpu/adam_update.h"
 #include "cpu/denormals.h"
 #include "cpu/parallel.h"
 #include "cpu/tensors.h"
-#include "kernels.h"
 
 namespace strop::cpu::STROP_ISA {
 namespace {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels.h"
+#include "kernels/base.h"
 
 // One Adam step on a run of elements, and on a row: what the dense kernel, the
 // row kernel and the deferred one share, so that their bits agree.

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "cpu/runs.h"
-#include "kernels.h"
+#include "kernels/embedding_bag.h"
 
 // One bag without the runs at its ends, and without its padding.
 

@@ -9,7 +9,7 @@
 #include "cpu/denormals.h"
 #include "cpu/parallel.h"
 #include "cpu/tensors.h"
-#include "kernels.h"
+#include "kernels/compact_adam.h"
 
 namespace strop::cpu::STROP_ISA {
 namespace {

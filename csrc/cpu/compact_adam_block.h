@@ -1,7 +1,7 @@
 #pragma once
 
 #include "cpu/tensors.h"
-#include "kernels.h"
+#include "kernels/compact_adam.h"
 #include "math/compact_adam.h"
 
 // An Adam step on blocks of 8-bit codes: decoded, moved and encoded in a buffer

@@ -5,7 +5,7 @@
 // instruction set helps, so this is compiled once.
 
 #include "cpu/runs.h"
-#include "kernels.h"
+#include "kernels/embedding.h"
 
 namespace strop::cpu {
 namespace {

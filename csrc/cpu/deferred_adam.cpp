@@ -3,11 +3,12 @@
 // random, and a row has 7 ns of instructions for its gap and 7 for its step: so
 // the loops hold next to nothing but the formula, and what is rare is apart.
 
+#include "kernels/deferred_adam.h"
+
 #include "cpu/deferred_row.h"
 #include "cpu/denormals.h"
 #include "cpu/parallel.h"
 #include "cpu/tensors.h"
-#include "kernels.h"
 
 namespace strop::cpu::STROP_ISA {
 namespace {

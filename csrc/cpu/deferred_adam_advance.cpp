@@ -1,7 +1,7 @@
 // The coefficients of every gap, one step later: window * (degree + 1) products
 // in double, under 1 us per training step. Compiled once.
 
-#include "kernels.h"
+#include "kernels/deferred_adam.h"
 #include "math/adam_clock.h"
 
 namespace strop::cpu {

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "cpu/adam_update.h"
-#include "kernels.h"
+#include "kernels/deferred_adam.h"
 #include "math/deferred_adam.h"
 
 // One row of a table under the deferred Adam: across its gap by the polynomial,

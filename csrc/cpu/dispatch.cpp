@@ -9,14 +9,14 @@
 
 namespace strop::cpu {
 
-#define STROP_DECLARE_FLOAT32(name, Args) void name(const Args<float>&);
-#define STROP_DECLARE(name, Args) \
-  void name(const Args<float>&);  \
+#define STROP_DECLARE_IN_SET_FLOAT32(name, Args) void name(const Args<float>&);
+#define STROP_DECLARE_IN_SET(name, Args) \
+  void name(const Args<float>&);         \
   void name(const Args<double>&);
-#define STROP_DECLARE_SET(isa)                 \
-  namespace isa {                              \
-  STROP_KERNELS(STROP_DECLARE)                 \
-  STROP_FLOAT32_KERNELS(STROP_DECLARE_FLOAT32) \
+#define STROP_DECLARE_SET(isa)                        \
+  namespace isa {                                     \
+  STROP_KERNELS(STROP_DECLARE_IN_SET)                 \
+  STROP_FLOAT32_KERNELS(STROP_DECLARE_IN_SET_FLOAT32) \
   }
 #if STROP_HAVE_BASELINE
 STROP_DECLARE_SET(baseline)

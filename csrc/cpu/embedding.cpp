@@ -1,7 +1,8 @@
 // Rows of a table by id. Bound by memory: 4 D bytes read and written per id.
 
+#include "kernels/embedding.h"
+
 #include "cpu/parallel.h"
-#include "kernels.h"
 
 namespace strop::cpu::STROP_ISA {
 namespace {

@@ -4,9 +4,10 @@
 // tile is as many columns as the set's registers hold four sums of.
 // Padding is a run of one id at an end of the bag: it is counted, not gathered.
 
+#include "kernels/embedding_bag.h"
+
 #include "cpu/bag_span.h"
 #include "cpu/parallel.h"
-#include "kernels.h"
 
 namespace strop::cpu::STROP_ISA {
 namespace {

@@ -3,10 +3,11 @@
 // are taken in groups, so that the second pass of small ones finds them in
 // cache. You et al. 2020.
 
+#include "kernels/lamb.h"
+
 #include "cpu/denormals.h"
 #include "cpu/parallel.h"
 #include "cpu/tensors.h"
-#include "kernels.h"
 
 namespace strop::cpu::STROP_ISA {
 namespace {

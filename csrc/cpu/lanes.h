@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels.h"
+#include "kernels/base.h"
 #include "math/elementary.h"
 
 // 16 lanes, whatever the registers: one zmm, two ymm or four q registers. What

@@ -11,7 +11,7 @@
 #include <atomic>
 #include <climits>
 
-#include "kernels.h"
+#include "kernels/base.h"
 
 // What the pool asks of Linux: the time, sleep, and cores.
 

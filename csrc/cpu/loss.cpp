@@ -6,7 +6,7 @@
 
 #include "cpu/parallel.h"
 #include "cpu/rows.h"
-#include "kernels.h"
+#include "kernels/loss.h"
 
 namespace strop::cpu::STROP_ISA {
 namespace {

@@ -248,3 +248,4 @@ void matmul(const Matmul<double>& a) { forward(a); }
 }  // namespace strop::cpu::STROP_ISA
 
 #include "cpu/matmul_backward.h"
+#include "kernels/matmul.h"

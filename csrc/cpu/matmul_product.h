@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cpu/simd.h"
+#include "kernels/matmul.h"
 
 // What every way of multiplying takes, and the end of each: bias, activation.
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels.h"
+#include "kernels/base.h"
 
 // All threading policy. Kernels share out their work with parallel_for or
 // for_parts and with nothing else. What runs the parts is chosen when the

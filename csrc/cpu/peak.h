@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels.h"
+#include "kernels/base.h"
 
 // What the machine can do at most, for benchmarks to compare with.
 

@@ -3,10 +3,11 @@
 // 4,096, the block sums in double, so the error grows with the logarithm of the
 // block; columns are summed four rows at a time, those sums in double.
 
+#include "kernels/reduction.h"
+
 #include "cpu/parallel.h"
 #include "cpu/reduction_columns.h"
 #include "cpu/rows.h"
-#include "kernels.h"
 
 namespace strop::cpu::STROP_ISA {
 namespace {

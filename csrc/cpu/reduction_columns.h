@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels.h"
+#include "kernels/reduction.h"
 
 // Reductions along an axis that is not the last, a tile of columns at a time.
 // Four rows are combined before the running values are touched: those stand in

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels.h"
+#include "kernels/base.h"
 
 namespace strop::cpu {
 

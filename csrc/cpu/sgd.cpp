@@ -1,10 +1,11 @@
 // Gradient descent on the CPU, bound by memory: 12 bytes per element, 20 with
 // momentum.
 
+#include "kernels/sgd.h"
+
 #include "cpu/denormals.h"
 #include "cpu/parallel.h"
 #include "cpu/tensors.h"
-#include "kernels.h"
 
 namespace strop::cpu::STROP_ISA {
 namespace {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels.h"
+#include "kernels/base.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>

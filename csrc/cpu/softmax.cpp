@@ -2,8 +2,9 @@
 // L1: the greatest logit, the exponentials, their sum. Bound by the exponential
 // (20 instructions for 16 logits); short rows use the lanes that they have.
 
+#include "kernels/softmax.h"
+
 #include "cpu/softmax_rows.h"
-#include "kernels.h"
 
 namespace strop::cpu::STROP_ISA {
 namespace {

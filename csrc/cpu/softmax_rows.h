@@ -2,6 +2,7 @@
 
 #include "cpu/parallel.h"
 #include "cpu/rows.h"
+#include "kernels/softmax.h"
 
 // The rows of softmax.cpp: exponentials with their sum, and the cross-entropy
 // with its gradient. Logarithms are taken for a block of rows at once.

@@ -1,7 +1,8 @@
 #pragma once
 
 #include "cpu/parallel.h"
-#include "kernels.h"
+#include "kernels/base.h"
+#include "math/gradient.h"
 
 // What the optimizer kernels share: many tensors as one range of work.
 

@@ -3,7 +3,7 @@
 #include "cpu/denormals.h"
 #include "cpu/parallel.h"
 #include "cpu/tensors.h"
-#include "kernels.h"
+#include "kernels/update.h"
 
 // A step by any rule that works element by element: `change_of(grad, state...,
 // rule)` of math/<rule>.h says what to take off a parameter. Everything around

@@ -4,6 +4,8 @@
 
 #include <limits>
 
+#include "kernels/words.h"
+
 namespace strop {
 
 void WordTable::place_entry(const Entry& entry, std::uint64_t hash) {

@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "kernels.h"
+#include "kernels/words.h"
 
 // An open-addressing table from words to their places. Most words have at most
 // 8 bytes: those are told apart inside the 16-byte entry, so that a look-up

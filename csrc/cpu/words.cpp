@@ -2,6 +2,8 @@
 // the look-ups, 5 to 10 ns each (a review has 5.6 bytes per word); the cutting
 // takes 0.5 ns per byte. No instruction set helps, so this is compiled once.
 
+#include "kernels/words.h"
+
 #include <algorithm>
 #include <exception>
 #include <memory>

@@ -2,6 +2,7 @@
 // memory: 8 bytes per element forward, 12 or 16 back.
 
 #include "cuda/common.cuh"
+#include "kernels/activation.h"
 
 namespace strop::cuda {
 namespace {

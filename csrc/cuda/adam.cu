@@ -4,6 +4,7 @@
 
 #include "cuda/multi_tensor.cuh"
 #include "cuda/numbers.cuh"
+#include "kernels/adam.h"
 
 namespace strop::cuda {
 namespace {

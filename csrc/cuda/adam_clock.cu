@@ -2,6 +2,7 @@
 // there: nothing is copied from the host.
 
 #include "cuda/adam_clock.cuh"
+#include "kernels/deferred_adam.h"
 
 namespace strop::cuda {
 namespace {

@@ -2,6 +2,7 @@
 
 #include "cuda/common.cuh"
 #include "cuda/device_clock.h"
+#include "kernels/deferred_adam.h"
 
 // A clock in device memory, read by every block and put forward by one, in one
 // launch: device_clock.h says how they keep out of each other's way.
@@ -19,7 +20,7 @@ __device__ __forceinline__ Now now_of(const DeferredAdamCatchUp<T>& a) {
   return {s->base, s->last, s->decays != 0};
 }
 
-// As ClockAdvance of kernels.h.
+// As ClockAdvance of kernels/deferred_adam.h.
 template <typename T>
 struct Advance {
   DeviceClock<T> clock;

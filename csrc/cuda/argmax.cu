@@ -4,6 +4,7 @@
 // NaNs, the first is taken.
 
 #include "cuda/common.cuh"
+#include "kernels/reduction.h"
 
 namespace strop::cuda {
 namespace {

@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "kernels.h"
+#include "kernels/base.h"
 
 // What the kernels share: launches, loads of 16 bytes, sums in a fixed order.
 //

@@ -4,6 +4,7 @@
 // bytes. The bits are the CPU's.
 
 #include "cuda/compact_adam_block.cuh"
+#include "kernels/compact_adam.h"
 
 namespace strop::cuda {
 namespace {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cuda/multi_tensor.cuh"
+#include "kernels/compact_adam.h"
 #include "math/compact_adam.h"
 
 // An Adam step on blocks of 8-bit codes. A few lanes of a warp share a block,

@@ -10,6 +10,7 @@
 
 #include "cuda/cublaslt.h"
 #include "cuda/device.h"
+#include "kernels/matmul.h"
 
 namespace strop::cuda {
 namespace {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cuda/matmul.cuh"
+#include "kernels/matmul.h"
 
 // cuBLASLt, NVIDIA's library of matrix products: 444 MB, so it is loaded where
 // it is found and never needed. What is used of it is declared here; the values

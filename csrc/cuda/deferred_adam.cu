@@ -5,6 +5,7 @@
 // whether it is replayed depends on all of its elements.
 
 #include "cuda/deferred_row.cuh"
+#include "kernels/deferred_adam.h"
 
 namespace strop::cuda {
 namespace {

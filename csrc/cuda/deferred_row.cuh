@@ -2,6 +2,7 @@
 
 #include "cuda/adam_clock.cuh"
 #include "cuda/common.cuh"
+#include "kernels/deferred_adam.h"
 
 // A row of a table under the deferred Adam, and the lanes of a warp that share
 // it: across its gap by the polynomial, or step by step where that is not exact

@@ -7,6 +7,7 @@
 
 #include "cuda/dense_chain.h"
 #include "cuda/fused_activation.cuh"
+#include "kernels/loss.h"
 #include "math/loss.h"
 
 namespace strop::cuda {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels.h"
+#include "kernels/loss.h"
 
 // On CUDA alone: on the host one layer after the other is as fast.
 

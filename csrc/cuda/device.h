@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "kernels.h"
+#include "kernels/base.h"
 
 // What the bindings ask of the CUDA runtime, without its headers: they are
 // compiled by the host's compiler alone.

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels.h"
+#include "kernels/deferred_adam.h"
 #include "math/adam_clock.h"
 
 // A clock (step/adam_clock.h has the host's) whose lists are in device memory

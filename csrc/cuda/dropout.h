@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels.h"
+#include "kernels/base.h"
 #include "math/philox.h"
 
 // On CUDA alone: on the host NumPy draws the mask.

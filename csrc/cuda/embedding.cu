@@ -3,6 +3,7 @@
 // are no whole number of packs are moved by element.
 
 #include "cuda/common.cuh"
+#include "kernels/embedding.h"
 
 namespace strop::cuda {
 namespace {

@@ -6,6 +6,7 @@
 // of sums, which D alone settles, and the sums are added as a tree.
 
 #include "cuda/row_keys.cuh"
+#include "kernels/embedding_bag.h"
 
 namespace strop::cuda {
 namespace {

@@ -4,6 +4,7 @@
 // CPU, element i of a block in lane i mod 16, so the bits are its own.
 
 #include "cuda/multi_tensor.cuh"
+#include "kernels/lamb.h"
 
 namespace strop::cuda {
 namespace {

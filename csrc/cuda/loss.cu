@@ -4,6 +4,7 @@
 // One chunk needs no ticket, which spares a small batch a memset.
 
 #include "cuda/common.cuh"
+#include "kernels/loss.h"
 #include "math/loss.h"
 
 namespace strop::cuda {

@@ -2,6 +2,7 @@
 // network: row by row, one launch. Else by tiles or by cuBLASLt.
 
 #include "cuda/matmul_rows.cuh"
+#include "kernels/matmul.h"
 
 namespace strop::cuda {
 namespace {

@@ -2,6 +2,7 @@
 
 #include "cuda/common.cuh"
 #include "cuda/fused_activation.cuh"
+#include "kernels/matmul.h"
 
 // What the files of matmul share: a product and how it is handed on.
 

@@ -4,6 +4,7 @@
 // products.
 
 #include "cuda/matmul_row_gradients.cuh"
+#include "kernels/matmul.h"
 
 namespace strop::cuda {
 namespace {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cuda/matmul.cuh"
+#include "kernels/matmul.h"
 
 // Products with few columns, row by row: the weights lie in shared memory, the
 // rows pass through registers. Bound by reading x and writing out once, or by

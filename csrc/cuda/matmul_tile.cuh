@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cuda/matmul.cuh"
+#include "kernels/matmul.h"
 
 // A product of matrices by tiles: a block computes kM x kN elements of the
 // result, a thread kOwn x kOwn of them in registers. Operands come through

@@ -3,6 +3,7 @@
 // they give, in double, is reduced by the same kernel again.
 
 #include "cuda/common.cuh"
+#include "kernels/reduction.h"
 
 namespace strop::cuda {
 namespace {

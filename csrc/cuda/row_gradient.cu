@@ -5,6 +5,7 @@
 // one row is put together in order, first within a chunk, then over the chunks.
 
 #include "cuda/row_keys.cuh"
+#include "kernels/row_plan.h"
 
 namespace strop::cuda {
 namespace {

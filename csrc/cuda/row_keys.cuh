@@ -1,6 +1,8 @@
 #pragma once
 
 #include "cuda/common.cuh"
+#include "kernels/embedding_bag.h"
+#include "kernels/row_plan.h"
 
 // Bags and keys of a row plan, as kernels see them.
 

@@ -5,6 +5,8 @@
 // theirs.
 
 #include "cuda/row_keys.cuh"
+#include "kernels/embedding_bag.h"
+#include "kernels/row_plan.h"
 
 namespace strop::cuda {
 namespace {

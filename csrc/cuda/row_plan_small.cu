@@ -8,6 +8,8 @@
 // a block with hot rows walk over their share as fast as the others.
 
 #include "cuda/row_keys.cuh"
+#include "kernels/embedding_bag.h"
+#include "kernels/row_plan.h"
 
 namespace strop::cuda {
 namespace {

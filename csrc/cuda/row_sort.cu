@@ -5,6 +5,7 @@
 #include <cub/device/device_radix_sort.cuh>
 
 #include "cuda/row_keys.cuh"
+#include "kernels/row_plan.h"
 
 namespace strop::cuda {
 namespace {

@@ -3,6 +3,7 @@
 
 #include "cuda/multi_tensor.cuh"
 #include "cuda/numbers.cuh"
+#include "kernels/sgd.h"
 
 namespace strop::cuda {
 namespace {

@@ -2,6 +2,7 @@
 // from it once, 8 bytes per logit of float forward and 12 backward.
 
 #include "cuda/softmax_sums.cuh"
+#include "kernels/softmax.h"
 
 namespace strop::cuda {
 namespace {

@@ -4,6 +4,8 @@
 // block adds those of the blocks.
 
 #include "cuda/softmax_sums.cuh"
+#include "kernels/loss.h"
+#include "kernels/softmax.h"
 
 namespace strop::cuda {
 namespace {

@@ -3,6 +3,7 @@
 // those of update_signs.cu do not, as on the CPU.
 
 #include "cuda/update_step.cuh"
+#include "kernels/update.h"
 
 namespace strop::cuda {
 

@@ -1,6 +1,7 @@
 // Steps in which signs decide, so that no denormal number is taken as zero.
 
 #include "cuda/update_step.cuh"
+#include "kernels/update.h"
 
 namespace strop::cuda {
 

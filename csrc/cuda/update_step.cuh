@@ -2,6 +2,7 @@
 
 #include "cuda/multi_tensor.cuh"
 #include "cuda/numbers.cuh"
+#include "kernels/update.h"
 
 // A step by any rule of math/<rule>.h that works element by element, on many
 // tensors or on rows of one. Which states there are is the same for all tensors

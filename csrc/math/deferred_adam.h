@@ -48,7 +48,8 @@ STROP_HD T adam_gap_param(T param, T moment1, T v, const AdamGap<T>& gap) {
          (lost_share(param, gap.lost) + (moment1 * sum) * inverse);
 }
 
-// ---- a gap from the lists of a clock: AdamHistory<T> of kernels.h ----------
+// ---- a gap from the lists of a clock: AdamHistory<T> of kernels/
+// --------------
 
 template <typename T>
 STROP_HD T listed_power(const T* list, double base, std::int32_t powers,

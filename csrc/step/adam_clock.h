@@ -4,7 +4,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "kernels.h"
+#include "kernels/deferred_adam.h"
 #include "math/adam_clock.h"
 
 namespace strop::step {

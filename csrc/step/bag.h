@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/embedding_bag.h"
 #include "step/samples.h"
 #include "step/table.h"
 #include "step/unique_ids.h"

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "kernels/activation.h"
+#include "kernels/matmul.h"
 #include "step/memory.h"
 
 namespace strop::step {

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels.h"
+#include "kernels/base.h"
 
 namespace strop::step {
 

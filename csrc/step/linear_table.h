@@ -1,5 +1,7 @@
 #pragma once
 
+#include "kernels/sgd.h"
+#include "kernels/update.h"
 #include "step/linear_clock.h"
 #include "step/table.h"
 #include "step/update.h"

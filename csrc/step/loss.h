@@ -1,5 +1,7 @@
 #pragma once
 
+#include "kernels/loss.h"
+#include "kernels/softmax.h"
 #include "step/samples.h"
 
 namespace strop::step {

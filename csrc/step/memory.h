@@ -4,7 +4,7 @@
 #include <memory>
 #include <new>
 
-#include "kernels.h"
+#include "kernels/base.h"
 
 namespace strop::step {
 

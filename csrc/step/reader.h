@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernels/embedding_bag.h"
 #include "step/samples.h"
 
 namespace strop::step {

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+#include "kernels/adam.h"
+#include "kernels/deferred_adam.h"
+#include "kernels/embedding.h"
+#include "kernels/sgd.h"
 #include "step/adam_clock.h"
 #include "step/memory.h"
 

@@ -6,7 +6,7 @@
 #include <memory>
 #include <new>
 
-#include "kernels.h"
+#include "kernels/embedding.h"
 
 namespace strop::step {
 

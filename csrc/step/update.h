@@ -3,6 +3,9 @@
 #include <variant>
 #include <vector>
 
+#include "kernels/adam.h"
+#include "kernels/sgd.h"
+#include "kernels/update.h"
 #include "step/memory.h"
 
 namespace strop::step {

@@ -217,7 +217,17 @@ def memory_for(op: str, what: str, arrays: Iterable[Any], where: Device) -> Iter
 
 @contextmanager
 def memory_for_steps(op: str, where: Device) -> Iterator[None]:
-    """The same where CuPy had no memory for what a step makes."""
+    """Memory of the arrays that steps make: on the host a step takes what the one before it had.
+
+    The same text where CuPy had none left.
+    """
+    if not where.is_gpu:
+        before = _backend.cpu.start_recycling()
+        try:
+            yield
+        finally:
+            _backend.cpu.stop_recycling(before)
+        return
     try:
         yield
     except MemoryError as error:

@@ -12,7 +12,7 @@ from ._backend import array_module, kernels, on_gpu
 
 Array = NDArray[Any]
 
-#: The row that is none, in lists whose length only a GPU knows: kNoRow of csrc/kernels.h.
+#: The row that is none, in lists whose length only a GPU knows: kNoRow of csrc/kernels/base.h.
 NO_ROW = int(np.iinfo(np.int64).min)
 
 

@@ -1,3 +1,5 @@
+#include "kernels/activation.h"
+
 #include "native.h"
 
 namespace strop::native {

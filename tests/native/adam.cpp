@@ -1,3 +1,5 @@
+#include "kernels/adam.h"
+
 #include "native.h"
 
 namespace strop::native {

@@ -1,5 +1,6 @@
 #include "math/compact_adam.h"
 
+#include "kernels/compact_adam.h"
 #include "native.h"
 
 namespace strop::native {

@@ -2,6 +2,7 @@
 
 #if STROP_SIMT
 #include "cuda/device_clock.h"
+#include "kernels/deferred_adam.h"
 #endif
 
 // Rows that missed steps, brought up to date by replay and by the polynomial:

@@ -1,3 +1,5 @@
+#include "kernels/embedding.h"
+
 #include "native.h"
 
 namespace strop::native {

@@ -1,3 +1,6 @@
+#include "kernels/embedding_bag.h"
+
+#include "kernels/row_plan.h"
 #include "native.h"
 
 namespace strop::native {

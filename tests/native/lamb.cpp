@@ -1,3 +1,5 @@
+#include "kernels/lamb.h"
+
 #include <cmath>
 #include <vector>
 

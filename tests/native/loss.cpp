@@ -1,3 +1,5 @@
+#include "kernels/loss.h"
+
 #include "native.h"
 
 namespace strop::native {

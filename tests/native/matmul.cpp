@@ -1,3 +1,5 @@
+#include "kernels/matmul.h"
+
 #include "native.h"
 
 namespace strop::native {

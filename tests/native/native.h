@@ -11,7 +11,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "kernels.h"
+#include "kernels/loss.h"
 
 #ifndef STROP_SIMT
 #define STROP_SIMT 0

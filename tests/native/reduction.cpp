@@ -1,3 +1,5 @@
+#include "kernels/reduction.h"
+
 #include "native.h"
 
 namespace strop::native {

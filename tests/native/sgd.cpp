@@ -1,3 +1,5 @@
+#include "kernels/sgd.h"
+
 #include "native.h"
 
 namespace strop::native {

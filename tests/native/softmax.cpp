@@ -1,5 +1,6 @@
 #include "native.h"
 #if STROP_SIMT
+#include "kernels/softmax.h"
 #include "simt.h"
 #endif
 

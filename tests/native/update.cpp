@@ -1,3 +1,5 @@
+#include "kernels/update.h"
+
 #include <vector>
 
 #include "native.h"

@@ -1,3 +1,5 @@
+#include "kernels/words.h"
+
 #include <map>
 #include <string>
 

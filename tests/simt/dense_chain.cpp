@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "kernels/loss.h"
 #include "native.h"
 
 namespace strop::native {

@@ -10,6 +10,8 @@
 #include <map>
 #include <string>
 
+#include "kernels/matmul.h"
+
 namespace {
 
 struct Matrix {

@@ -78,8 +78,8 @@ class Layer:
         """The output, and what `backward` needs."""
         raise NotImplementedError(f"{self.op}: a layer must have a forward")
 
-    def backward(self, grad: Array, saved: Any) -> tuple[Array | None, Grads]:
-        """The gradient by the input, and one per trainable variable."""
+    def backward(self, grad: Array, saved: Any, need_x: bool = True) -> tuple[Array | None, Grads]:
+        """The gradient by the input, or None where nobody needs it, and one per trainable variable."""
         raise NotImplementedError(f"{self.op}: a layer must have a backward to be trained")
 
     def compute_mask(self, x: Array, mask: Array | None) -> Array | None:

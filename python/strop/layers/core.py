@@ -140,12 +140,12 @@ class Dense(Layer):
         y = self.activation.forward(z)
         return y, (x, z, y)
 
-    def backward(self, grad: Array, saved: Any) -> tuple[Array | None, Grads]:
+    def backward(self, grad: Array, saved: Any, need_x: bool = True) -> tuple[Array | None, Grads]:
         """The gradient by the input, by kernel and bias."""
         x, z, y = saved
         if z is None:
-            return self.linear_backward(grad, x, y, self.activation.fused)
-        return self.linear_backward(self.activation.backward(grad, z, y), x)
+            return self.linear_backward(grad, x, y, self.activation.fused, need_x)
+        return self.linear_backward(self.activation.backward(grad, z, y), x, need_x=need_x)
 
     def get_config(self) -> dict[str, Any]:
         """The settings, as the constructor takes them."""
@@ -187,7 +187,7 @@ class Activation(Layer):
         y = self.activation.forward(x)
         return y, (x, y)
 
-    def backward(self, grad: Array, saved: Any) -> tuple[Array | None, Grads]:
+    def backward(self, grad: Array, saved: Any, need_x: bool = True) -> tuple[Array | None, Grads]:
         """The gradient by the input."""
         x, y = saved
         return self.activation.backward(grad, x, y), []
@@ -215,7 +215,7 @@ class Flatten(Layer):
         """The output, and what `backward` needs."""
         return x.reshape(len(x), math.prod(x.shape[1:])), x.shape
 
-    def backward(self, grad: Array, saved: Any) -> tuple[Array | None, Grads]:
+    def backward(self, grad: Array, saved: Any, need_x: bool = True) -> tuple[Array | None, Grads]:
         """The gradient by the input."""
         return grad.reshape(saved), []
 

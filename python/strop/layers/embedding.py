@@ -148,7 +148,7 @@ class Embedding(Layer):
         """The output, and what `backward` needs."""
         return ops.embedding_lookup(self.table.value, x), x
 
-    def backward(self, grad: Array, saved: Any) -> tuple[Array | None, Grads]:
+    def backward(self, grad: Array, saved: Any, need_x: bool = True) -> tuple[Array | None, Grads]:
         """No gradient by ids; a `RowGrad` by the table."""
         if not self.trainable:
             return None, []

@@ -61,7 +61,7 @@ class GlobalAveragePooling1D(Layer):
             y = library.where(mask[:, :, None], x, 0).sum(axis=1, dtype=x.dtype) / count
         return (y[:, None] if self.keepdims else y), (x.shape, count, mask)
 
-    def backward(self, grad: Array, saved: Any) -> tuple[Array | None, Grads]:
+    def backward(self, grad: Array, saved: Any, need_x: bool = True) -> tuple[Array | None, Grads]:
         """Every step that counted gets its share."""
         shape, count, mask = saved
         share = (grad.reshape(shape[0], shape[2]) / count)[:, None]

@@ -75,7 +75,7 @@ class Dropout(Layer):
         result: Array = kernels("dropout", x).dropout(x, self.rate, *draw)
         return result
 
-    def backward(self, grad: Array, saved: Any) -> tuple[Array | None, Grads]:
+    def backward(self, grad: Array, saved: Any, need_x: bool = True) -> tuple[Array | None, Grads]:
         """The gradient by the input."""
         if saved is None:
             return grad, []

@@ -41,7 +41,7 @@ class LayerStep:
 
     def backward(self, grad: Array, saved: Any, need_x: bool) -> tuple[Array | None, Grads]:
         """Gradients by the input and by the variables."""
-        return self.layer.backward(grad, saved)
+        return self.layer.backward(grad, saved, need_x)
 
 
 class DenseStep:
