@@ -254,7 +254,7 @@ class Alternates(layers.Layer):
         y = strop.ops.activation(x, name=name)
         return y, (x, y, name)
 
-    def backward(self, grad: Any, saved: Any) -> Any:
+    def backward(self, grad: Any, saved: Any, need_x: bool = True) -> Any:
         x, y, name = saved
         return strop.ops.activation_backward(grad, x, y, name=name), []
 

@@ -31,6 +31,10 @@ Cupy* looked_up(const py::object& module) {
   c->shape = PyUnicode_InternFromString("shape");
   c->flags = PyUnicode_InternFromString("flags");
   c->c_contiguous = PyUnicode_InternFromString("c_contiguous");
+  // What `flags` makes an object to say; 0.3 us.
+  const char* const own = "_c_contiguous";
+  c->own_c_contiguous =
+      py::hasattr(c->ndarray, own) ? PyUnicode_InternFromString(own) : nullptr;
   c->data = PyUnicode_InternFromString("data");
   c->ptr = PyUnicode_InternFromString("ptr");
   c->device_id = PyUnicode_InternFromString("device_id");
@@ -100,8 +104,10 @@ bool read_cupy(const Cupy& c, py::handle object, Array& a) {
                 ? kKnown[known - std::begin(c.dtypes)]
                 : dtype_of(dtype.attr("str").cast<std::string>());
   take_shape(get(object, c.shape), a);
-  a.contiguous =
-      PyObject_IsTrue(get(get(object, c.flags), c.c_contiguous).ptr()) == 1;
+  const py::object contiguous = c.own_c_contiguous != nullptr
+                                    ? get(object, c.own_c_contiguous)
+                                    : get(get(object, c.flags), c.c_contiguous);
+  a.contiguous = PyObject_IsTrue(contiguous.ptr()) == 1;
   a.writable = true;  // CuPy knows no others
   const py::object data = get(object, c.data);
   take_address(word(get(data, c.ptr)), a);
