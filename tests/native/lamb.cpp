@@ -66,7 +66,8 @@ template <typename T>
 void numbers(Index n) {
   const LambRule rule{0.9, 0.999, 1e-6};
   const double rate = 0.01, decay = 0.1, l2 = 0.01;
-  Guarded<T> arrays[2][4] = {{n, n, n, n}, {n, n, n, n}};
+  using A = Guarded<T>;
+  A arrays[2][4] = {{A(n), A(n), A(n), A(n)}, {A(n), A(n), A(n), A(n)}};
   for (int k = 0; k < 4; ++k) {
     arrays[0][k].random(0.1, 1);
     for (Index i = 0; i < n; ++i) arrays[1][k][i] = arrays[0][k][i];
@@ -80,7 +81,7 @@ void numbers(Index n) {
   const Gradient<T> known{T(0.5), T(l2)}, form{T(0), T(l2)};
   Guarded<double> sums(2 * ((n + kLambBlock - 1) / kLambBlock)), steps(1);
   for (const bool on_device : {false, true}) {
-    Guarded<T>* a = arrays[on_device];
+    A* a = arrays[on_device];
     const LambTensor<T> tensor{a[0].data(), a[1].data(),
                                a[2].data(), a[3].data(),
                                n,           on_device ? T(0) : T(rate * decay),
