@@ -14,7 +14,7 @@ constexpr int kDrawn[] = {2719891, 4686851,  7610777,  16319232, 6881645,
                           9239304, 10482239, 14896247, 1428859,  2300784,
                           9699206, 6882757,  7088429,  11421523, 5556542,
                           4840582, 14838942, 2629398,  9138918,  10193462};
-constexpr PhiloxKey kKey{{3, 5}};
+constexpr PhiloxKey kKey{3, 5};
 
 template <typename T>
 void mask(Index n, Index shift, bool counted, bool in_place) {

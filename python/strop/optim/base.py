@@ -146,7 +146,10 @@ class Optimizer(StateDict):
         held.release()
 
     def counted(self, updates: int) -> None:
-        """Say that so many steps of all parameters were taken elsewhere, as by launches of a graph."""
+        """Say that so many steps of all parameters were taken elsewhere, as by launches of a graph.
+
+        Deferred rows are brought up to date where as many steps again would find no room in their table.
+        """
         with self._alone("counted"):
             for _ in range(updates):
                 for state, group in zip(self.state, self._group_of, strict=True):

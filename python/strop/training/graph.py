@@ -19,6 +19,7 @@ from .. import _random
 from .._device import to_device, to_host
 from .._interrupts import HeldInterrupt
 from ..activations.base import Activation as Function
+from ..layers import Layer
 from .block import DROPOUT, Block, arrays_of
 from .capture import Recorder
 from .data import Data
@@ -169,11 +170,16 @@ def graph_program(plan: Plan, optimizer: Any, data: Data) -> GraphProgram | None
 
 
 def _parts_of(plan: Plan) -> list[Any]:
-    """What a step of a plan runs: its layers and loss, and the functions and penalties in them."""
-    parts = [plan.loss, *plan.layers]
-    for layer in plan.layers:
-        parts += [thing for thing in vars(layer).values() if isinstance(thing, Function)]
-        parts += [v.regularizer for v in layer.variables if v.regularizer is not None]
+    """What a step of a plan runs: its layers and loss, and the layers, functions and penalties in them."""
+    parts: list[Any] = [plan.loss]
+    layers = list(plan.layers)
+    for layer in layers:  # it grows by layers in layers
+        for thing in vars(layer).values():
+            for each in thing if isinstance(thing, list | tuple) else [thing]:
+                if isinstance(each, Layer) and each not in layers:
+                    layers.append(each)
+                parts += [each] if isinstance(each, Function) else []
+        parts += [layer, *(v.regularizer for v in layer.variables if v.regularizer is not None)]
     return parts + [thing.function for thing in parts if callable(getattr(thing, "function", None))]
 
 
