@@ -18,7 +18,10 @@ CSRC = ROOT / "csrc"
 PACKAGE = ROOT / "python" / "strop"
 
 #: Stems without a CUDA twin, each with its reason; the ops raise NotImplementedError there.
-KNOWN_GAPS = {"words": "texts are Python's and stay on the host"}
+KNOWN_GAPS = {
+    "pool": "no CUDA kernel yet",
+    "words": "texts are Python's and stay on the host",
+}
 
 
 def stems(kind: str = "STEMS") -> list[str]:
@@ -109,7 +112,16 @@ LAYERS = [
     {"_checkpoint"},
     {"config", "_random"},
     {"ops", "rowgrad"},
-    {"activations", "initializers", "regularizers", "constraints", "utils", "preprocessing", "datasets"},
+    {
+        "activations",
+        "initializers",
+        "regularizers",
+        "constraints",
+        "utils",
+        "preprocessing",
+        "datasets",
+        "data",
+    },
     {"layers", "losses", "metrics", "optimizers", "optim", "callbacks"},
     {"training", "adapters"},
     {"models", "plot"},
