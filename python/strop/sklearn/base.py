@@ -45,6 +45,8 @@ class StropEstimator(BaseEstimator):  # type: ignore[misc]
     random_state: Any
     verbose: Any
     warm_start: bool
+    n_iter_: int
+    loss_curve_: list[float]
 
     # ---- what a subclass gives ---------------------------------------------
 
@@ -151,13 +153,13 @@ class StropEstimator(BaseEstimator):  # type: ignore[misc]
             return made
         units, activation, loss = self._outputs()
         settings: dict[str, Any] = {"dtype": str(dtype) if self.dtype is None else self.dtype}
-        penalty = {"kernel_regularizer": L2(self.alpha)} if self.alpha else {}
+        penalty = L2(self.alpha) if self.alpha else None
         made = Sequential([Input((features,))])
         for width in np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=int)):
-            made.add(Dense(int(width), self.activation, **penalty, **settings))
+            made.add(Dense(int(width), self.activation, kernel_regularizer=penalty, **settings))
             if self.dropout:
                 made.add(Dropout(self.dropout, **settings))
-        made.add(Dense(units, activation, **penalty, **settings))
+        made.add(Dense(units, activation, kernel_regularizer=penalty, **settings))
         optimizer = optimizers.get(self.optimizer)
         if optimizer is self.optimizer:  # an object: each fit has its own, with its settings
             optimizer = type(optimizer).from_config(optimizer.get_config())

@@ -172,7 +172,7 @@ class StropClassifier(ClassifierMixin, StropEstimator):  # type: ignore[misc]
                 raise ValueError(
                     f"StropClassifier: y must hold at least two classes; got 1 class, {self.classes_[0]!r}"
                 )
-        places = np.searchsorted(self.classes_, y)
+        places: Array = np.searchsorted(self.classes_, y)
         known = self.classes_[np.minimum(places, len(self.classes_) - 1)] == y
         if not known.all():
             raise ValueError(f"StropClassifier: y must hold classes of {self.classes_}; got {y[~known][0]!r}")
@@ -199,4 +199,5 @@ class StropClassifier(ClassifierMixin, StropEstimator):  # type: ignore[misc]
             return weight
         labels = self.classes_[target]
         by_class = compute_class_weight(self.class_weight, classes=np.unique(labels), y=labels)
-        return weight * by_class[np.unique(labels, return_inverse=True)[1]]
+        weighed: Array = weight * by_class[np.unique(labels, return_inverse=True)[1]]
+        return weighed
