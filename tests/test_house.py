@@ -128,7 +128,7 @@ LAYERS = [
     {"layers", "losses", "metrics", "optimizers", "optim", "callbacks"},
     {"training", "adapters"},
     {"models", "plot"},
-    {"model_selection"},
+    {"model_selection", "sklearn"},
     {"bench", "commands", "__main__"},
 ]
 
