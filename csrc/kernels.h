@@ -13,6 +13,7 @@
 #include "kernels/lamb.h"
 #include "kernels/loss.h"
 #include "kernels/matmul.h"
+#include "kernels/pool.h"
 #include "kernels/reduction.h"
 #include "kernels/row_plan.h"
 #include "kernels/sgd.h"
@@ -31,6 +32,7 @@
   STROP_LAMB_KERNELS(X)           \
   STROP_LOSS_KERNELS(X)           \
   STROP_MATMUL_KERNELS(X)         \
+  STROP_POOL_KERNELS(X)           \
   STROP_REDUCTION_KERNELS(X)      \
   STROP_SGD_KERNELS(X)            \
   STROP_SOFTMAX_KERNELS(X)        \

@@ -21,6 +21,7 @@ PACKAGE = ROOT / "python" / "strop"
 KNOWN_GAPS = {
     "conv": "no CUDA kernel yet",
     "depthwise_conv": "no CUDA kernel yet",
+    "pool": "no CUDA kernel yet",
     "words": "texts are Python's and stay on the host",
 }
 
@@ -113,10 +114,19 @@ LAYERS = [
     {"_checkpoint"},
     {"config", "_random"},
     {"ops", "rowgrad"},
-    {"activations", "initializers", "regularizers", "constraints", "utils", "preprocessing", "datasets"},
+    {
+        "activations",
+        "initializers",
+        "regularizers",
+        "constraints",
+        "utils",
+        "preprocessing",
+        "datasets",
+        "data",
+    },
     {"layers", "losses", "metrics", "optimizers", "optim", "callbacks"},
     {"training", "adapters"},
-    {"models"},
+    {"models", "plot"},
     {"bench", "commands", "__main__"},
 ]
 

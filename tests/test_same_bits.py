@@ -42,6 +42,8 @@ NO_KERNELS = {
 EXACT = {
     "adam_step",
     "argmax",
+    "average_pool",
+    "average_pool_backward",
     "compact_adam_step",
     "compact_ids",
     "count_words",
@@ -55,6 +57,8 @@ EXACT = {
     "find_words",
     "lamb_step",
     "max",
+    "max_pool",
+    "max_pool_backward",
     "mean",
     "mean_absolute_error",
     "mean_squared_error",
@@ -264,6 +268,27 @@ def reductions(d, call):
     yield call(d.floats(3, 700, 900), axis=1)
 
 
+def pools(d, call):
+    for shape, options in [
+        ((9, 61, 50, 33), {"window": 2}),
+        ((5, 64, 40, 70), {"window": 3, "strides": 2, "padding": "same"}),
+        ((30, 500, 17), {"window": 5, "strides": 3}),
+    ]:
+        yield call(d, d.floats(*shape), options)
+
+
+def pools_backward(d, forward, backward):
+    def call(d, x, options):
+        y = forward(x, **options)
+        return backward(d.floats(*y.shape), x, y, **options)
+
+    yield from pools(d, call)
+
+
+def average_backward(grad, x, y, **options):
+    return ops.average_pool_backward(grad, shape=x.shape, **options)
+
+
 def texts(d):
     return [" ".join(map("w{}".format, row)) for row in d.ids(20_000, 3000, 60)]
 
@@ -282,6 +307,8 @@ CALLS = {
     "activation_backward": lambda d: activations(d, backward=True),
     "adam_step": adam_steps,
     "argmax": lambda d: reductions(d, ops.argmax),
+    "average_pool": lambda d: pools(d, lambda d, x, options: ops.average_pool(x, **options)),
+    "average_pool_backward": lambda d: pools_backward(d, ops.average_pool, average_backward),
     "binary_cross_entropy": lambda d: pointwise(d, ops.binary_cross_entropy),
     "compact_adam_step": compact_adam_steps,
     "compact_ids": lambda d: ops.compact_ids(d.ids(5000, 300_000), num_rows=5000),
@@ -304,6 +331,8 @@ CALLS = {
     "matmul": matmuls,
     "matmul_backward": matmul_backwards,
     "max": lambda d: reductions(d, ops.max),
+    "max_pool": lambda d: pools(d, lambda d, x, options: ops.max_pool(x, **options)),
+    "max_pool_backward": lambda d: pools_backward(d, ops.max_pool, ops.max_pool_backward),
     "mean": lambda d: reductions(d, ops.mean),
     "mean_absolute_error": lambda d: pointwise(d, ops.mean_absolute_error),
     "mean_squared_error": lambda d: pointwise(d, ops.mean_squared_error),

@@ -11,7 +11,7 @@
 
 #include "cpu/linux_calls.h"
 #include "cpu/parallel.h"
-#include "cpu/pool_job.h"
+#include "cpu/threads_job.h"
 
 namespace strop::cpu {
 namespace {

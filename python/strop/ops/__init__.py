@@ -19,6 +19,7 @@ from .embedding_bag import embedding_bag, embedding_bag_backward, embedding_bag_
 from .lamb import lamb_step
 from .loss import binary_cross_entropy, mean_absolute_error, mean_squared_error, softmax_cross_entropy
 from .matmul import matmul, matmul_backward
+from .pool import average_pool, average_pool_backward, max_pool, max_pool_backward
 from .reduction import argmax, max, mean, norm, sum
 from .sgd import sgd_step
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
@@ -39,6 +40,8 @@ __all__ = [
     "adam_step",
     "adamax_step",
     "argmax",
+    "average_pool",
+    "average_pool_backward",
     "binary_cross_entropy",
     "bind",
     "choose_gap",
@@ -64,6 +67,8 @@ __all__ = [
     "matmul",
     "matmul_backward",
     "max",
+    "max_pool",
+    "max_pool_backward",
     "mean",
     "mean_absolute_error",
     "mean_squared_error",

@@ -14,6 +14,7 @@ from .embedding_bag import embedding_bag, embedding_bag_scatter
 from .lamb import lamb_step
 from .loss import binary_cross_entropy, mean_absolute_error, mean_squared_error, softmax_cross_entropy
 from .matmul import matmul, matmul_backward
+from .pool import average_pool, average_pool_backward, max_pool, max_pool_backward
 from .reduction import argmax, max, mean, norm, sum
 from .sgd import sgd_step
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
@@ -29,6 +30,8 @@ __all__ = [
     "adam_step",
     "adamax_step",
     "argmax",
+    "average_pool",
+    "average_pool_backward",
     "binary_cross_entropy",
     "compact_adam_step",
     "compact_ids",
@@ -51,6 +54,8 @@ __all__ = [
     "matmul",
     "matmul_backward",
     "max",
+    "max_pool",
+    "max_pool_backward",
     "mean",
     "mean_absolute_error",
     "mean_squared_error",
