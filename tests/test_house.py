@@ -19,6 +19,8 @@ PACKAGE = ROOT / "python" / "strop"
 
 #: Stems without a CUDA twin, each with its reason; the ops raise NotImplementedError there.
 KNOWN_GAPS = {
+    "batch_norm": "no CUDA kernel yet",
+    "layer_norm": "no CUDA kernel yet",
     "pool": "no CUDA kernel yet",
     "words": "texts are Python's and stay on the host",
 }

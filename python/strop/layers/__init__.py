@@ -1,6 +1,7 @@
 """Layers, with Keras' names and meanings; channels last."""
 
 from .base import Layer
+from .batch_normalization import BatchNormalization
 from .core import Activation, Dense, Flatten, Input
 from .embedding import Embedding
 from .global_pooling import (
@@ -9,6 +10,7 @@ from .global_pooling import (
     GlobalMaxPooling1D,
     GlobalMaxPooling2D,
 )
+from .normalization import GroupNormalization, LayerNormalization
 from .pooling import AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D
 from .regularization import Dropout
 from .variable import Variable
@@ -17,6 +19,7 @@ __all__ = [
     "Activation",
     "AveragePooling1D",
     "AveragePooling2D",
+    "BatchNormalization",
     "Dense",
     "Dropout",
     "Embedding",
@@ -25,8 +28,10 @@ __all__ = [
     "GlobalAveragePooling2D",
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
+    "GroupNormalization",
     "Input",
     "Layer",
+    "LayerNormalization",
     "MaxPooling1D",
     "MaxPooling2D",
     "Variable",
@@ -39,6 +44,7 @@ registry: dict[str, type[Layer]] = {
         Activation,
         AveragePooling1D,
         AveragePooling2D,
+        BatchNormalization,
         Dense,
         Dropout,
         Embedding,
@@ -47,6 +53,8 @@ registry: dict[str, type[Layer]] = {
         GlobalAveragePooling2D,
         GlobalMaxPooling1D,
         GlobalMaxPooling2D,
+        GroupNormalization,
+        LayerNormalization,
         MaxPooling1D,
         MaxPooling2D,
     )
