@@ -20,7 +20,9 @@ def compare(dtype, x, beta, grad, got, want, back, want_back, offset):
     """Forward results, then the three gradients, within roundings of the terms that are added."""
     eps = float(np.finfo(dtype).eps)
     np.testing.assert_allclose(got[1], want[1], rtol=32 * eps, atol=32 * eps)
-    np.testing.assert_allclose(got[2], want[2], rtol=64 * eps * (1 + (offset if dtype == np.float64 else 0)), atol=eps)
+    np.testing.assert_allclose(
+        got[2], want[2], rtol=64 * eps * (1 + (offset if dtype == np.float64 else 0)), atol=eps
+    )
     # In float64 the mean itself has roundings of the offset.
     slack = offset / np.sqrt(want[2].min() + 1e-3) if dtype == np.float64 else 0.0
     scaled = 1 + abs(want[0]) + abs(beta) + slack

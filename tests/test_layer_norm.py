@@ -25,7 +25,9 @@ def test_layer_norm_matches_the_reference(device, dtype, rng, shape, axes, offse
     want, want_mean, want_variance = reference.layer_norm(x, gamma, beta, axes=axes)
     eps = float(np.finfo(dtype).eps)
     np.testing.assert_allclose(mean, want_mean, rtol=32 * eps, atol=32 * eps)
-    np.testing.assert_allclose(variance, want_variance, rtol=64 * eps * (1 + (offset if dtype == np.float64 else 0)), atol=eps)
+    np.testing.assert_allclose(
+        variance, want_variance, rtol=64 * eps * (1 + (offset if dtype == np.float64 else 0)), atol=eps
+    )
     # In float64 the mean itself has roundings of the offset.
     slack = offset / np.sqrt(want_variance.min() + 1e-3) if dtype == np.float64 else 0.0
     assert_close(y, want, scale=1 + abs(want) + abs(beta) + slack, roundings=SUM_ROUNDINGS)

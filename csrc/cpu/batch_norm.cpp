@@ -6,101 +6,12 @@
 #include "kernels/batch_norm.h"
 
 #include "cpu/batch_norm_moments.h"
-#include "cpu/parallel.h"
+#include "cpu/batch_norm_scale.h"
 
 namespace strop::cpu::STROP_ISA {
 namespace {
 
 constexpr Index kOwnSamples = 4;  // from here on a thread takes whole samples
-
-// About 0.1 ns for each element of an array that a pass reads or writes.
-STROP_HD Index nanoseconds(const Rows& r, Index arrays) {
-  return r.rows * r.channels * arrays / 10 + 100;
-}
-
-template <typename Args>
-STROP_HD Index group_size(const Args& a) {
-  return a.groups == 0 ? 0 : a.channels / a.groups;
-}
-
-// The memory of one outer.
-template <typename T>
-struct Workspace {
-  double* sums;        // (chunks, 2, channels)
-  double* counts;      // (chunks,)
-  double* total;       // (2, channels)
-  T* coefficients[4];  // each (width,)
-
-  Workspace(double* memory, const Rows& r)
-      : sums(memory),
-        counts(sums + 2 * r.chunks * r.channels),
-        total(counts + r.chunks) {
-    T* at = reinterpret_cast<T*>(total + 2 * r.channels);
-    for (T*& each : coefficients) {
-      each = at;
-      at += r.width;
-    }
-  }
-};
-
-// Each coefficient of a row once for every row of a wide one.
-template <typename T>
-STROP_HD void repeat(T* coefficients, const Rows& r) {
-  for (Index i = r.channels; i < r.width; ++i) {
-    coefficients[i] = coefficients[i - r.channels];
-  }
-}
-
-// Calls body(first element, elements) for the wide rows of each chunk, and
-// whether it counts, in parallel.
-template <typename Body>
-STROP_HD void for_wide_rows(const Rows& r, const bool* mask, Index arrays,
-                            const Body& body) {
-  parallel_for(r.chunks, 1, nanoseconds(r, arrays),
-               [=](Index begin, Index end) {
-                 const Index size = r.rows * r.channels;
-                 for (Index chunk = begin; chunk < end; ++chunk) {
-                   const Span span = span_of(r, chunk);
-                   const Index wide = span.wide + (span.left > 0 ? 1 : 0);
-                   for (Index i = 0; i < wide; ++i) {
-                     const Index at = span.first * r.channels + i * r.width;
-                     const Index n = size - at < r.width ? size - at : r.width;
-                     body(at, n, mask == nullptr || mask[span.first + i]);
-                   }
-                 }
-               });
-}
-
-// out = (x - center) * factor + offset, by channel.
-template <typename T>
-void scale_rows(const T* x, T* out, const Rows& r, T* const (&c)[4]) {
-  const T* center = c[0];
-  const T* factor = c[1];
-  const T* offset = c[2];
-  for_wide_rows(r, nullptr, 2, [=](Index at, Index n, bool) {
-    const T* __restrict from = x + at;
-    T* __restrict to = out + at;
-#pragma GCC ivdep
-    for (Index j = 0; j < n; ++j) {
-      to[j] = (from[j] - center[j]) * factor[j] + offset[j];
-    }
-  });
-}
-
-// The coefficients of channel c. What the type cannot hold of the mean goes to
-// the offset: at 1e4 it is 5e-4.
-template <typename T>
-STROP_HD void set_scale(T* const (&to)[4], Index c, double mean,
-                        double variance, double epsilon, const T* gamma,
-                        const T* beta) {
-  const double inverse = 1.0 / square_root(variance + epsilon);
-  const double factor = gamma == nullptr ? inverse : double(gamma[c]) * inverse;
-  const T center = T(mean);
-  const double rest = (mean - double(center)) * factor;
-  to[0][c] = center;
-  to[1][c] = T(factor);
-  to[2][c] = T((beta == nullptr ? 0 : double(beta[c])) - rest);
-}
 
 // Calls body(outer) for each, several at once where there are many.
 template <typename Body>
@@ -265,15 +176,15 @@ void backward(const BatchNormBackward<T>& args) {
     for (int k = 1; k < 4; ++k) repeat(w.coefficients[k], r);
     slope_rows(a.grad + at, a.x + at, mask, a.grad_x + at, r, w.coefficients);
   });
+  double* total = nullptr;
+  for (Index outer = 0; outer < a.outer; ++outer) {
+    double* own = Workspace<T>(a.workspace + outer * room, r).total;
+    if (outer == 0) total = own;
+    for (Index i = 0; i < 2 * a.channels && outer > 0; ++i) total[i] += own[i];
+  }
   for (Index c = 0; c < a.channels; ++c) {
-    double gamma = 0, beta = 0;
-    for (Index outer = 0; outer < a.outer; ++outer) {
-      const Workspace<T> w(a.workspace + outer * room, r);
-      gamma += w.total[c];
-      beta += w.total[a.channels + c];
-    }
-    a.grad_gamma[c] = T(gamma);
-    a.grad_beta[c] = T(beta);
+    a.grad_gamma[c] = total == nullptr ? T(0) : T(total[c]);
+    a.grad_beta[c] = total == nullptr ? T(0) : T(total[a.channels + c]);
   }
 }
 

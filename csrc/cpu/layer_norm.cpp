@@ -7,7 +7,6 @@
 
 #include "cpu/channels.h"
 #include "cpu/parallel.h"
-#include "cpu/rows.h"
 
 namespace strop::cpu::STROP_ISA {
 namespace {
@@ -50,22 +49,35 @@ STROP_HD void two_sums(Index n, double& first, double& second, const F& term) {
   }
 }
 
-// Mean and variance from the distances from a middle, which a part of the row
-// has told: the mean need not be known before.
+// A number in the middle of a row: the mean of a 64th of it. If that lies far
+// from the rest it has its share in the variance, which cancellation then makes
+// less exact by a factor of 64 at most.
 template <typename T>
-STROP_HD void moments(const T* x, Index n, double middle, double& mean,
+STROP_HD T middle_of(const T* x, Index n) {
+  if (n <= 64) return x[0];
+  const Index part = (n / 64 + kLanes - 1) / kLanes * kLanes;
+  Lanes<T> sum{};
+  for (Index i = 0; i < part; i += kLanes) {
+    sum = sum + load_lanes(x + i, kLanes, T(0));
+  }
+  return T(add_lanes(sum) / double(part));
+}
+
+// Mean and variance of a row, from the distances from its middle.
+template <typename T>
+STROP_HD void moments(const T* x, Index n, double share, double& mean,
                       double& variance) {
-  const T start = T(middle);
-  const Lanes<T> from = spread(start);
+  const T middle = middle_of(x, n);
+  const Lanes<T> from = spread(middle);
   double sum, square;
   two_sums<T>(n, sum, square,
               [=](Index i, Index left) __attribute__((always_inline)) {
-                const Lanes<T> apart = load_lanes(x + i, left, start) - from;
+                const Lanes<T> apart = load_lanes(x + i, left, middle) - from;
                 return Sums<T>{apart, apart * apart};
               });
-  const double each = sum / double(n);
-  const double rest = square / double(n) - each * each;
-  mean = double(start) + each;
+  const double each = sum * share;
+  const double rest = square * share - each * each;
+  mean = double(middle) + each;
   variance = rest < 0 ? 0 : rest;
 }
 
@@ -96,12 +108,9 @@ void forward(const LayerNorm<T>& args) {
       a.rows, block, nanoseconds(a.rows, a.width, 4),
       [=](Index begin, Index end) {
         const Index n = a.width;
-        const Index part = n < kBlock ? n : kBlock;
+        const double share = 1.0 / double(n);
         for (Index row = begin; row < end; ++row) {
-          a.mean[row] = lane_sum<false>(a.x + row * n, part) / double(part);
-        }
-        for (Index row = begin; row < end; ++row) {
-          moments(a.x + row * n, n, a.mean[row], a.mean[row], a.variance[row]);
+          moments(a.x + row * n, n, share, a.mean[row], a.variance[row]);
         }
         for (Index row = begin; row < end; ++row) {
           const Scale<T> s =
@@ -151,74 +160,90 @@ STROP_HD Slope<T> slope_of(const LayerNormBackward<T>& a, Index row,
   return {T(slope), T(-sum * share - slope * rest)};
 }
 
-// The rows [begin, end), at most kMostRows; sums (2, width) take their
-// gradients of gamma and beta.
+// The gradients by x of K rows, and what they add to those of gamma and beta:
+// K at once, since a sum in memory is loaded and stored for each.
+template <int K, typename T>
+void backward_rows(const LayerNormBackward<T>& a, Index row,
+                   const Scale<T>* scales, const Slope<T>* slopes, T* sums) {
+  const Index n = a.width;
+  const T* grad = a.grad + row * n;
+  const T* x = a.x + row * n;
+  T* grad_x = a.grad_x == nullptr ? nullptr : a.grad_x + row * n;
+  for_channels<T>(
+      n, false, [=](Index c, auto zero) __attribute__((always_inline)) {
+        using V = decltype(zero);
+        V by_gamma = load<V>(sums + c), by_beta = load<V>(sums + n + c);
+        V gamma = V{} + T(1);
+        if (a.gamma != nullptr) gamma = load<V>(a.gamma + c);
+#pragma GCC unroll 4
+        for (int k = 0; k < K; ++k) {
+          const Scale<T>& s = scales[k];
+          const V g = load<V>(grad + k * n + c);
+          const V apart = load<V>(x + k * n + c) - s.center;
+          by_gamma += g * (apart * s.inverse + s.shift);
+          by_beta += g;
+          if (grad_x == nullptr) continue;
+          store(grad_x + k * n + c,
+                (g * gamma) * s.inverse +
+                    (apart * slopes[k].slope + slopes[k].offset));
+        }
+        store(sums + c, by_gamma);
+        store(sums + n + c, by_beta);
+      });
+}
+
+// The rows [begin, end), kNormBlock at most: their sums to `sums` (2, width).
 template <typename T>
 void backward_block(const LayerNormBackward<T>& a, Index begin, Index end,
                     double* sums) {
-  Scale<T> scales[kMostRows];
-  Slope<T> slopes[kMostRows];
-  for (Index row = begin; row < end; ++row) {
-    scales[row - begin] = scale_of<T>(a.mean[row], a.variance[row], a.epsilon);
-  }
-  if (a.grad_x != nullptr) {
-    for (Index row = begin; row < end; ++row) {
-      slopes[row - begin] = slope_of(a, row, scales[row - begin]);
+  constexpr Index kRows = 4;
+  T* own = reinterpret_cast<T*>(sums + 2 * a.width);
+  for (Index i = 0; i < 2 * a.width; ++i) own[i] = T(0);
+  // As many rows as leave x and grad in L1.
+  const Index fitting = (1 + 1024 / (a.width + 1)) * kRows;
+  Scale<T> scales[kNormBlock];
+  Slope<T> slopes[kNormBlock] = {};
+  for (Index first = begin; first < end; first += fitting) {
+    const Index count = end - first < fitting ? end - first : fitting;
+    for (Index k = 0; k < count; ++k) {
+      const Index row = first + k;
+      scales[k] = scale_of<T>(a.mean[row], a.variance[row], a.epsilon);
+      if (a.grad_x != nullptr) slopes[k] = slope_of(a, row, scales[k]);
+    }
+    Index k = 0;
+    for (; k + kRows <= count; k += kRows) {
+      backward_rows<kRows>(a, first + k, scales + k, slopes + k, own);
+    }
+    for (; k < count; ++k) {
+      backward_rows<1>(a, first + k, scales + k, slopes + k, own);
     }
   }
-  for_channels<T>(
-      a.width, false, [&](Index c, auto zero) __attribute__((always_inline)) {
-        using V = decltype(zero);
-        V by_gamma{}, by_beta{};
-        V gamma = V{} + T(1);
-        if (a.gamma != nullptr) gamma = load<V>(a.gamma + c);
-        for (Index row = begin; row < end; ++row) {
-          const Index at = row * a.width + c;
-          const Scale<T>& s = scales[row - begin];
-          const V g = load<V>(a.grad + at);
-          const V apart = load<V>(a.x + at) - s.center;
-          by_gamma += g * (apart * s.inverse + s.shift);
-          by_beta += g;
-          if (a.grad_x == nullptr) continue;
-          const Slope<T>& p = slopes[row - begin];
-          store(a.grad_x + at,
-                (g * gamma) * s.inverse + (apart * p.slope + p.offset));
-        }
-        constexpr Index kEach = sizeof(V) / sizeof(T);
-        T ends[2 * kEach];
-        store(ends, by_gamma);
-        store(ends + kEach, by_beta);
-        for (Index k = 0; k < kEach; ++k) {
-          sums[c + k] += double(ends[k]);
-          sums[a.width + c + k] += double(ends[kEach + k]);
-        }
-      });
+  for (Index i = 0; i < 2 * a.width; ++i) sums[i] += double(own[i]);
 }
 
 template <typename T>
 void backward(const LayerNormBackward<T>& args) {
   const LayerNormBackward<T> a = args;
-  const Index block = layer_norm_block(a.width);
-  const Index rows = layer_norm_chunk(a.rows, a.width);
-  const Index sums = 2 * a.width;
+  const Index rows = layer_norm_chunk(a.rows);
+  const Index sums = 4 * a.width;  // and those of a block
   parallel_for(a.rows, rows, nanoseconds(a.rows, a.width, 8),
                [=](Index begin, Index end) {
                  double* own = a.workspace + begin / rows * sums;
-                 for (Index i = 0; i < sums; ++i) own[i] = 0;
-                 for (Index row = begin; row < end; row += block) {
-                   backward_block(a, row, row + block < end ? row + block : end,
-                                  own);
+                 for (Index i = 0; i < 2 * a.width; ++i) own[i] = 0;
+                 for (Index row = begin; row < end; row += kNormBlock) {
+                   const Index last = row + kNormBlock;
+                   backward_block(a, row, last < end ? last : end, own);
                  }
                });
   const Index chunks = (a.rows + rows - 1) / rows;
+  double* total = a.workspace;  // that of the first chunk
+  for (Index chunk = 1; chunk < chunks; ++chunk) {
+    const double* more = a.workspace + chunk * sums;
+    for (Index i = 0; i < 2 * a.width; ++i) total[i] += more[i];
+  }
   for (Index c = 0; c < a.width; ++c) {
-    double gamma = 0, beta = 0;
-    for (Index i = 0; i < chunks; ++i) {
-      gamma += a.workspace[i * sums + c];
-      beta += a.workspace[i * sums + a.width + c];
-    }
-    a.grad_gamma[c] = T(gamma);
-    a.grad_beta[c] = T(beta);
+    a.grad_gamma[c] = chunks == 0 ? T(0) : T(total[c]);
+    a.grad_beta[c] = chunks == 0 ? T(0) : T(total[a.width + c]);
   }
 }
 

@@ -39,23 +39,20 @@ struct LayerNormBackward {
 
 STROP_DECLARE_KERNELS(STROP_LAYER_NORM_KERNELS, STROP_DECLARE)
 
-// Rows whose gradients of gamma and beta are summed in their own type, while
-// they are in cache; and those of a chunk, of which there are 64 at most.
-STROP_HD Index layer_norm_block(Index width) {
-  const Index fitting = 16384 / (width + 1);
-  return fitting < 8 ? 8 : fitting > 64 ? 64 : fitting;
+// Rows whose gradients of gamma and beta are summed in their own type, and the
+// rows of a chunk, of which there are 16 at most.
+inline constexpr Index kNormBlock = 32;
+
+STROP_HD Index layer_norm_chunk(Index rows) {
+  const Index blocks = (rows + 16 * kNormBlock - 1) / (16 * kNormBlock);
+  return kNormBlock * (blocks > 1 ? blocks : 1);
 }
 
-STROP_HD Index layer_norm_chunk(Index rows, Index width) {
-  const Index block = layer_norm_block(width);
-  const Index blocks = (rows + 64 * block - 1) / (64 * block);
-  return block * (blocks > 1 ? blocks : 1);
-}
-
-// Doubles that backward works in: two sums per column and chunk.
+// Doubles that backward works in: for each chunk two sums per column, and as
+// many of a block.
 STROP_HD Index layer_norm_workspace(Index rows, Index width) {
-  const Index chunk = layer_norm_chunk(rows, width);
-  return (rows + chunk - 1) / chunk * 2 * width;
+  const Index chunk = layer_norm_chunk(rows);
+  return (rows + chunk - 1) / chunk * 4 * width;
 }
 
 }  // namespace strop

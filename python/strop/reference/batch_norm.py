@@ -47,8 +47,8 @@ def batch_norm_inference(
 
     Example:
         >>> batch_norm_inference(np.array([[1.0], [5.0]]), np.array([0.03]), np.array([1.03])).round(6)
-        array([[0.954906],
-               [4.892658]])
+        array([[0.955306],
+               [4.894711]])
     """
     x, mean, variance = (np.asarray(each, np.float64) for each in (x, mean, variance))
     y = (x - mean) / np.sqrt(variance + epsilon) * _parameter(gamma, 1.0) + _parameter(beta, 0.0)
