@@ -22,7 +22,7 @@ from common import Report, finish, options
 from reviews import LENGTH, WORDS, invented
 from strop import _cpu
 from strop.layers import Dense, Embedding, GlobalAveragePooling1D
-from strop.training import loop
+from strop.training import turns
 
 SAMPLES, BATCH, EPOCHS = 20_000, 32, 8
 
@@ -75,11 +75,11 @@ class Calls:
 @contextmanager
 def by_plan() -> Iterator[None]:
     """No step program: each kernel is called from Python."""
-    made, loop.training_program = loop.training_program, lambda plan, optimizer: None
+    made, turns.training_program = turns.training_program, lambda plan, optimizer: None
     try:
         yield
     finally:
-        loop.training_program = made
+        turns.training_program = made
 
 
 def model() -> strop.Sequential:

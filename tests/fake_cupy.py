@@ -306,10 +306,11 @@ FUNCTIONS = {
     "sum": "a, axis=None, dtype=None, out=None, keepdims=False",
     "take": "a, indices, axis=None, out=None",
     "take_along_axis": "a, indices, axis",
+    "transpose": "a, axes=None",
     "where": "condition, x=None, y=None",
 }
 #: Of their arguments these are views.
-VIEWS = ("broadcast_to", "expand_dims", "moveaxis")
+VIEWS = ("broadcast_to", "expand_dims", "moveaxis", "transpose")
 METHODS = ("all", "any", "argmax", "max", "mean", "min", "sum", "take")
 UFUNCS = [
     "abs", "absolute", "add", "bitwise_and", "bitwise_or", "divide", "equal", "exp", "floor", "greater",

@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+import strop
 from strop import callbacks
 from strop.callbacks import (
     Callback,
@@ -419,3 +420,34 @@ def test_a_schedule_object_cannot_be_overwritten_in_silence():
 
 def test_all_callbacks_are_exported():
     assert {name for name in callbacks.__all__ if name != "CallbackList"} <= set(vars(callbacks))
+
+
+@pytest.mark.parametrize("make", [LearningRateScheduler, ReduceLROnPlateau])
+def test_an_optimizer_with_a_schedule_is_refused_when_the_fit_begins(make):
+    callback = make(lambda epoch: 0.1) if make is LearningRateScheduler else make("loss")
+    model = strop.Sequential([strop.layers.Dense(1)])
+    model.compile(strop.optimizers.SGD(strop.optimizers.schedules.ExponentialDecay(0.1, 1, 0.9)), "mse")
+    with pytest.raises(TypeError) as caught:
+        model.fit([[1.0]], [[1.0]], verbose=0, callbacks=[callback])
+    assert str(caught.value) == (
+        f"{make.__name__}: optimizer.learning_rate must be a number to be set; got ExponentialDecay"
+    )
+
+
+@pytest.mark.filterwarnings("ignore:fit. monitor of ModelCheckpoint")
+def test_checkpoint_saves_every_time_if_its_value_can_never_come():
+    model, _, _ = fit(ModelCheckpoint("{epoch}", save_best_only=True), losses(1, 2, name="loss"))
+    assert [path for path, _ in model.saved] == ["1", "2"]
+    epochs = [{"loss": 1.0}, {"loss": 1.0, "val_loss": 1.0}, {"loss": 0.5}]  # validated every other epoch
+    checkpoint = ModelCheckpoint("{epoch}", save_best_only=True)
+    model, _, _ = fit(checkpoint, epochs, names=["loss", "val_loss"])
+    assert [path for path, _ in model.saved] == ["2"]
+
+
+def test_old_names_of_batch_hooks_are_called():
+    seen = []
+    run = CallbackList(LambdaCallback(on_batch_end=lambda batch, logs: seen.append(batch)))
+    assert run.wants("on_train_batch_end")
+    assert not run.wants("on_train_batch_begin")
+    run.on_train_batch_end(7)
+    assert seen == [7]

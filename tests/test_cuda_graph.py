@@ -11,7 +11,7 @@ import pytest
 import fake_streams
 import strop
 from strop import callbacks, layers, optimizers
-from strop.training import graph, loop
+from strop.training import graph, turns
 
 pytestmark = pytest.mark.skipif(
     not hasattr(optimizers.Adam, "capturable"), reason="optimizers take no numbers from device memory yet"
@@ -85,7 +85,7 @@ def fitted(
     x = IDS if make is reviews else X
     with pytest.MonkeyPatch.context() as patch:
         if not graphs:
-            patch.setattr(loop, "graph_program", lambda *args: None)
+            patch.setattr(turns, "graph_program", lambda *args: None)
         history = model.fit(x, Y, **({"batch_size": 8, "epochs": 3, "verbose": 0} | settings))
     return history.history, model.get_weights()
 
@@ -199,7 +199,7 @@ def test_weights_that_were_replaced_are_those_that_train(gpu, recorded):
         model = model_of(dense, "cuda", optimizers.Adam)
         with pytest.MonkeyPatch.context() as patch:
             if not graphs:
-                patch.setattr(loop, "graph_program", lambda *args: None)
+                patch.setattr(turns, "graph_program", lambda *args: None)
             first = model.fit(X, Y, batch_size=8, epochs=2, verbose=0).history["loss"]
             model.set_weights([w + 1 for w in model.get_weights()])
             second = model.fit(X[:50], Y[:50], batch_size=8, epochs=2, verbose=0).history["loss"]
@@ -263,7 +263,7 @@ def test_an_interrupt_between_launches_leaves_whole_steps(gpu, monkeypatch):
         model.fit(X, Y, batch_size=8, verbose=0, callbacks=[Interrupts()])
     assert model.optimizer.iterations == 11
     other = model_of(dense, "cuda", optimizers.Adam)
-    monkeypatch.setattr(loop, "graph_program", lambda *args: None)
+    monkeypatch.setattr(turns, "graph_program", lambda *args: None)
     other.fit(X, Y, batch_size=8, steps_per_epoch=11, verbose=0)
     assert all(map(np.array_equal, model.get_weights(), other.get_weights()))
 

@@ -11,7 +11,30 @@ import pytest
 import fake_cupy
 import strop
 from strop import _random, activations, constraints, losses, metrics, regularizers
-from strop.layers import Activation, Dense, Dropout, Embedding, Flatten, GlobalAveragePooling1D
+from strop.layers import (
+    ELU,
+    Activation,
+    Add,
+    Average,
+    Concatenate,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    GaussianNoise,
+    GlobalAveragePooling1D,
+    LeakyReLU,
+    Maximum,
+    Minimum,
+    Multiply,
+    Permute,
+    ReLU,
+    RepeatVector,
+    Reshape,
+    Softmax,
+    SpatialDropout1D,
+    Subtract,
+)
 from tolerance import assert_near_cpu
 
 
@@ -40,6 +63,15 @@ LAYERS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "dropout seeded": (lambda: Dropout(0.4, seed=5), (33, 5)),
     "dropout all": (lambda: Dropout(1.0), (3, 5)),
     "dropout of channels": (lambda: Dropout(0.4, noise_shape=(None, 1, 5)), (3, 4, 5)),
+    "dropout of whole channels": (lambda: SpatialDropout1D(0.4), (3, 4, 5)),
+    "relu": (lambda: ReLU(max_value=1.0), (7, 3)),
+    "leaky relu": (LeakyReLU, (7, 3)),
+    "elu": (ELU, (7, 3)),
+    "softmax layer": (Softmax, (7, 3)),
+    "softmax of steps": (lambda: Softmax(axis=1), (3, 4, 5)),
+    "reshape": (lambda: Reshape((5, -1)), (2, 4, 5)),
+    "permute": (lambda: Permute((2, 1)), (2, 4, 3)),
+    "repeat": (lambda: RepeatVector(3), (2, 4)),
     "pooling": (GlobalAveragePooling1D, (3, 4, 5)),
     "pooling keepdims": (lambda: GlobalAveragePooling1D(keepdims=True), (3, 4, 5)),
     "pooling of no steps": (GlobalAveragePooling1D, (3, 0, 5)),
@@ -73,6 +105,34 @@ def test_a_layer_forward_and_backward(gpu, rng, make, shape):
     assert_near_cpu(gpu.host(back_gpu), back)
     for got, want in zip(grads_gpu, grads, strict=True):
         assert_near_cpu(gpu.host(got), want)
+
+
+@pytest.mark.parametrize(
+    "layer", [Add(), Average(), Subtract(), Multiply(), Maximum(), Minimum(), Concatenate()], ids=repr
+)
+def test_a_merge_forward_and_backward(gpu, rng, layer):
+    xs = [rng.standard_normal(shape).astype("float32") for shape in ((3, 4, 5), (3, 4, 5))]
+    mask = [rng.random((3, 4)) < 0.6 for _ in xs]
+    layer.build_once([x.shape for x in xs])
+    y, saved = layer.forward(xs, mask=mask)
+    on_gpu = [gpu.asarray(m) for m in mask]
+    y_gpu, saved_gpu = layer.forward([gpu.asarray(x) for x in xs], mask=on_gpu)
+    assert_near_cpu(gpu.host(y_gpu), y)
+    joined = layer.compute_mask([gpu.asarray(x) for x in xs], on_gpu)
+    assert np.array_equal(gpu.host(joined), layer.compute_mask(xs, mask))
+    grad = rng.standard_normal(y.shape).astype("float32")
+    backs, backs_gpu = layer.backward(grad, saved)[0], layer.backward(gpu.asarray(grad), saved_gpu)[0]
+    for got, want in zip(backs_gpu, backs, strict=True):
+        assert_near_cpu(gpu.host(got), want)
+
+
+def test_noise_has_no_kernel(gpu):
+    x = gpu.asarray(np.ones((2, 3), "float32"))
+    layer = GaussianNoise(0.5)
+    assert layer.forward(x)[0] is x
+    text = "gaussian_noise: no CUDA kernel yet; move the arrays to the CPU with .get()"
+    with pytest.raises(NotImplementedError, match=f"^{re.escape(text)}$"):
+        layer.forward(x, training=True)
 
 
 def test_masked_steps_are_left_out_of_the_mean(gpu, rng):

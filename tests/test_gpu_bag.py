@@ -11,7 +11,7 @@ import strop
 from cases import embedding_bag as cases
 from strop import _backend, ops, reference
 from strop.layers import Embedding, GlobalAveragePooling1D
-from strop.training.plan import BagStep
+from strop.training.steps import BagStep
 from test_cuda_capture import captured
 from test_embedding_bag import padded
 from tolerance import assert_close, bag_roundings

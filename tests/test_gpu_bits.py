@@ -16,11 +16,11 @@ from strop import RowGrad, _backend, ops
 from test_house import KNOWN_GAPS
 from test_same_bits import NO_KERNELS
 
-#: Ops of the stems that have no CUDA kernel.
+#: Ops of the stems without a CUDA kernel.
 ON_THE_HOST = {
     name
     for name in ops.__all__
-    if getattr(getattr(ops, name), "__module__", "").removeprefix("strop.ops.") in KNOWN_GAPS
+    if getattr(getattr(ops, name), "__module__", "").rpartition(".")[2] in KNOWN_GAPS
 }
 
 
@@ -203,7 +203,7 @@ AS_ON_THE_CPU = {
 
 
 def test_no_op_is_forgotten():
-    assert set(ops.__all__) - NO_KERNELS == set(CALLS) | (ON_THE_HOST - NO_KERNELS)
+    assert set(ops.__all__) - NO_KERNELS - ON_THE_HOST == set(CALLS)
 
 
 def results(name: str, dtype: Any, asarray: Any, host: Any) -> list[np.ndarray]:

@@ -114,10 +114,19 @@ LAYERS = [
     {"_checkpoint"},
     {"config", "_random"},
     {"ops", "rowgrad"},
-    {"activations", "initializers", "regularizers", "constraints", "utils", "preprocessing", "datasets"},
+    {
+        "activations",
+        "initializers",
+        "regularizers",
+        "constraints",
+        "utils",
+        "preprocessing",
+        "datasets",
+        "data",
+    },
     {"layers", "losses", "metrics", "optimizers", "optim", "callbacks"},
     {"training", "adapters"},
-    {"models"},
+    {"models", "plot"},
     {"bench", "commands", "__main__"},
 ]
 

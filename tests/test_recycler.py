@@ -99,10 +99,14 @@ def test_an_impossible_size_is_a_memory_error():
 def test_the_handler_before_is_back_after_an_error():
     from numpy._core.multiarray import get_handler_name
 
+    def fails() -> None:
+        with memory_for_steps("fit", HOST):
+            assert get_handler_name() == "strop_recycler"
+            raise KeyError
+
     name = get_handler_name()
-    with pytest.raises(KeyError), memory_for_steps("fit", HOST):
-        assert get_handler_name() == "strop_recycler"
-        raise KeyError
+    with pytest.raises(KeyError):
+        fails()
     assert get_handler_name() == name
 
 

@@ -15,7 +15,7 @@ from strop.callbacks import LambdaCallback
 from strop.layers import Activation, Dense, Dropout, Embedding, Flatten, GlobalAveragePooling1D
 from strop.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from strop.optimizers.schedules import ExponentialDecay
-from strop.training import loop
+from strop.training import turns
 from strop.training.program import reading_program, training_program
 
 
@@ -49,8 +49,8 @@ def trained(make, x, y, *, by_plan, monkeypatch, **fit):
     """Weights, optimizer state, history and predictions of a fit, by the program or by the plan."""
     with monkeypatch.context() as patch:
         if by_plan:
-            patch.setattr(loop, "training_program", lambda plan, optimizer: None)
-            patch.setattr(loop, "reading_program", lambda plan: None)
+            patch.setattr(turns, "training_program", lambda plan, optimizer: None)
+            patch.setattr(turns, "reading_program", lambda plan: None)
         strop.utils.set_random_seed(3)
         model = make()
         history = model.fit(x, y, verbose=0, **{"epochs": 3, "validation_split": 0.2, **fit})

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/loss.h"
+#include "math/activation.h"
 
 // On CUDA alone: on the host one layer after the other is as fast.
 

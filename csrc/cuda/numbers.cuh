@@ -1,6 +1,8 @@
 #pragma once
 
 #include "cuda/common.cuh"
+#include "math/adam.h"  // a coefficients_of, for the name to be looked up
+#include "math/gradient.h"
 
 // The numbers of a step that stand in device memory. One thread makes the
 // coefficients from them, in double and with the host's code, so that the bits

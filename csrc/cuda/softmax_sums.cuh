@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cuda/softmax_rows.cuh"
+#include "math/elementary.h"
 
 // The sum of a row, and the launch with the row that its length asks for.
 

@@ -10,8 +10,6 @@
 #include <map>
 #include <string>
 
-#include "kernels/matmul.h"
-
 namespace {
 
 struct Matrix {

@@ -7,29 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ..plot._axes import COLOURS, new_figure
 from .machine import Machine, size_text
 
 Results = dict[str, dict[str, Any]]
 
-#: Okabe and Ito's colours, told apart by everyone.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
 MARKS = "os^Dv<>P*X"
-
-
-def new_figure(width: float, height: float) -> Any:
-    """An empty figure, without a window.
-
-    Raises:
-        ImportError: matplotlib is absent; the message says how to get it.
-    """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError('no pictures: matplotlib must be installed; pip install "strop[plot]"') from None
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def roofline(results: Results, path: Path) -> bool:

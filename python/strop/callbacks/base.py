@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol
 
 Logs = dict[str, Any]
 Hook = Callable[..., None]
@@ -25,6 +25,9 @@ HOOKS = (
     "on_predict_batch_end",
 )
 
+#: Hooks that older scripts call otherwise.
+OLD_NAMES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
+
 
 class Callback:
     """Code that runs at points of `fit`, `evaluate` and `predict`. A hook costs nothing unless overridden.
@@ -33,6 +36,7 @@ class Callback:
         model: the model; `model.stop_training = True` ends the fit after the batch.
         params: `verbose`, `epochs`, `steps` of this call.
         log_names: the values that this fit produces, in the order of the history.
+        callbacks: all callbacks of this call, this one among them.
 
     Example:
         >>> class Shout(Callback):
@@ -46,9 +50,16 @@ class Callback:
     model: Any = None
     params: Mapping[str, Any] = {}
     log_names: tuple[str, ...] = ()
+    callbacks: Sequence[Callback] = ()
 
     #: A callback that records logs runs behind those that add to them.
     records = False
+
+    #: A callback that keeps the state of the others runs last of all.
+    keeps_others = False
+
+    #: The attributes that make up the state of this callback: what the next epochs depend on.
+    state_attributes: ClassVar[tuple[str, ...]] = ()
 
     def set_model(self, model: Any) -> None:
         """Remember the model."""
@@ -57,6 +68,15 @@ class Callback:
     def set_params(self, params: Mapping[str, Any]) -> None:
         """Remember the settings of this call."""
         self.params = params
+
+    def get_state(self) -> dict[str, Any]:
+        """What `BackupAndRestore` keeps: numbers, texts and arrays, alone or in lists and dicts."""
+        return {name: getattr(self, name) for name in self.state_attributes}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `get_state` gave; called after `on_train_begin`."""
+        for name in self.state_attributes:
+            setattr(self, name, state[name])
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Before the first epoch."""
@@ -70,11 +90,19 @@ class Callback:
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """After an epoch and its validation; what is added to logs is in the history."""
 
+    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """The old name of `on_train_batch_begin`."""
+
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """The old name of `on_train_batch_end`."""
+
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Before a step."""
+        self.on_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """After a step; logs has the means of the epoch so far."""
+        self.on_batch_end(batch, logs)
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
         """Before an evaluation, also the one within fit."""
@@ -109,8 +137,11 @@ class Display(Protocol):
 
 
 def overrides(callback: Callback, hook: str) -> bool:
-    """Whether the callback has a hook of its own."""
-    return hook in vars(callback) or getattr(type(callback), hook) is not getattr(Callback, hook)
+    """Whether the callback has a hook of its own, perhaps by its old name."""
+    return any(
+        name in vars(callback) or getattr(type(callback), name) is not getattr(Callback, name)
+        for name in (hook, OLD_NAMES.get(hook, hook))
+    )
 
 
 def _check(argument: str, value: object) -> None:
@@ -128,7 +159,7 @@ class CallbackList:
     """Callbacks of one call, each hook with the list of those that override it.
 
     Args:
-        callbacks: in the order they run, those with `records` last.
+        callbacks: in the order they run, those with `records` and then those with `keeps_others` last.
         model: given to each.
         params: `verbose`, `epochs`, `steps`; given to each.
         log_names: the values that this fit produces.
@@ -154,8 +185,9 @@ class CallbackList:
         self._progress = progress
         for i, each in enumerate(self.callbacks):
             _check(f"{op}: callbacks[{i}]", each)
-        self.callbacks.sort(key=lambda callback: callback.records)
+        self.callbacks.sort(key=lambda callback: (callback.keeps_others, callback.records))
         for callback in self.callbacks:
+            callback.callbacks = self.callbacks
             callback.log_names = tuple(log_names)
             callback.set_params(dict(params or {}))
             callback.set_model(model)

@@ -17,7 +17,8 @@ class ModelCheckpoint(MonitorCallback):
             as in `"model-{epoch:02d}-{val_loss:.3f}.safetensors"`.
         monitor: the value that save_best_only goes by.
         verbose: 1 prints each save.
-        save_best_only: save only when the value improves.
+        save_best_only: save only when the value improves; a value that this fit never has, of which it warns at the
+            start, saves every time, so that no work is lost.
         save_weights_only: save the weights without layers and optimizer.
         mode: `"min"`, `"max"`, or `"auto"`, which goes by the name.
         save_freq: `"epoch"`, or a number of batches.
@@ -26,6 +27,8 @@ class ModelCheckpoint(MonitorCallback):
     Raises:
         ValueError: save_freq is something else; or, when saving, filepath names an unknown value.
     """
+
+    state_attributes = ("best", "_batches")
 
     def __init__(
         self,
@@ -88,9 +91,10 @@ class ModelCheckpoint(MonitorCallback):
     def _save(self, epoch: int, logs: dict[str, Any]) -> None:
         if self.save_best_only:
             value = self.current(logs)
-            if value is None or not self.better(value, self.best):
+            if value is not None and self.better(value, self.best):
+                self.best = value
+            elif value is not None or self.can_come():
                 return
-            self.best = value
         path = self._path(epoch, logs)
         if self.save_weights_only:
             self.model.save_weights(path, overwrite=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from .base import Callback, Logs
 
@@ -33,6 +35,7 @@ class CSVLogger(Callback):
         self.separator = separator
         self.append = append
         self._columns: list[str] | None = None
+        self._replaces = False
 
     def _write(self, row: list[str], mode: str = "a") -> None:
         import csv  # 3 ms, which only those who log pay
@@ -44,19 +47,39 @@ class CSVLogger(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Open the file, and read the columns of one to go on with."""
         self._columns = None
-        if not self.append:
-            self.filename.open("w").close()
-            return
+        # An old file goes when the first line is written: an interrupted fit that is resumed still needs it.
+        self._replaces = not self.append
         import csv
 
         with self.filename.open("a+", newline="", encoding="utf-8") as file:
             file.seek(0)
-            header = next(csv.reader(file, delimiter=self.separator), None)
+            header = None if self._replaces else next(csv.reader(file, delimiter=self.separator), None)
         if header and header[0] == "epoch":
             self._columns = header[1:]
 
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Empty an old file if there was no epoch to write."""
+        self._start()
+
+    def _start(self) -> None:
+        if self._replaces:
+            self.filename.open("w").close()
+            self._replaces = False
+
+    def get_state(self) -> dict[str, Any]:
+        """The columns, and how long the file is with the lines so far."""
+        return {"columns": self._columns, "size": self.filename.stat().st_size}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on after the last line that belongs to the state; later ones will be written again."""
+        self._replaces = False
+        with self.filename.open("r+b") as file:
+            file.truncate(min(int(state["size"]), self.filename.stat().st_size))
+            self._columns = state["columns"] if file.seek(0, os.SEEK_END) else None
+
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write the epoch's line."""
+        self._start()
         logs = logs or {}
         if self._columns is None:
             self._columns = [*self.log_names, *(name for name in logs if name not in self.log_names)]

@@ -37,6 +37,8 @@ class EarlyStopping(MonitorCallback):
         (False, True)
     """
 
+    state_attributes = ("wait", "stopped_epoch", "best", "best_epoch", "best_weights", "_reason")
+
     def __init__(
         self,
         monitor: str = "val_loss",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._names import check_kwargs
-from .base import HOOKS, Callback, Logs
+from .base import HOOKS, OLD_NAMES, Callback, Logs
 
 
 class History(Callback):
@@ -27,6 +27,7 @@ class History(Callback):
     """
 
     records = True
+    state_attributes = ("epoch", "history")
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +71,7 @@ class LambdaCallback(Callback):
     """
 
     def __init__(self, **hooks: Callable[..., Any] | None) -> None:
-        check_kwargs("LambdaCallback", hooks, HOOKS)
+        check_kwargs("LambdaCallback", hooks, [*HOOKS, *OLD_NAMES.values()])
         for name, function in hooks.items():
             if function is None:
                 continue

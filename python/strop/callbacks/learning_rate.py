@@ -12,13 +12,13 @@ from .monitor import MonitorCallback
 
 
 def _learning_rate(op: str, model: Any) -> float:
-    rate = model.optimizer.learning_rate
-    try:
-        return float(rate)
-    except (TypeError, ValueError):
+    """The rate, if it can be set: a schedule would be lost in silence."""
+    given = getattr(model.optimizer, "_rate", model.optimizer.learning_rate)
+    if not isinstance(given, float | int):
         raise TypeError(
-            f"{op}: optimizer.learning_rate must be a number to be set; got {type(rate).__name__}"
-        ) from None
+            f"{op}: optimizer.learning_rate must be a number to be set; got {type(given).__name__}"
+        )
+    return float(given)
 
 
 def _takes_rate(schedule: Callable[..., Any]) -> bool:
@@ -40,7 +40,8 @@ class LearningRateScheduler(Callback):
         verbose: 1 prints the rate.
 
     Raises:
-        TypeError: schedule cannot be called, or does not give a number.
+        TypeError: schedule cannot be called or does not give a number; or, when the fit begins, the optimizer has a
+            schedule of its own.
     """
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
@@ -51,6 +52,10 @@ class LearningRateScheduler(Callback):
         self.schedule = schedule
         self.verbose = verbose
         self._takes_rate = _takes_rate(schedule)
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Refuse an optimizer that has a schedule."""
+        _learning_rate("LearningRateScheduler", self.model)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Set the rate."""
@@ -85,7 +90,10 @@ class ReduceLROnPlateau(MonitorCallback):
 
     Raises:
         ValueError: factor is 1 or more, or negative.
+        TypeError: when the fit begins, the optimizer has a schedule.
     """
+
+    state_attributes = ("best", "wait", "cooldown_left")
 
     def __init__(
         self,
@@ -114,7 +122,8 @@ class ReduceLROnPlateau(MonitorCallback):
         self.cooldown_left = 0
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Start counting."""
+        """Start counting; an optimizer that has a schedule is refused."""
+        _learning_rate("ReduceLROnPlateau", self.model)
         self._reset()
         self.warn_if_missing()
 

@@ -61,10 +61,13 @@ class MonitorCallback(Callback):
             return True
         return value - self.min_delta > best if self.higher else value + self.min_delta < best
 
+    def can_come(self) -> bool:
+        """Whether this fit can produce the value."""
+        return not self.log_names or self.monitor in (*self.log_names, "learning_rate")
+
     def warn_if_missing(self) -> None:
         """Warn, once per fit, if this fit cannot produce the value."""
-        known = [*self.log_names, "learning_rate"]
-        if not self.log_names or self.monitor in known:
+        if self.can_come():
             return
         way_out = nearest(self.monitor, self.log_names)
         if self.monitor.startswith("val_") and self.monitor.removeprefix("val_") in self.log_names:

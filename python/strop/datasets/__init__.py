@@ -1,5 +1,5 @@
 """Data sets: found on disk or downloaded, with a checked hash; nothing is fetched at import."""
 
-from . import imdb, snippets
+from . import imdb, mnist, snippets
 
-__all__ = ["imdb", "snippets"]
+__all__ = ["imdb", "mnist", "snippets"]

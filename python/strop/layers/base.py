@@ -6,15 +6,17 @@ threads may predict on one model. What `backward` needs travels in `saved`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import config, initializers
+from .. import config, initializers, regularizers
 from .._backend import array_module, on_gpu
 from .._device import Device, building, find, input_array, to_device, to_host
 from .._names import check_kwargs, snake_case
+from .._serial import described
 from ..rowgrad import RowGrad
 from .variable import Variable, check_weights, move_layers, placed
 
@@ -31,6 +33,7 @@ class Layer:
         dtype: `"float32"` or `"float64"`; None is `strop.config.floatx()`.
         trainable: False freezes the weights.
         input_shape: shape of one sample, if this is the first layer and the model should be built at once.
+        activity_regularizer: penalty on the output, over the batch size; it is part of the loss.
     """
 
     #: Whether a mask that comes in goes out.
@@ -39,6 +42,8 @@ class Layer:
     uses_mask = False
     #: Whether the layer reads ids and not numbers.
     reads_ids = False
+    #: Whether a mask begins here.
+    starts_mask = False
 
     def __init__(
         self,
@@ -47,6 +52,7 @@ class Layer:
         dtype: str | None = None,
         trainable: bool = True,
         input_shape: tuple[int | None, ...] | None = None,
+        activity_regularizer: Any = None,
         **unknown: Any,
     ) -> None:
         self.op = type(self).__name__
@@ -59,6 +65,7 @@ class Layer:
         self.name = name or snake_case(self.op)
         self.dtype = np.dtype(dtype or config.floatx())
         self.trainable = trainable
+        self.activity_regularizer = regularizers.get(activity_regularizer, self.op)
         self.input_shape: Shape | None = None if input_shape is None else (None, *input_shape)
         self.built = False
         self.variables: list[Variable] = []
@@ -86,9 +93,16 @@ class Layer:
         """The mask of the output."""
         return mask if self.passes_mask else None
 
+    def keeps_mask(self, masked: Sequence[bool]) -> bool:
+        """Whether a mask goes out, if these inputs have one."""
+        return self.passes_mask and all(masked)
+
     def get_config(self) -> dict[str, Any]:
         """The settings, as the constructor takes them."""
-        return {"name": self.name, "dtype": self.dtype.name, "trainable": self.trainable}
+        settings = {"name": self.name, "dtype": self.dtype.name, "trainable": self.trainable}
+        if self.activity_regularizer is not None:
+            settings["activity_regularizer"] = described(self.activity_regularizer)
+        return settings
 
     @classmethod
     def from_config(cls, settings: dict[str, Any]) -> Self:
@@ -97,8 +111,8 @@ class Layer:
 
     # ---- what every layer has ----------------------------------------------
 
-    def build_once(self, input_shape: Shape) -> Shape:
-        """Build if that has not been done; the shape of the output."""
+    def build_once(self, input_shape: Any) -> Shape:
+        """Build if that has not been done; the shape of the output. A layer with several inputs takes a list."""
         if not self.built:
             self.build(input_shape)
             self.built = True

@@ -26,6 +26,7 @@ class Dense(Layer):
         bias_initializer: how the bias (units,) starts.
         kernel_regularizer: penalty on the kernel.
         bias_regularizer: penalty on the bias.
+        activity_regularizer: penalty on the output, over the batch size.
         kernel_constraint: what is done to the kernel after each update.
         bias_constraint: what is done to the bias after each update.
         settings: name, dtype, trainable, input_shape.
@@ -51,11 +52,12 @@ class Dense(Layer):
         bias_initializer: Any = "zeros",
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
         **settings: Any,
     ) -> None:
-        super().__init__(**settings)
+        super().__init__(activity_regularizer=activity_regularizer, **settings)
         self.units = whole_number(self.op, "units", units)
         self.activation = activations.get(activation, self.op)
         self.use_bias = use_bias

@@ -91,7 +91,7 @@ class Embedding(Layer):
         self.embeddings_initializer = initializers.get(embeddings_initializer, self.op)
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer, self.op)
         self.embeddings_constraint = constraints.get(embeddings_constraint, self.op)
-        self.mask_zero = mask_zero
+        self.mask_zero = self.starts_mask = mask_zero
         self.input_length = input_length
         self._start = None
         if weights is not None:

@@ -7,67 +7,147 @@ from typing import Any
 from .._names import from_config, resolve, snake_case
 from .base import Loss
 from .crossentropy import BinaryCrossentropy, CategoricalCrossentropy
+from .focal import BinaryFocalCrossentropy, CategoricalFocalCrossentropy
 from .function import FunctionLoss
 from .functions import (
     binary_crossentropy,
+    binary_focal_crossentropy,
     categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_hinge,
+    cosine_similarity,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
     mean_absolute_error,
+    mean_absolute_percentage_error,
     mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
     sparse_categorical_crossentropy,
+    squared_hinge,
 )
-from .regression import MeanAbsoluteError, MeanSquaredError
+from .hinge import CategoricalHinge, Hinge, SquaredHinge
+from .regression import (
+    Huber,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Poisson,
+)
+from .similarity import CosineSimilarity, KLDivergence
 from .sparse import Crossentropy, SparseCategoricalCrossentropy
 
 __all__ = [
     "BinaryCrossentropy",
+    "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy",
+    "CategoricalHinge",
+    "CosineSimilarity",
     "Crossentropy",
     "FunctionLoss",
+    "Hinge",
+    "Huber",
+    "KLDivergence",
+    "LogCosh",
     "Loss",
     "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
     "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
+    "Poisson",
     "SparseCategoricalCrossentropy",
+    "SquaredHinge",
     "binary_crossentropy",
+    "binary_focal_crossentropy",
     "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_hinge",
+    "cosine_similarity",
     "get",
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "log_cosh",
     "mean_absolute_error",
+    "mean_absolute_percentage_error",
     "mean_squared_error",
+    "mean_squared_logarithmic_error",
     "names",
+    "poisson",
     "registry",
     "sparse_categorical_crossentropy",
+    "squared_hinge",
 ]
 
 _CLASSES: tuple[type[Any], ...] = (
     BinaryCrossentropy,
+    BinaryFocalCrossentropy,
     CategoricalCrossentropy,
+    CategoricalFocalCrossentropy,
+    CategoricalHinge,
+    CosineSimilarity,
     Crossentropy,
+    Hinge,
+    Huber,
+    KLDivergence,
+    LogCosh,
     MeanAbsoluteError,
+    MeanAbsolutePercentageError,
     MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Poisson,
     SparseCategoricalCrossentropy,
+    SquaredHinge,
 )
 
 #: The losses by class name.
 registry: dict[str, type[Any]] = {cls.__name__: cls for cls in _CLASSES}
 
+_SHORT: dict[str, type[Any]] = {
+    "bce": BinaryCrossentropy,
+    "kld": KLDivergence,
+    "mae": MeanAbsoluteError,
+    "mape": MeanAbsolutePercentageError,
+    "mse": MeanSquaredError,
+    "msle": MeanSquaredLogarithmicError,
+}
+
 #: Every string that stands for a loss.
 names: dict[str, type[Any]] = {
     **registry,
     **{snake_case(name): cls for name, cls in registry.items()},
-    "bce": BinaryCrossentropy,
+    **_SHORT,
+    **{name.upper(): cls for name, cls in _SHORT.items()},
     "ce": Crossentropy,
-    "mae": MeanAbsoluteError,
-    "mse": MeanSquaredError,
-    "BCE": BinaryCrossentropy,
-    "MAE": MeanAbsoluteError,
-    "MSE": MeanSquaredError,
+    "logcosh": LogCosh,
 }
 
 _FUNCTIONS: dict[Any, type[Any]] = {
-    binary_crossentropy: BinaryCrossentropy,
-    categorical_crossentropy: CategoricalCrossentropy,
-    mean_absolute_error: MeanAbsoluteError,
-    mean_squared_error: MeanSquaredError,
-    sparse_categorical_crossentropy: SparseCategoricalCrossentropy,
+    function: names[function.__name__]
+    for function in (
+        binary_crossentropy,
+        binary_focal_crossentropy,
+        categorical_crossentropy,
+        categorical_focal_crossentropy,
+        categorical_hinge,
+        cosine_similarity,
+        hinge,
+        huber,
+        kl_divergence,
+        log_cosh,
+        mean_absolute_error,
+        mean_absolute_percentage_error,
+        mean_squared_error,
+        mean_squared_logarithmic_error,
+        poisson,
+        sparse_categorical_crossentropy,
+        squared_hinge,
+    )
 }
 
 

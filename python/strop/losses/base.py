@@ -159,15 +159,8 @@ class Loss(Configurable):
         """
         target, pred = self._align(y_true, y_pred)
         library = array_module(pred)
-        values = library.asarray(self.call(target, pred))
-        grad = library.asarray(self.gradient(target, pred)).astype(np.float64)
-        weight = None
-        if sample_weight is not None:
-            weight = targets.row_weight(type(self).__name__, sample_weight, values.shape, np.float64)
-            values = values * weight
-            grad *= weight[..., None]
-        scale = self._scale(target, values.size, weight)
-        return number(values.sum(dtype=np.float64) * scale), self._finish(grad * scale, y_pred)
+        values, grad = (library.asarray(each(target, pred)) for each in (self.call, self.gradient))
+        return self._reduced(target, values, grad.astype(np.float64, copy=False), sample_weight, y_pred)
 
     def value_and_grad_from_logits(
         self,
@@ -220,6 +213,18 @@ class Loss(Configurable):
         if self.reduction == "mean_with_sample_weight" and weight is not None:
             return inverse(weight.sum(dtype=np.float64))
         return inverse(count)
+
+    def _reduced(
+        self, target: Array, values: Array, grad: Array, sample_weight: ArrayLike | None, y_pred: Array
+    ) -> ValueAndGrad:
+        """One number from the values per sample, and its gradient from theirs."""
+        weight = None
+        if sample_weight is not None:
+            weight = targets.row_weight(type(self).__name__, sample_weight, values.shape, np.float64)
+            values = values * weight
+            grad = grad * weight[..., None]
+        scale = self._scale(target, values.size, weight)
+        return number(values.sum(dtype=np.float64) * scale), self._finish(grad * scale, y_pred)
 
     def _finish(self, grad: Array, y_pred: Array) -> Array:
         """The gradient in the shape and type of the predictions as given."""

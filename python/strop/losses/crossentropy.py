@@ -12,43 +12,28 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import ops
-from .._backend import array_module
 from .._names import check_number
 from . import targets
-from .base import Array, Loss, ValueAndGrad
+from .along import AlongAxis
+from .base import Array, ValueAndGrad
 
 LOW, HIGH = float(np.float32(1e-7)), float(np.float32(1 - 1e-7))
 
 
-def _smoothing(op: str, value: float) -> float:
+def smoothing(op: str, value: float) -> float:
+    """The label smoothing as a float in [0, 1]."""
     value = check_number(op, "label_smoothing", value, low=0)
     if value > 1:
         raise ValueError(f"{op}: label_smoothing must lie in [0, 1]; got {value}")
     return value
 
 
-class CrossEntropy(Loss):
+class CrossEntropy(AlongAxis):
     """Base of the cross-entropies: classes along `axis`, probabilities or logits."""
 
     def __init__(self, from_logits: bool, axis: int, reduction: str | None, name: str) -> None:
-        super().__init__(name, reduction)
+        super().__init__(axis, reduction, name)
         self.from_logits = bool(from_logits)
-        self.axis = axis
-
-    def _last(self, array: Any) -> Any:
-        """The array with `axis` as its last axis."""
-        if self.axis == -1 or np.ndim(array) < 2:
-            return array
-        library = array_module(array)
-        return library.ascontiguousarray(library.moveaxis(library.asarray(array), self.axis, -1))
-
-    def _finish(self, grad: Array, y_pred: Array) -> Array:
-        if self.axis != -1 and y_pred.ndim > 1:
-            grad = np.moveaxis(grad, -1, self.axis)
-        return super()._finish(grad, y_pred)
-
-    def _align(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-        return super()._align(self._last(y_true), self._last(y_pred))
 
     def value_and_grad(
         self, y_true: ArrayLike, y_pred: Array, sample_weight: ArrayLike | None = None
@@ -83,7 +68,7 @@ class BinaryCrossentropy(CrossEntropy):
         name: str = "binary_crossentropy",
     ) -> None:
         super().__init__(from_logits, axis, reduction, name)
-        self.label_smoothing = _smoothing("BinaryCrossentropy", label_smoothing)
+        self.label_smoothing = smoothing("BinaryCrossentropy", label_smoothing)
         self.logits_activation = None if self.from_logits else "sigmoid"
 
     def check_values(self, op: str, argument: str, y_true: Array) -> None:
@@ -92,12 +77,7 @@ class BinaryCrossentropy(CrossEntropy):
 
     def align_target(self, op: str, argument: str, array: Array, shape: targets.Shape, like: str) -> Array:
         """The labels in the shape of the predictions."""
-        if shape[-1] > 1 and array.shape in (shape[:-1], (*shape[:-1], 1)):
-            raise ValueError(
-                f"{op}: {argument} must have the shape of {like} {shape}; got {array.shape}; "
-                "use sparse_categorical_crossentropy for class ids"
-            )
-        return super().align_target(op, argument, array, shape, like)
+        return targets.binary(op, argument, array, shape, like)
 
     def _smooth(self, target: Array) -> Array:
         s = self.label_smoothing
@@ -159,21 +139,17 @@ class CategoricalCrossentropy(CrossEntropy):
         name: str = "categorical_crossentropy",
     ) -> None:
         super().__init__(from_logits, axis, reduction, name)
-        self.label_smoothing = _smoothing("CategoricalCrossentropy", label_smoothing)
+        self.label_smoothing = smoothing("CategoricalCrossentropy", label_smoothing)
         self.logits_activation = None if self.from_logits else "softmax"
 
     def align_target(self, op: str, argument: str, array: Array, shape: targets.Shape, like: str) -> Array:
         """One-hot labels in the shape of the predictions."""
-        if array.shape in (shape[:-1], (*shape[:-1], 1)) and array.shape != shape:
-            raise ValueError(
-                f"{op}: {argument} must be one-hot like {like} {shape}; got shape {array.shape}; "
-                "use sparse_categorical_crossentropy for class ids"
-            )
-        return super().align_target(op, argument, array, shape, like)
+        hint = "; use sparse_categorical_crossentropy for class ids"
+        return targets.one_hot(op, argument, array, shape, like, hint)
 
     def _smooth(self, target: Array) -> Array:
         s = self.label_smoothing
-        return target * (1 - s) + s / target.shape[-1] if s else target
+        return target * (1 - s) + s / max(1, target.shape[-1]) if s else target
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         """The sum over the last axis."""

@@ -27,7 +27,8 @@ def number_array(op: str, argument: str, values: ArrayLike) -> Array:
     return array
 
 
-def _first(array: Array, bad: Array) -> str:
+def first(array: Array, bad: Array) -> str:
+    """`got ... at sample ...`: the first bad value of an array."""
     at = tuple(int(i) for i in np.argwhere(bad)[0])
     return f"got {array[at].item()} at sample {at[0] if at else 0}"
 
@@ -35,14 +36,21 @@ def _first(array: Array, bad: Array) -> str:
 def require_finite(op: str, argument: str, array: Array, loss: str) -> None:
     """Refuse NaN and infinities."""
     if array.dtype.kind == "f" and not (good := np.isfinite(array)).all():
-        raise ValueError(f"{op}: {argument} must be finite for {loss}; {_first(array, ~good)}")
+        raise ValueError(f"{op}: {argument} must be finite for {loss}; {first(array, ~good)}")
 
 
 def require_unit_interval(op: str, argument: str, array: Array, loss: str) -> None:
     """Refuse what lies outside [0, 1], NaN too."""
     good = (array >= 0) & (array <= 1)
     if not good.all():
-        raise ValueError(f"{op}: {argument} must lie in [0, 1] for {loss}; {_first(array, ~good)}")
+        raise ValueError(f"{op}: {argument} must lie in [0, 1] for {loss}; {first(array, ~good)}")
+
+
+def require_not_negative(op: str, argument: str, array: Array, loss: str) -> None:
+    """Refuse negative numbers, NaN and infinities."""
+    good = (array >= 0) & (array < np.inf)
+    if not good.all():
+        raise ValueError(f"{op}: {argument} must be 0 or more for {loss}; {first(array, ~good)}")
 
 
 def dense_target(op: str, argument: str, array: Array, shape: Shape, like: str) -> Array:
@@ -52,6 +60,25 @@ def dense_target(op: str, argument: str, array: Array, shape: Shape, like: str) 
     if array.shape == (*shape, 1) or (*array.shape, 1) == shape:
         return array.reshape(shape)
     raise ValueError(f"{op}: {argument} must have the shape of {like} {shape}; got {array.shape}")
+
+
+def binary(op: str, argument: str, array: Array, shape: Shape, like: str) -> Array:
+    """Labels of this shape; one class id for several units is refused, with a hint."""
+    if shape[-1] > 1 and array.shape in (shape[:-1], (*shape[:-1], 1)):
+        raise ValueError(
+            f"{op}: {argument} must have the shape of {like} {shape}; got {array.shape}; "
+            "use sparse_categorical_crossentropy for class ids"
+        )
+    return dense_target(op, argument, array, shape, like)
+
+
+def one_hot(op: str, argument: str, array: Array, shape: Shape, like: str, hint: str) -> Array:
+    """One-hot labels of this shape; class ids are refused, with a hint."""
+    if array.shape in (shape[:-1], (*shape[:-1], 1)) and array.shape != shape:
+        raise ValueError(
+            f"{op}: {argument} must be one-hot like {like} {shape}; got shape {array.shape}{hint}"
+        )
+    return dense_target(op, argument, array, shape, like)
 
 
 def labels(
@@ -74,10 +101,10 @@ def labels(
         good |= array == ignore_class
     if not good.all():
         raise ValueError(
-            f"{op}: {argument} must lie in [0, {classes}) for {classes} classes; {_first(array, ~good)}"
+            f"{op}: {argument} must lie in [0, {classes}) for {classes} classes; {first(array, ~good)}"
         )
     if array.dtype.kind == "f" and not (whole := array == np.floor(array)).all():
-        raise ValueError(f"{op}: {argument} must hold whole numbers; {_first(array, ~whole)}")
+        raise ValueError(f"{op}: {argument} must hold whole numbers; {first(array, ~whole)}")
     if array.dtype not in (np.int32, np.int64):
         array = array.astype(np.int32)
     result: Array = array_module(array).ascontiguousarray(array).reshape(rows)

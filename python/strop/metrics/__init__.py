@@ -7,45 +7,69 @@ from typing import Any
 
 from .. import losses
 from .._names import from_config, nearest, snake_case, unique_names
-from .accuracy import Accuracy, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy
+from .accuracy import Accuracy, BinaryAccuracy, CategoricalAccuracy, HingeAccuracy, SparseCategoricalAccuracy
+from .auc import AUC
 from .base import FunctionMetric, LossMetric, Mean, Metric, Sum
-from .confusion import (
-    FalseNegatives,
-    FalsePositives,
-    Precision,
-    Recall,
-    TrueNegatives,
-    TruePositives,
-)
+from .confusion import FalseNegatives, FalsePositives, Precision, Recall, TrueNegatives, TruePositives
 from .from_losses import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
+    CategoricalHinge,
+    CosineSimilarity,
+    Hinge,
+    KLDivergence,
+    LogCoshError,
     MeanAbsoluteError,
+    MeanAbsolutePercentageError,
     MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Poisson,
     RootMeanSquaredError,
     SparseCategoricalCrossentropy,
+    SquaredHinge,
 )
+from .fscore import F1Score, FBetaScore
+from .matrix import ConfusionMatrix
+from .regression import R2Score
+from .top_k import SparseTopKCategoricalAccuracy, TopKCategoricalAccuracy
 
 __all__ = [
+    "AUC",
     "Accuracy",
     "BinaryAccuracy",
     "BinaryCrossentropy",
     "CategoricalAccuracy",
     "CategoricalCrossentropy",
+    "CategoricalHinge",
+    "ConfusionMatrix",
+    "CosineSimilarity",
+    "F1Score",
+    "FBetaScore",
     "FalseNegatives",
     "FalsePositives",
     "FunctionMetric",
+    "Hinge",
+    "HingeAccuracy",
+    "KLDivergence",
+    "LogCoshError",
     "LossMetric",
     "Mean",
     "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
     "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
     "Metric",
+    "Poisson",
     "Precision",
+    "R2Score",
     "Recall",
     "RootMeanSquaredError",
     "SparseCategoricalAccuracy",
     "SparseCategoricalCrossentropy",
+    "SparseTopKCategoricalAccuracy",
+    "SquaredHinge",
     "Sum",
+    "TopKCategoricalAccuracy",
     "TrueNegatives",
     "TruePositives",
     "get",
@@ -58,23 +82,40 @@ __all__ = [
 Shape = tuple[int | None, ...]
 
 _CLASSES: tuple[type[Any], ...] = (
+    AUC,
     Accuracy,
     BinaryAccuracy,
     BinaryCrossentropy,
     CategoricalAccuracy,
     CategoricalCrossentropy,
+    CategoricalHinge,
+    ConfusionMatrix,
+    CosineSimilarity,
+    F1Score,
+    FBetaScore,
     FalseNegatives,
     FalsePositives,
+    Hinge,
+    HingeAccuracy,
+    KLDivergence,
+    LogCoshError,
     LossMetric,
     Mean,
     MeanAbsoluteError,
+    MeanAbsolutePercentageError,
     MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Poisson,
     Precision,
+    R2Score,
     Recall,
     RootMeanSquaredError,
     SparseCategoricalAccuracy,
     SparseCategoricalCrossentropy,
+    SparseTopKCategoricalAccuracy,
+    SquaredHinge,
     Sum,
+    TopKCategoricalAccuracy,
     TrueNegatives,
     TruePositives,
 )
@@ -87,8 +128,22 @@ _HIDDEN = ("LossMetric", "Mean", "Sum")
 #: Every string that stands for a metric; the names of losses do too.
 names: dict[str, type[Any]] = {
     name: cls for key, cls in registry.items() if key not in _HIDDEN for name in (key, snake_case(key))
-} | {"acc": Accuracy, "mse": MeanSquaredError, "mae": MeanAbsoluteError, "rmse": RootMeanSquaredError}
-names |= {"MSE": MeanSquaredError, "MAE": MeanAbsoluteError}
+} | {
+    "acc": Accuracy,
+    "fbeta_score": FBetaScore,
+    "logcosh": LogCoshError,
+    "rmse": RootMeanSquaredError,
+    "sparse_top_k_categorical_accuracy": SparseTopKCategoricalAccuracy,
+    "top_k_categorical_accuracy": TopKCategoricalAccuracy,
+}
+_SHORT: dict[str, type[Any]] = {
+    "bce": BinaryCrossentropy,
+    "mae": MeanAbsoluteError,
+    "mape": MeanAbsolutePercentageError,
+    "mse": MeanSquaredError,
+    "msle": MeanSquaredLogarithmicError,
+}
+names |= _SHORT | {name.upper(): cls for name, cls in _SHORT.items()}
 
 
 def get(identifier: object, op: str = "metrics.get") -> Metric:
@@ -141,8 +196,9 @@ def resolve(
 ) -> Metric:
     """As `get`; `"accuracy"`, `"acc"`, `"crossentropy"` and `"ce"` become what the shapes ask for.
 
-    One unit, or the binary cross-entropy, asks for BinaryAccuracy; labels (N,) or (N, 1) beside several
-    units for SparseCategoricalAccuracy; labels of the output's shape for CategoricalAccuracy.
+    One unit, or a binary cross-entropy, asks for BinaryAccuracy; hinge and squared hinge for HingeAccuracy;
+    labels (N,) or (N, 1) beside several units for SparseCategoricalAccuracy; labels of the output's shape for
+    CategoricalAccuracy.
 
     Args:
         identifier: as in `get`.
@@ -168,7 +224,9 @@ def resolve(
         )
     classes = output_shape[-1] if len(output_shape) > 1 else 1
     name = str(identifier)
-    if classes == 1 or isinstance(loss, losses.BinaryCrossentropy):
+    if isinstance(loss, losses.Hinge | losses.SquaredHinge):
+        return HingeAccuracy(name)
+    if classes == 1 or isinstance(loss, losses.BinaryCrossentropy | losses.BinaryFocalCrossentropy):
         return BinaryAccuracy(name)
     if len(target_shape) < len(output_shape) or target_shape[-1] == 1:
         return SparseCategoricalAccuracy(name)

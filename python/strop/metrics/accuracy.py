@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from .._names import check_number
 from ..losses.targets import number_array
-from .base import Array, MeanOverSamples, aligned, refuse_gpu
+from .base import Array, MeanOverSamples, aligned, class_ids, refuse_gpu
 
 
 class Accuracy(MeanOverSamples):
@@ -66,6 +66,26 @@ class BinaryAccuracy(MeanOverSamples):
             self.count += pred.size // width
 
 
+class HingeAccuracy(MeanOverSamples):
+    """The share of elements whose prediction is on the label's side of 0; labels 0 and -1 are negative.
+
+    `"accuracy"` stands for it beside the losses hinge and squared_hinge. A prediction of 0 is negative, and
+    so is NaN.
+
+    Example:
+        >>> HingeAccuracy()([-1, 1, 1], [-0.2, 0.1, -3.0])  # doctest: +ELLIPSIS
+        0.666...
+    """
+
+    def __init__(self, name: str = "hinge_accuracy") -> None:
+        super().__init__(name)
+
+    def values(self, y_true: ArrayLike, y_pred: ArrayLike) -> Array:
+        """The share for each sample."""
+        target, pred = aligned(self.name, y_true, y_pred)
+        return np.asarray(((pred > 0) == (target > 0)).mean(axis=-1))
+
+
 class CategoricalAccuracy(MeanOverSamples):
     """The share of samples whose greatest prediction stands where the one-hot label has its 1.
 
@@ -99,15 +119,7 @@ class SparseCategoricalAccuracy(MeanOverSamples):
     def values(self, y_true: ArrayLike, y_pred: ArrayLike) -> Array:
         """1 or 0 for each sample."""
         pred = number_array(self.name, "y_pred", y_pred)
-        target = number_array(self.name, "y_true", y_true)
-        rows = pred.shape[:-1]
-        if target.shape == (*rows, 1):
-            target = target.reshape(rows)
-        if target.shape != rows:
-            raise ValueError(
-                f"{self.name}: y_true must hold one class id per sample, shape {rows}; "
-                f"got shape {target.shape}"
-            )
+        target = class_ids(self.name, y_true, pred)
         return np.asarray(pred.argmax(axis=-1) == target)
 
 

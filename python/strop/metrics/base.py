@@ -120,6 +120,19 @@ def aligned(op: str, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array
     return dense_target(op, "y_true", number_array(op, "y_true", y_true), pred.shape, "y_pred"), pred
 
 
+def class_ids(op: str, y_true: ArrayLike, pred: Array) -> Array:
+    """Class ids as given, one for each row of the predictions (N, ..., C)."""
+    target = number_array(op, "y_true", y_true)
+    rows = pred.shape[:-1]
+    if target.shape == (*rows, 1):
+        target = target.reshape(rows)
+    if target.shape != rows:
+        raise ValueError(
+            f"{op}: y_true must hold one class id per sample, shape {rows}; got shape {target.shape}"
+        )
+    return target
+
+
 class MeanOverSamples(Reduction):
     """Base of the metrics that are a mean of a value per sample; a class defines `values`."""
 

@@ -35,6 +35,30 @@ class MeanAbsoluteError(LossMetric):
         super().__init__(losses.MeanAbsoluteError(), name)
 
 
+class MeanAbsolutePercentageError(LossMetric):
+    """The mean of the errors in percent of the targets.
+
+    Example:
+        >>> MeanAbsolutePercentageError()([[2.0, 1.0]], [[1.0, 1.0]])
+        25.0
+    """
+
+    def __init__(self, name: str = "mean_absolute_percentage_error") -> None:
+        super().__init__(losses.MeanAbsolutePercentageError(), name)
+
+
+class MeanSquaredLogarithmicError(LossMetric):
+    """The mean of the squared errors of `log(1 + y)`.
+
+    Example:
+        >>> round(MeanSquaredLogarithmicError()([[0.0, 1.0]], [[1.0, 1.0]]), 6)
+        0.240226
+    """
+
+    def __init__(self, name: str = "mean_squared_logarithmic_error") -> None:
+        super().__init__(losses.MeanSquaredLogarithmicError(), name)
+
+
 class RootMeanSquaredError(MeanOverSamples):
     """The root of the mean of the squared errors.
 
@@ -54,6 +78,70 @@ class RootMeanSquaredError(MeanOverSamples):
     def result(self) -> float:
         """The root."""
         return math.sqrt(self.total / self.count) if self.count else 0.0
+
+
+class LogCoshError(LossMetric):
+    """The mean of `log(cosh(y_pred - y_true))`.
+
+    Example:
+        >>> round(LogCoshError()([[0.0, 0.0]], [[0.5, 3.0]]), 6)
+        1.214722
+    """
+
+    def __init__(self, name: str = "logcosh") -> None:
+        super().__init__(losses.LogCosh(), name)
+
+
+class CosineSimilarity(LossMetric):
+    """The mean cosine of the angle between y_true and y_pred: 1 for one direction. The *loss* is minus that.
+
+    Example:
+        >>> round(CosineSimilarity()([[0.0, 1.0], [1.0, 1.0]], [[1.0, 0.0], [1.0, 1.0]]), 6)
+        0.5
+    """
+
+    def __init__(self, name: str = "cosine_similarity", axis: int = -1) -> None:
+        super().__init__(losses.CosineSimilarity(axis), name)
+        self.axis = axis
+
+    def values(self, y_true: ArrayLike, y_pred: ArrayLike) -> Array:
+        """The cosine of each sample."""
+        return -super().values(y_true, y_pred)
+
+
+class Hinge(LossMetric):
+    """The mean hinge loss of the samples."""
+
+    def __init__(self, name: str = "hinge") -> None:
+        super().__init__(losses.Hinge(), name)
+
+
+class SquaredHinge(LossMetric):
+    """The mean squared hinge loss of the samples."""
+
+    def __init__(self, name: str = "squared_hinge") -> None:
+        super().__init__(losses.SquaredHinge(), name)
+
+
+class CategoricalHinge(LossMetric):
+    """The mean categorical hinge loss of the samples."""
+
+    def __init__(self, name: str = "categorical_hinge") -> None:
+        super().__init__(losses.CategoricalHinge(), name)
+
+
+class KLDivergence(LossMetric):
+    """The mean Kullback-Leibler divergence of the samples."""
+
+    def __init__(self, name: str = "kl_divergence") -> None:
+        super().__init__(losses.KLDivergence(), name)
+
+
+class Poisson(LossMetric):
+    """The mean Poisson loss of the samples."""
+
+    def __init__(self, name: str = "poisson") -> None:
+        super().__init__(losses.Poisson(), name)
 
 
 class BinaryCrossentropy(LossMetric):

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from .._backend import on_gpu
 from .._device import to_device, to_host
+from ..training.feed import Feed
 from ..training.loop import run_evaluation, run_prediction
 from ..training.placing import moved
+from ..training.turns import steps_of
 from .compiled import on_own_device
 from .feeding import optional, positive
 from .fitting import Fitting
@@ -37,9 +39,9 @@ class Trainer(Fitting):
         """Loss and metrics on data, with the weights as they stand.
 
         Args:
-            x: the inputs, (N, ...).
-            y: the targets, N of them.
-            batch_size: samples per step, 32.
+            x: the inputs, (N, ...), or what gives batches; see `fit`.
+            y: the targets, N of them; None where x gives batches.
+            batch_size: samples per step, 32; None where x gives batches.
             verbose: 1 or `"auto"` a progress bar, 2 a line, 0 nothing.
             sample_weight: factor of the loss of each sample, (N,).
             steps: at most so many batches.
@@ -60,16 +62,20 @@ class Trainer(Fitting):
             4.0
         """
         self._require_compiled("evaluate")
-        data = self._data("evaluate", x, y, sample_weight)
-        plan, averages = self._ready("evaluate", data)
         size = positive("evaluate", "batch_size", batch_size, 32)
         steps = optional("evaluate", "steps", steps)
-        count = min(-(-len(data) // size), steps or len(data))
-        calls = self._calls("evaluate", callbacks, verbose, count)
-        runner = calls[0]
-        runner.on_test_begin()
-        logs = run_evaluation(plan, data, batch_size=size, averages=averages, calls=calls, steps=steps)
-        runner.on_test_end(logs)
+        data = self._samples("evaluate", x, y, sample_weight, batch_size=batch_size and size, steps=steps)
+        try:
+            plan, averages = self._ready("evaluate", self._first("evaluate", data, 0))
+            count = data.count if isinstance(data, Feed) else steps_of(data, size, steps)
+            calls = self._calls("evaluate", callbacks, verbose, count)
+            runner = calls[0]
+            runner.on_test_begin()
+            logs = run_evaluation(plan, data, batch_size=size, averages=averages, calls=calls, steps=steps)
+            runner.on_test_end(logs)
+        finally:
+            if isinstance(data, Feed):
+                data.close()
         if return_dict:
             return logs
         values = list(logs.values())
@@ -87,8 +93,8 @@ class Trainer(Fitting):
         """The model's output for every sample; needs no compile, and may run from many threads.
 
         Args:
-            x: the inputs, (N, ...).
-            batch_size: samples per step, 32.
+            x: the inputs, (N, ...), or what gives batches of inputs, alone or as the first of a tuple.
+            batch_size: samples per step, 32; None where x gives batches.
             verbose: 1 or `"auto"` a progress bar, 2 a line, 0 nothing.
             steps: at most so many batches.
             callbacks: list of `strop.callbacks.Callback`.
@@ -100,18 +106,27 @@ class Trainer(Fitting):
             ValueError: x does not fit the first layer.
             IndexError: an id is outside the table of the embedding.
         """
-        inputs = self._inputs("predict", x)
         size = positive("predict", "batch_size", batch_size, 32)
-        if steps is not None:
-            inputs = inputs[: size * positive("predict", "steps", steps, 1)]
-        assert self.output_shape is not None
-        calls = self._calls("predict", callbacks, verbose, -(-len(inputs) // size))
-        runner = calls[0]
-        runner.on_predict_begin()
-        empty = np.zeros((0, *(n or 0 for n in self.output_shape[1:])), self.dtype)
-        plan = self._plan or self.make_plan(None)
-        result = run_prediction(plan, inputs, batch_size=size, calls=calls, empty=empty)
-        runner.on_predict_end()
+        steps = optional("predict", "steps", steps)
+        inputs = self._inputs_or_feed("predict", x, batch_size and size, steps)
+        try:
+            if isinstance(inputs, Feed):
+                self._first("predict", inputs, 0)
+                count = inputs.count
+            else:
+                inputs = inputs if steps is None else inputs[: size * steps]
+                count = -(-len(inputs) // size)
+            assert self.output_shape is not None
+            calls = self._calls("predict", callbacks, verbose, count)
+            runner = calls[0]
+            runner.on_predict_begin()
+            empty = np.zeros((0, *(n or 0 for n in self.output_shape[1:])), self.dtype)
+            plan = self._plan or self.make_plan(None)
+            result = run_prediction(plan, inputs, batch_size=size, calls=calls, empty=empty)
+            runner.on_predict_end()
+        finally:
+            if isinstance(inputs, Feed):
+                inputs.close()
         return result
 
     @on_own_device

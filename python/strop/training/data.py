@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -126,6 +127,29 @@ def require_count(op: str, name: str, value: Array, count: int) -> None:
     """Refuse another number of samples than x has."""
     if len(value) != count:
         raise ValueError(f"{op}: {name} must have as many samples as x ({count}); got {len(value)}")
+
+
+@contextmanager
+def numbered(op: str, name: str, number: int) -> Iterator[str]:
+    """How messages about a batch begin, which is put in front of those that begin otherwise."""
+    where = f"{op}: {name.replace('_', ' ')}batch {number}"
+    try:
+        yield where
+    except (IndexError, TypeError, ValueError) as error:
+        if str(error).startswith(where):
+            raise
+        kind = next(k for k in (IndexError, TypeError, ValueError) if isinstance(error, k))
+        raise kind(f"{where}: {error}") from error
+
+
+def unpacked(op: str, batch: Any) -> tuple[Any, Any, Any]:
+    """x, y and weight of a batch, None for what it has not; a list counts as a tuple, as in Keras."""
+    if not isinstance(batch, tuple | list):
+        return batch, None, None
+    if not 1 <= len(batch) <= 3:
+        raise ValueError(f"{op} must be (x, y) or (x, y, sample_weight); got {len(batch)} entries")
+    entries = [*batch, None, None]
+    return entries[0], entries[1], entries[2]
 
 
 def split_place(op: str, share: float, count: int) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,10 @@ from .. import _random
 from .._backend import on_gpu
 from .._device import to_device
 from .data import Data
-from .graph import graph_program
-from .placing import BLOCK, batches, joined, joined_on_host, numbers_on_host
+from .feed import Feed
+from .placing import BLOCK, joined, joined_on_host, numbers_on_host
 from .plan import Plan
-from .program import Stretch, reading_program, training_program
+from .turns import reading_turns, reading_turns_of_feed, training_turns, training_turns_of_feed
 
 Array = NDArray[Any]
 Logs = dict[str, Any]
@@ -47,6 +47,8 @@ class Averages:
             self._losses.append((loss, min(size, left)))
             left -= size
         if self.metrics and y is not None:
+            if self._held and self._held[-1][1].shape[1:] != output.shape[1:]:
+                self._release()  # texts of another length
             self._held.append((y, output, weight))
         if len(self._losses) >= BLOCK:
             self._release()
@@ -77,40 +79,9 @@ class Averages:
         return values
 
 
-def train_by_plan(
-    plan: Plan, optimizer: Any, data: Data, size: int, order: Array | None, count: int
-) -> Iterator[Stretch]:
-    """Train on the first `count` batches, one by one."""
-    for i, batch in enumerate(batches(data, size, order, count, plan.device)):
-        loss, output = plan.train_step(batch.x, batch.y, batch.weight, optimizer)
-        yield [loss], output, *data.targets(order, i * size, i * size + len(batch))
-
-
-def read_by_plan(plan: Plan, data: Data, size: int, count: int) -> Iterator[Stretch]:
-    """Losses, without penalties, and outputs of the first `count` batches."""
-    for i, batch in enumerate(batches(data, size, None, count, plan.device)):
-        if batch.y is None:
-            yield [], plan.forward(batch.x)[0], None, None
-        else:
-            loss, output = plan.test_step(batch.x, batch.y, batch.weight)
-            yield [loss], output, *data.targets(None, i * size, i * size + len(batch))
-
-
-def read(plan: Plan, data: Data, size: int, count: int, most: int) -> Iterator[Stretch]:
-    """The same, by the plan's program where it has one."""
-    program = reading_program(plan)
-    return read_by_plan(plan, data, size, count) if program is None else program.read(data, size, count, most)
-
-
-def steps_of(data: Data, size: int, steps: int | None) -> int:
-    """How many batches an epoch has, at most `steps`."""
-    count = math.ceil(len(data) / size)
-    return count if steps is None else min(steps, count)
-
-
 def run_epoch(
     plan: Plan,
-    data: Data,
+    data: Data | Feed,
     *,
     batch_size: int,
     shuffle: bool,
@@ -119,34 +90,32 @@ def run_epoch(
     calls: Calls,
     stopped: Callable[[], bool],
     steps: int | None = None,
+    epoch: int = 0,
 ) -> Logs:
     """Train on every batch once; the logs of the epoch."""
     averages.reset()
     callbacks, progress = calls
     begins, ends = callbacks.wants("on_train_batch_begin"), callbacks.wants("on_train_batch_end")
-    order = _random.streams.generator("shuffling").permutation(len(data)) if shuffle else None
-    count = steps_of(data, batch_size, steps)
-    program: Any = (
-        graph_program(plan, optimizer, data) if plan.device.is_gpu else training_program(plan, optimizer)
-    )
-    if program is None:
-        stretches = train_by_plan(plan, optimizer, data, batch_size, order, count)
+    if isinstance(data, Feed):
+        turns = training_turns_of_feed(plan, optimizer, data, epoch)
     else:
-        stretches = program.train(data, batch_size, order, count, 1 if begins or ends else BLOCK)
+        order = _random.streams.generator("shuffling").permutation(len(data)) if shuffle else None
+        turns = training_turns(plan, optimizer, data, batch_size, order, steps, begins or ends)
     done = 0
     try:
-        while done < count:
-            if begins:
-                callbacks.on_train_batch_begin(done)
-            losses, output, y, weight = next(stretches)
-            averages.add(losses, output, y, weight, batch_size)
-            done += len(losses)
-            if progress is not None:
-                progress.update(done, averages.logs)
-            if ends:
-                callbacks.on_train_batch_end(done - 1, averages.logs())
-            if stopped():
-                break
+        with closing(turns):  # type: ignore[type-var]
+            for turn in turns:
+                if begins:
+                    callbacks.on_train_batch_begin(done)
+                losses, output, y, weight = turn()
+                averages.add(losses, output, y, weight, len(output) if isinstance(data, Feed) else batch_size)
+                done += len(losses)
+                if progress is not None:
+                    progress.update(done, averages.logs)
+                if ends:
+                    callbacks.on_train_batch_end(done - 1, averages.logs())
+                if stopped():
+                    break
     finally:
         optimizer.flush()  # an interrupted epoch leaves whole weights too
     logs = averages.logs()
@@ -156,7 +125,7 @@ def run_epoch(
 
 def run_evaluation(
     plan: Plan,
-    data: Data,
+    data: Data | Feed,
     *,
     batch_size: int,
     averages: Averages,
@@ -168,50 +137,62 @@ def run_evaluation(
     callbacks, progress = calls
     begins, ends = callbacks.wants("on_test_batch_begin"), callbacks.wants("on_test_batch_end")
     penalty = plan.penalty() if plan.penalized else None
-    count = steps_of(data, batch_size, steps)
-    stretches = read(plan, data, batch_size, count, 1 if begins or ends else BLOCK)
+    if isinstance(data, Feed):
+        turns = reading_turns_of_feed(plan, data, 0)
+    else:
+        turns = reading_turns(plan, data, batch_size, steps, begins or ends)
     done = 0
-    while done < count:
-        if begins:
-            callbacks.on_test_batch_begin(done)
-        losses, output, y, weight = next(stretches)
-        if penalty is not None:
-            losses = [loss + penalty for loss in losses]
-        averages.add(losses, output, y, weight, batch_size)
-        done += len(losses)
-        if progress is not None:
-            progress.update(done, averages.logs)
-        if ends:
-            callbacks.on_test_batch_end(done - 1, averages.logs())
+    with closing(turns):  # type: ignore[type-var]
+        for turn in turns:
+            if begins:
+                callbacks.on_test_batch_begin(done)
+            losses, output, y, weight = turn()
+            if penalty is not None:
+                losses = [loss + penalty for loss in losses]
+            averages.add(losses, output, y, weight, len(output) if isinstance(data, Feed) else batch_size)
+            done += len(losses)
+            if progress is not None:
+                progress.update(done, averages.logs)
+            if ends:
+                callbacks.on_test_batch_end(done - 1, averages.logs())
     logs = averages.logs()
     plan.synchronize()
     return logs
 
 
-def run_prediction(plan: Plan, x: Array, *, batch_size: int, calls: Calls, empty: Array) -> Array:
+def run_prediction(plan: Plan, x: Array | Feed, *, batch_size: int, calls: Calls, empty: Array) -> Array:
     """The model's output for every sample, in a fresh array of the library of x."""
     callbacks, progress = calls
-    data = Data(x)
-    count = steps_of(data, batch_size, None)
     hooked = callbacks.wants("on_predict_batch_begin") or callbacks.wants("on_predict_batch_end")
-    stretches = read(plan, data, batch_size, count, 1 if hooked else BLOCK)
+    if isinstance(x, Feed):
+        turns = reading_turns_of_feed(plan, x, 0)
+    else:
+        turns = reading_turns(plan, Data(x), batch_size, None, hooked)
     fetching = plan.device.is_gpu and not on_gpu(x)
     outputs: list[Array] = []
     held: list[Array] = []
     done = 0
-    while done < count:
-        if hooked:
-            callbacks.on_predict_batch_begin(done)
-        output = plan.head.forward(next(stretches)[1])
-        (held if fetching else outputs).append(output)
-        done += -(-len(output) // batch_size)
-        if held and (hooked or len(held) == BLOCK or done == count):
-            outputs.append(joined_on_host(held))
-            held = []
-        if progress is not None:
-            progress.update(done)
-        if hooked:
-            callbacks.on_predict_batch_end(done - 1)
+    with closing(turns):  # type: ignore[type-var]
+        for turn in turns:
+            if hooked:
+                callbacks.on_predict_batch_begin(done)
+            output = plan.head.forward(turn()[1])
+            if outputs and output.shape[1:] != outputs[0].shape[1:]:
+                raise ValueError(
+                    f"predict: outputs must have one shape; got {outputs[0].shape[1:]} of the first batch and "
+                    f"{output.shape[1:]} of batch {done}; predict batches of other lengths one by one"
+                )
+            (held if fetching else outputs).append(output)
+            done += 1 if isinstance(x, Feed) else -(-len(output) // batch_size)
+            if held and (hooked or len(held) == BLOCK):
+                outputs.append(joined_on_host(held))
+                held = []
+            if progress is not None:
+                progress.update(done)
+            if hooked:
+                callbacks.on_predict_batch_end(done - 1)
+    if held:
+        outputs.append(joined_on_host(held))
     if on_gpu(x):
         return joined(outputs).copy() if outputs else to_device(empty, plan.device)
     plan.synchronize()

@@ -8,17 +8,40 @@ from typing import Any
 from numpy.typing import NDArray
 
 from .._backend import array_module
+from .steps import ActivityStep
 
 Array = NDArray[Any]
 
 
+class Tape:
+    """What a pass forward leaves for the pass backward, step by step, and the penalties on the way.
+
+    Args:
+        training: whether the layers are trained; what backward needs is kept only then.
+    """
+
+    def __init__(self, training: bool) -> None:
+        self.training = training
+        self.saved: list[Any] = []
+        #: The activity regularizers' penalties: floats, on a GPU arrays without axes.
+        self.penalties: list[Any] = []
+
+    def add(self, step: Any, saved: Any) -> None:
+        """Take in what a step has left."""
+        if isinstance(step, ActivityStep):
+            self.penalties.append(step.penalty(saved))
+        if self.training:
+            self.saved.append(saved)
+
+
 def through(
-    steps: Sequence[Any], x: Array, mask: Array | None, training: bool, tape: list[Any]
+    steps: Sequence[Any], x: Array, mask: Array | None, training: bool, tape: Tape | None = None
 ) -> tuple[Array, Array | None]:
-    """Output and mask behind some steps; what backward needs is added to the tape."""
+    """Output and mask behind some steps."""
     for step in steps:
         x, saved, mask = step.forward(x, training, mask)
-        tape.append(saved)
+        if tape is not None:
+            tape.add(step, saved)
     return x, mask
 
 

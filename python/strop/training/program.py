@@ -22,7 +22,8 @@ from ..optimizers.linear import LinearTable
 from ..optimizers.parameters import adopt, array_of
 from .data import Data
 from .loss_kernels import loss_kernel
-from .plan import BagStep, DenseStep, LayerStep, Plan
+from .plan import Plan
+from .steps import BagStep, DenseStep, LayerStep
 
 Array = NDArray[Any]
 

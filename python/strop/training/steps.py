@@ -1,0 +1,224 @@
+"""The steps of a plan: what is fused, each with the passes of a layer.
+
+Embedding and the pooling behind it become one bag, a Dense and the activation behind it one matmul, and the last
+activation joins the loss, which is computed from the logits. What does not fuse stays a step of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import activations, ops
+from .._backend import kernels, on_gpu
+from ..activations.base import Activation as Function
+from ..layers import (
+    ELU,
+    Activation,
+    Dense,
+    Embedding,
+    GlobalAveragePooling1D,
+    Layer,
+    LeakyReLU,
+    ReLU,
+    Softmax,
+    Variable,
+)
+from ..rowgrad import RowGrad
+
+Array = NDArray[Any]
+Grads = list[Any]
+
+
+class LayerStep:
+    """One layer on its own."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+        self.variables = layer.trainable_variables
+
+    def forward(self, x: Array, training: bool, mask: Array | None) -> tuple[Array, Any, Array | None]:
+        """Output, what backward needs, mask."""
+        y, saved = self.layer.forward(x, training=training, mask=mask)
+        return y, saved, self.layer.compute_mask(x, mask)
+
+    def backward(self, grad: Array, saved: Any, need_x: bool) -> tuple[Array | None, Grads]:
+        """Gradients by the input and by the variables."""
+        return self.layer.backward(grad, saved, need_x)
+
+
+class DenseStep:
+    """A Dense layer and the activation behind it, or its logits where the activation belongs to the loss."""
+
+    def __init__(self, layer: Dense, activation: Function) -> None:
+        self.layer, self.activation = layer, activation
+        self.variables = layer.trainable_variables
+
+    def forward(self, x: Array, training: bool, mask: Array | None) -> tuple[Array, Any, Array | None]:
+        """Output, what backward needs, mask."""
+        fused = self.activation.fused
+        if fused is not None:
+            y = self.layer.linear(x, fused)
+            return y, (x, None, y), mask
+        z = self.layer.linear(x)
+        y = self.activation.forward(z)
+        return y, (x, z, y), mask
+
+    def backward(self, grad: Array, saved: Any, need_x: bool) -> tuple[Array | None, Grads]:
+        """Gradients by the input and by the variables."""
+        x, z, y = saved
+        if z is None:
+            return self.layer.linear_backward(grad, x, y, self.activation.fused, need_x)
+        return self.layer.linear_backward(self.activation.backward(grad, z, y), x, need_x=need_x)
+
+
+class BagStep:
+    """Embedding and GlobalAveragePooling1D as one bag.
+
+    While training, the rows that the batch reads are first copied into a compact table that stays in cache; rows that
+    the optimizer has deferred are caught up on the way. Both passes then work on places in that table.
+
+    On a GPU the rows stay where they are, caught up in place. What stands in for the compact table is a plan: the ids
+    sorted by row, from which the backward pass makes a sum per row.
+    """
+
+    def __init__(self, embedding: Embedding, pooling: GlobalAveragePooling1D) -> None:
+        self.embedding, self.pooling = embedding, pooling
+        self.variables = embedding.trainable_variables
+        self.pad_id = 0 if embedding.mask_zero else None
+        self._scratch: Any = None
+
+    def forward(self, x: Array, training: bool, mask: Array | None) -> tuple[Array, Any, Array | None]:
+        """Output, what backward needs, no mask."""
+        variable = self.embedding.table
+        if not (training and self.variables):
+            y = ops.embedding_bag(variable.value, x, pad_id=self.pad_id)
+            return self._shaped(y), None, None
+        rows_in_table = self.embedding.input_dim
+        if on_gpu(x):
+            plan = kernels("row_plan", x).row_plan(x, rows_in_table, None, "mean", self.pad_id)
+            if variable.deferred is not None:
+                variable.deferred.catch_up(plan.rows)
+            return self._shaped(ops.embedding_bag(variable._value, x, pad_id=self.pad_id)), plan, None
+        if self._scratch is None:
+            self._scratch = ops.CompactScratch(rows_in_table)
+        rows, slots = ops.compact_ids(x, num_rows=rows_in_table, scratch=self._scratch)
+        table = variable.deferred
+        compact = ops.embedding_lookup(variable._value, rows) if table is None else table.gather(rows)
+        pad = self._pad_slot(rows)
+        y = ops.embedding_bag(compact, slots, pad_id=pad)
+        return self._shaped(y), (rows, slots, pad), None
+
+    def _pad_slot(self, rows: Array) -> int | None:
+        if self.pad_id is None:
+            return None
+        found = np.flatnonzero(rows == self.pad_id)
+        return int(found[0]) if found.size else None
+
+    def _shaped(self, y: Array) -> Array:
+        return y[:, None] if self.pooling.keepdims else y
+
+    def backward(self, grad: Array, saved: Any, need_x: bool) -> tuple[Array | None, Grads]:
+        """No gradient by ids; a `RowGrad` by the table."""
+        if not self.variables:
+            return None, []
+        shape = (self.embedding.input_dim, self.embedding.output_dim)
+        grad = grad.reshape(len(grad), self.embedding.output_dim)
+        if on_gpu(grad):
+            return None, [RowGrad.from_plan(saved, grad, shape)]
+        rows, slots, pad = saved
+        values = ops.embedding_bag_scatter(grad, slots, num_rows=len(rows), pad_id=pad)
+        if pad is not None:
+            kept = np.arange(len(rows)) != pad
+            rows, values = rows[kept], values[kept]
+        return None, [RowGrad.trusted(rows, values, shape)]
+
+
+class ActivityStep:
+    """The activity regularizer of the layer before: its penalty on the output, over the batch size.
+
+    Args:
+        layer: the layer whose output is penalized.
+        function: what makes the layer's output of the logits that come in, where its activation joined the loss.
+    """
+
+    def __init__(self, layer: Layer, function: Function) -> None:
+        self.layer, self.function = layer, function
+        self.regularizer: Any = layer.activity_regularizer
+        self.variables: list[Variable] = []
+
+    def forward(self, x: Array, training: bool, mask: Array | None) -> tuple[Array, Any, Array | None]:
+        """x itself, what backward needs, mask."""
+        return x, (x, self.function.forward(x)), mask
+
+    def penalty(self, saved: Any) -> Any:
+        """The penalty on the outputs of a batch: a float, on a GPU an array without axes."""
+        output = saved[1]
+        return self.regularizer(output) / max(len(output), 1)
+
+    def backward(self, grad: Array, saved: Any, need_x: bool) -> tuple[Array | None, Grads]:
+        """The gradient with that of the penalty."""
+        x, output = saved
+        own = self.regularizer.gradient(output) / output.dtype.type(max(len(output), 1))
+        return grad + self.function.backward(own, x, output), []
+
+
+Step = LayerStep | DenseStep | BagStep | ActivityStep
+
+
+def build_steps(
+    layers: Sequence[Layer], *, fused: bool = True, head: str | None = None
+) -> tuple[list[Step], bool]:
+    """The steps of a chain of layers.
+
+    Args:
+        layers: built layers.
+        fused: False makes every layer a step of its own.
+        head: the activation whose loss takes logits, or None.
+
+    Returns:
+        The steps, and whether they end in logits because the last activation is `head`.
+    """
+    steps: list[Step] = []
+    rest = list(layers)
+    linear = activations.get(None)
+    while rest:
+        layer = rest.pop(0)
+        follower: Any = rest[0] if rest and layer.activity_regularizer is None else None
+        function = linear
+        if type(layer) is Embedding and fused and type(follower) is GlobalAveragePooling1D:
+            steps.append(BagStep(layer, follower))
+            layer = rest.pop(0)
+        elif type(layer) is Dense:
+            dense, activation = layer, layer.activation
+            if (
+                activation.fused == "linear"
+                and (own := _function_of(follower)) is not None
+                and (fused or (len(rest) == 1 and _is_head(own, head)))
+            ):
+                layer, activation = rest.pop(0), own
+            if not rest and _is_head(activation, head):
+                activation, function = linear, activation
+            steps.append(DenseStep(dense, activation))
+        elif not rest and (own := _function_of(layer)) is not None and _is_head(own, head):
+            function = own
+        else:
+            steps.append(LayerStep(layer))
+        if layer.activity_regularizer is not None:
+            steps.append(ActivityStep(layer, function))
+    return steps, function is not linear
+
+
+def _function_of(layer: Any) -> Function | None:
+    """The activation that is all a layer does, or None."""
+    if type(layer) in (Activation, ReLU, LeakyReLU, ELU) or (type(layer) is Softmax and layer.axis == -1):
+        function: Function = layer.activation
+        return function
+    return None
+
+
+def _is_head(activation: Function, head: str | None) -> bool:
+    return head is not None and activation.name == head and not activation.settings
