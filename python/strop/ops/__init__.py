@@ -9,6 +9,13 @@ All float arrays of one call are float32, or all float64; C-contiguous. Ids are 
 
 from .activation import ACTIVATIONS, FUSED_ACTIVATIONS, activation, activation_backward
 from .adam import adam_step
+from .batch_norm import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_inference,
+    group_norm,
+    group_norm_backward,
+)
 from .bound import bind
 from .compact_adam import compact_adam_step, moment_spec, stored_name, zero_moment
 from .conv import conv, conv_backward
@@ -17,6 +24,7 @@ from .depthwise_conv import depthwise_conv, depthwise_conv_backward
 from .embedding import CompactScratch, compact_ids, embedding_lookup, embedding_lookup_backward
 from .embedding_bag import embedding_bag, embedding_bag_backward, embedding_bag_scatter
 from .lamb import lamb_step
+from .layer_norm import layer_norm, layer_norm_backward
 from .loss import (
     POINTWISE_LOSSES,
     binary_cross_entropy,
@@ -54,6 +62,9 @@ __all__ = [
     "argmax",
     "average_pool",
     "average_pool_backward",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_inference",
     "binary_cross_entropy",
     "bind",
     "choose_gap",
@@ -72,7 +83,11 @@ __all__ = [
     "embedding_lookup",
     "embedding_lookup_backward",
     "find_words",
+    "group_norm",
+    "group_norm_backward",
     "lamb_step",
+    "layer_norm",
+    "layer_norm_backward",
     "lion_step",
     "log_softmax",
     "log_softmax_backward",

@@ -5,6 +5,13 @@ Nothing in the package imports this; tests and benchmarks compare the kernels wi
 
 from .activation import activation, activation_backward
 from .adam import adam_step
+from .batch_norm import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_inference,
+    group_norm,
+    group_norm_backward,
+)
 from .compact_adam import compact_adam_step
 from .conv import conv, conv_backward
 from .deferred_adam import deferred_adam_catch_up, gap_coefficients
@@ -12,6 +19,7 @@ from .depthwise_conv import depthwise_conv, depthwise_conv_backward
 from .embedding import compact_ids, embedding_lookup, embedding_lookup_backward
 from .embedding_bag import embedding_bag, embedding_bag_scatter
 from .lamb import lamb_step
+from .layer_norm import layer_norm, layer_norm_backward
 from .loss import (
     binary_cross_entropy,
     mean_absolute_error,
@@ -39,6 +47,9 @@ __all__ = [
     "argmax",
     "average_pool",
     "average_pool_backward",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_inference",
     "binary_cross_entropy",
     "compact_adam_step",
     "compact_ids",
@@ -54,7 +65,11 @@ __all__ = [
     "embedding_lookup_backward",
     "find_words",
     "gap_coefficients",
+    "group_norm",
+    "group_norm_backward",
     "lamb_step",
+    "layer_norm",
+    "layer_norm_backward",
     "lion_step",
     "log_softmax",
     "log_softmax_backward",
