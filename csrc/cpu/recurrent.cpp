@@ -127,6 +127,7 @@ void forward_rows(const RecurrentForward<T>& a, Rows<T> rows, const T* packed,
     const Index next = at_most(s + 1, a.steps - 1);
     const Index ahead = a.backwards ? a.steps - 1 - next : next;
     const auto multiply = [&](const T* x, Index g) {
+      prefetch_gate(a.gates, a, rows, g, ahead);
       multiply_rows(x, packed + g * a.units * rows.stride, f.product[g], height,
                     a.units, rows.active, false);
     };
@@ -146,9 +147,6 @@ void forward_rows(const RecurrentForward<T>& a, Rows<T> rows, const T* packed,
     }
     for (Index r = 0; r < rows.count; ++r) {
       const ForwardRow<T> row = row_of(a, rows, f, r, s, t);
-      const Index width = gates * a.units;
-      prefetch_row(a.gates + ((rows.begin + r) * a.steps + ahead) * width,
-                   width * Index{sizeof(T)});
       if (rows.masked(a.mask, a.steps, r, t)) {
         copy_states(a, row);
       } else {

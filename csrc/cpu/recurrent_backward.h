@@ -94,7 +94,13 @@ void step_backward(const RecurrentBackward<T>& a, const Rows<T>& rows,
     }
   }
   const Index products = before ? 2 : gates_of(a.cell);
-  for (Index g = 0; g < products; ++g) multiply(g, b.product, g > 0);
+  const Index next = at_least(s - 1, 0);
+  const Index ahead = a.backwards ? a.steps - 1 - next : next;
+  for (Index g = 0; g < products; ++g) {
+    prefetch_gate(a.gates, a, rows, g, ahead);
+    prefetch_gate(a.grad_gates, a, rows, g, ahead);
+    multiply(g, b.product, g > 0);
+  }
   for (Index r = 0; r < rows.count; ++r) {
     if (!rows.masked(a.mask, a.steps, r, t)) pass_on(a, rows, b, r);
   }
@@ -109,17 +115,11 @@ void backward_rows(const RecurrentBackward<T>& a, Rows<T> rows, const T* packed,
   load_state(rows, a.grad_h, b.grad_h);
   load_state(rows, a.grad_c, b.grad_c);
   if (a.factor != nullptr) load_state(rows, a.factor, b.factor);
-  const Index width = gates_of(a.cell) * a.units;
   for (Index s = a.steps - 1; s >= 0; --s) {
     const Index t = a.backwards ? a.steps - 1 - s : s;
-    const Index next = at_least(s - 1, 0);
-    const Index ahead = a.backwards ? a.steps - 1 - next : next;
     const bool any = rows.look(a.mask, a.steps, t);
     for (Index r = 0; r < rows.count; ++r) {
       const Index first = (rows.begin + r) * a.steps;
-      prefetch_row(a.gates + (first + ahead) * width, width * Index{sizeof(T)});
-      prefetch_row(a.grad_gates + (first + ahead) * width,
-                   width * Index{sizeof(T)});
       const bool masked = rows.masked(a.mask, a.steps, r, t);
       if (a.grad_out != nullptr && !(masked && a.zeros)) {
         const T* __restrict grad = a.grad_out + (first + s) * a.units;

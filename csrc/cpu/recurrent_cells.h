@@ -82,7 +82,7 @@ struct Functions {
   }
   __attribute__((always_inline)) Vec<T> gate(Vec<T> v) const {
     if constexpr (kUsual) {
-      return logistic(v);
+      return logistic_plainly(v);
     }
     return applied<T>(recurrent, false, v);
   }
