@@ -139,6 +139,13 @@ STROP_HD F logistic(F x) {
   return x < 0.0f ? multiply_add(left, large, small) : large;
 }
 
+// The same without what puts the roundings back: error below 2.5 ulp from -87
+// on, and 0.55 of the time. Below, where it is under 2^-125, it stays there.
+template <typename F>
+STROP_HD F logistic_plainly(F x) {
+  return 1.0f / (1.0f + exponential(at_most(-x, 87.0f)));
+}
+
 STROP_HD double logistic(double x) {
   const double e = exponential(-absolute(x));
   return (x < 0.0 ? e : 1.0) / (1.0 + e);
