@@ -45,7 +45,7 @@ def from_torch(
 
     Example:
         >>> weights = from_torch("lstm", np.zeros((8, 3)), np.zeros((8, 2)), np.ones(8), np.ones(8))
-        >>> [w.shape for w in weights], weights[2].max()
+        >>> [w.shape for w in weights], float(weights[2].max())
         ([(3, 8), (2, 8), (8,)], 2.0)
     """
     return _converted("from_torch", "torch", cell, weight_ih, weight_hh, bias_ih, bias_hh)
