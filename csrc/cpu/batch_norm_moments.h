@@ -65,6 +65,30 @@ struct Moments {
   double count;  // of rows, the same for all columns
 };
 
+// Rows next to each other, since a sum in L1 is loaded and stored for each time
+// that it takes some; by columns, 32 rows would come from as many places of the
+// memory at once, which no prefetcher follows.
+constexpr Index kRowsAtOnce = 4;
+
+template <int K, typename T>
+STROP_HD void add_distances(const T* x, Index stride, Index n, const T* first,
+                            T* sum, T* square) {
+  for_channels<T>(n, false,
+                  [=](Index c, auto zero) __attribute__((always_inline)) {
+                    using V = decltype(zero);
+                    const V start = load<V>(first + c);
+                    V s = load<V>(sum + c), q = load<V>(square + c);
+#pragma GCC unroll 4
+                    for (int k = 0; k < K; ++k) {
+                      const V apart = load<V>(x + k * stride + c) - start;
+                      s += apart;
+                      q += apart * apart;
+                    }
+                    store(sum + c, s);
+                    store(square + c, q);
+                  });
+}
+
 // `rows` rows of n <= kWideRow columns, `stride` elements apart.
 template <typename T>
 STROP_APART void take_rows(const T* x, Index stride, Index rows, Index n,
@@ -81,21 +105,22 @@ STROP_APART void take_rows(const T* x, Index stride, Index rows, Index n,
       if (count == 0) continue;
       while (!mask[top]) ++top;
     }
-    for_channels<T>(n, false,
-                    [&](Index c, auto zero) __attribute__((always_inline)) {
-                      using V = decltype(zero);
-                      const V start = load<V>(x + top * stride + c);
-                      V s{}, q{};
-                      for (Index r = top + 1; r < end; ++r) {
-                        if (mask != nullptr && !mask[r]) continue;
-                        const V apart = load<V>(x + r * stride + c) - start;
-                        s += apart;
-                        q += apart * apart;
-                      }
-                      store(first + c, start);
-                      store(sum + c, s);
-                      store(square + c, q);
-                    });
+    for (Index j = 0; j < n; ++j) {
+      first[j] = x[top * stride + j];
+      sum[j] = square[j] = T(0);
+    }
+    for (Index r = begin; r < end;) {
+      const T* row = x + r * stride;
+      if (mask == nullptr && r + kRowsAtOnce <= end) {
+        add_distances<kRowsAtOnce>(row, stride, n, first, sum, square);
+        r += kRowsAtOnce;
+      } else {
+        if (mask == nullptr || mask[r]) {
+          add_distances<1>(row, stride, n, first, sum, square);
+        }
+        ++r;
+      }
+    }
     const double each = 1.0 / double(count);
 #pragma GCC ivdep
     for (Index j = 0; j < n; ++j) {
@@ -140,6 +165,25 @@ void chunk_moments(const T* x, const bool* mask, const Rows& r, Index chunk,
   }
 }
 
+template <int K, typename T>
+STROP_HD void add_row_products(const T* grad, const T* x, Index stride, Index n,
+                               const T* center, T* sum, T* product) {
+  for_channels<T>(n, false,
+                  [=](Index c, auto zero) __attribute__((always_inline)) {
+                    using V = decltype(zero);
+                    const V middle = load<V>(center + c);
+                    V s = load<V>(sum + c), p = load<V>(product + c);
+#pragma GCC unroll 4
+                    for (int k = 0; k < K; ++k) {
+                      const V g = load<V>(grad + k * stride + c);
+                      s += g;
+                      p += g * (load<V>(x + k * stride + c) - middle);
+                    }
+                    store(sum + c, s);
+                    store(product + c, p);
+                  });
+}
+
 // sum(grad) and sum(grad * (x - center)) over the rows of a chunk; `center` is
 // that of a wide row.
 template <typename T>
@@ -149,19 +193,18 @@ STROP_APART void add_products(const T* grad, const T* x, const T* center,
   T sum[kWideRow], product[kWideRow];
   for (Index begin = 0; begin < rows; begin += kBlockRows) {
     const Index end = begin + kBlockRows < rows ? begin + kBlockRows : rows;
-    for_channels<T>(n, false,
-                    [&](Index c, auto zero) __attribute__((always_inline)) {
-                      using V = decltype(zero);
-                      const V middle = load<V>(center + c);
-                      V s{}, p{};
-                      for (Index r = begin; r < end; ++r) {
-                        const V g = load<V>(grad + r * stride + c);
-                        s += g;
-                        p += g * (load<V>(x + r * stride + c) - middle);
-                      }
-                      store(sum + c, s);
-                      store(product + c, p);
-                    });
+    for (Index j = 0; j < n; ++j) sum[j] = product[j] = T(0);
+    for (Index r = begin; r < end;) {
+      const T* g = grad + r * stride;
+      const T* row = x + r * stride;
+      if (r + kRowsAtOnce <= end) {
+        add_row_products<kRowsAtOnce>(g, row, stride, n, center, sum, product);
+        r += kRowsAtOnce;
+      } else {
+        add_row_products<1>(g, row, stride, n, center, sum, product);
+        ++r;
+      }
+    }
     for (Index j = 0; j < n; ++j) {
       sums[j] += double(sum[j]);
       products[j] += double(product[j]);
