@@ -326,6 +326,24 @@ def test_two_runs_have_the_same_bits_on_any_number_of_threads(rng):
             np.testing.assert_array_equal(a, b)
 
 
+def test_a_merge_may_come_first(rng):
+    x = strop.Input((3,))
+    model = strop.Model(x, Dense(1)(Concatenate()([x, Multiply()([x, x])])))
+    data = rng.normal(size=(20, 3)).astype("float32")
+    model.compile(optimizer="adam", loss="mse")
+    model.fit(data, data[:, 0] ** 2, verbose=0)
+    kernel, bias = model.get_weights()
+    want = np.concatenate([data, data**2], axis=1) @ kernel + bias
+    np.testing.assert_allclose(model.predict(data, verbose=0), want, rtol=1e-4, atol=1e-6)
+    column = strop.Input((1,))
+    assert strop.Model(column, Add()([column, column])).predict([1.0, 2.0], verbose=0).tolist() == [
+        [2.0],
+        [4.0],
+    ]
+    with pytest.raises(ValueError, match=r"^predict: x must have shape \(None, 3\); got \(2, 4\)$"):
+        model.predict(np.zeros((2, 4)), verbose=0)
+
+
 # ---- order, names --------------------------------------------------------------
 
 
@@ -536,6 +554,11 @@ REFUSED = {
     ),
     "Model: inputs must hold every Input that outputs come from; got them without 'input'": lambda: (
         strop.Model(strop.Input((3,)), drawn()[1])
+    ),
+    "Model: layers on 'input' must all read ids, or all numbers; got Dense 'dense' and Embedding 'embedding'": (
+        lambda: (lambda x: strop.Model(x, Concatenate()([Dense(2)(x), Flatten()(Embedding(5, 2)(x))])))(
+            strop.Input((3,))
+        )
     ),
     "Model: layer names must be unique; got 'a' twice": lambda: (
         lambda x: strop.Model(x, Dense(2, name="a")(Dense(2, name="a")(x)))

@@ -61,6 +61,11 @@ class Compiled:
         raise NotImplementedError
 
     @property
+    def fed_shape(self) -> tuple[int | None, ...] | None:
+        """The shape of what the first layer reads, with None for the batch axis; None where it is not known."""
+        return self.layers[0].input_shape
+
+    @property
     def last_layer(self) -> Layer:
         """The layer that gives the output."""
         return self.layers[-1]

@@ -62,6 +62,7 @@ class Model(BaseModel):
         name_layers("Model", self.layers)
         name_inputs(self.inputs)
         self._take_device()
+        self._check_readers()
         warn_of_lost_masks(self.network.nodes(), stacklevel=3)
 
     def _take_device(self) -> None:
@@ -74,6 +75,21 @@ class Model(BaseModel):
                     f"{layer.name!r} on {layer.device}; make them all under one strop.device"
                 )
         self.device = first.device
+
+    def _check_readers(self) -> None:
+        """Refuse an input that one layer takes for ids and another for numbers."""
+        given = {id(tensor): tensor for tensor in self.inputs}
+        first: dict[int, Layer] = {}
+        for tensor in self.network.tensors:
+            call = tensor.call
+            assert call is not None
+            for source in call.inputs:
+                other = first.setdefault(id(source), call.layer)
+                if id(source) in given and other.reads_ids != call.layer.reads_ids:
+                    raise ValueError(
+                        f"Model: layers on {source.source!r} must all read ids, or all numbers; "
+                        f"got {other.op} {other.name!r} and {call.layer.op} {call.layer.name!r}"
+                    )
 
     # ---- what training asks ------------------------------------------------
 
@@ -98,6 +114,11 @@ class Model(BaseModel):
     @property
     def input_shape(self) -> Shape:
         """The shape of the input, with None for the batch axis."""
+        return self.input.shape
+
+    @property
+    def fed_shape(self) -> Shape:
+        """The shape of the input."""
         return self.input.shape
 
     @property

@@ -10,6 +10,8 @@ from ._axes import axes_for, colour
 
 #: Inches from row to row and from box to box.
 ROW, COLUMN = 0.85, 2.6
+#: From the middle of a box to its upper or lower edge, in rows.
+EDGE = 0.24
 
 
 def network(model: Any, *, show_shapes: bool = True, ax: Any = None) -> Any:
@@ -85,5 +87,6 @@ def _places(level: list[int]) -> list[tuple[float, float]]:
 
 def _arrow(ax: Any, begin: tuple[float, float], end: tuple[float, float], *, bent: bool) -> None:
     style = "arc3,rad=-0.35" if bent else "arc3"
-    arrow = {"arrowstyle": "-|>", "color": "#666666", "shrinkA": 12, "shrinkB": 14, "connectionstyle": style}
-    ax.annotate("", xy=end, xytext=begin, arrowprops=arrow)
+    arrow = {"arrowstyle": "-|>", "color": "#666666", "shrinkA": 0, "shrinkB": 0, "connectionstyle": style}
+    (x, y), (to_x, to_y) = begin, end
+    ax.annotate("", xy=(to_x, to_y + EDGE), xytext=(x, y - EDGE), arrowprops=arrow)
