@@ -6,7 +6,9 @@ Nothing in the package imports this; tests and benchmarks compare the kernels wi
 from .activation import activation, activation_backward
 from .adam import adam_step
 from .compact_adam import compact_adam_step
+from .conv import conv, conv_backward
 from .deferred_adam import deferred_adam_catch_up, gap_coefficients
+from .depthwise_conv import depthwise_conv, depthwise_conv_backward
 from .embedding import compact_ids, embedding_lookup, embedding_lookup_backward
 from .embedding_bag import embedding_bag, embedding_bag_scatter
 from .lamb import lamb_step
@@ -19,6 +21,7 @@ from .loss import (
 )
 from .matmul import matmul, matmul_backward
 from .pool import average_pool, average_pool_backward, max_pool, max_pool_backward
+from .recurrent import recurrent, recurrent_backward
 from .reduction import argmax, max, mean, norm, sum
 from .sgd import sgd_step
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
@@ -39,8 +42,12 @@ __all__ = [
     "binary_cross_entropy",
     "compact_adam_step",
     "compact_ids",
+    "conv",
+    "conv_backward",
     "count_words",
     "deferred_adam_catch_up",
+    "depthwise_conv",
+    "depthwise_conv_backward",
     "embedding_bag",
     "embedding_bag_scatter",
     "embedding_lookup",
@@ -63,6 +70,8 @@ __all__ = [
     "norm",
     "pointwise_loss",
     "radam_step",
+    "recurrent",
+    "recurrent_backward",
     "rmsprop_step",
     "rprop_step",
     "sgd_step",
