@@ -63,7 +63,8 @@ def pointwise_loss(
         >>> pointwise_loss(np.array([[0.5, 3.0]]), np.zeros((1, 2)), name="huber")
         (1.3125, array([[0.25, 0.5 ]]))
     """
-    result: LossAndGradient = kernels(name, pred).pointwise_loss(name, pred, target, sample_weight, delta)
+    module = kernels("pointwise_loss", pred)
+    result: LossAndGradient = module.pointwise_loss(name, pred, target, sample_weight, delta)
     return result
 
 
