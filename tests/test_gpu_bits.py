@@ -23,6 +23,9 @@ ON_THE_HOST = {
     if getattr(getattr(ops, name), "__module__", "").rpartition(".")[2] in KNOWN_GAPS
 }
 
+#: Ops without a CUDA kernel yet; on CuPy's arrays they raise NotImplementedError.
+NO_CUDA_YET = {"conv", "conv_backward", "depthwise_conv", "depthwise_conv_backward"}
+
 
 class Data:
     """Arrays of one type from one seed, put where `asarray` puts them."""
@@ -203,7 +206,7 @@ AS_ON_THE_CPU = {
 
 
 def test_no_op_is_forgotten():
-    assert set(ops.__all__) - NO_KERNELS - ON_THE_HOST == set(CALLS)
+    assert set(ops.__all__) - NO_KERNELS - ON_THE_HOST - NO_CUDA_YET == set(CALLS)
 
 
 def results(name: str, dtype: Any, asarray: Any, host: Any) -> list[np.ndarray]:

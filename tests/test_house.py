@@ -20,6 +20,9 @@ PACKAGE = ROOT / "python" / "strop"
 #: Stems without a CUDA twin, each with its reason; the ops raise NotImplementedError there.
 KNOWN_GAPS = {
     "pool": "no CUDA kernel yet",
+    "conv": "no CUDA kernel yet",
+    "depthwise_conv": "no CUDA kernel yet",
+    "recurrent": "no CUDA kernel yet",
     "words": "texts are Python's and stay on the host",
 }
 

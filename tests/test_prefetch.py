@@ -104,6 +104,8 @@ def test_settings_of_the_reader_hold_in_the_thread():
         assert [float(v) for v in Dataset.from_arrays([0.0]).map(lambda v: 1 / v).prefetch(1)] == [np.inf]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # JAX warns of os.fork
+@pytest.mark.filterwarnings("ignore:os.fork")
 def test_a_fork_is_told_and_can_begin_anew():
     dataset = Dataset.from_arrays(np.arange(50)).prefetch(2)
     elements = iter(dataset)

@@ -8,7 +8,7 @@ import pytest
 import strop
 from conftest import import_keras
 from strop.layers import Dense, Normalization, Rescaling
-from strop.layers.moments import BLOCK_BYTES, Moments, blocks
+from strop.preprocessing.moments import BLOCK_BYTES, Moments, blocks
 
 
 def test_pixels_are_rescaled():

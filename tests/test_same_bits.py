@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 import strop
+from cases import conv as conv_cases
+from cases import depthwise_conv as depthwise_cases
 from cases import update
 from strop import config, ops
 from strop._backend import cpu
@@ -25,8 +27,11 @@ THREADS = (1, 2, 3, 8)
 NO_KERNELS = {
     "ACTIVATIONS",
     "AdamClock",
+    "CELLS",
+    "CELL_ACTIVATIONS",
     "CompactScratch",
     "FUSED_ACTIVATIONS",
+    "Recurrence",
     "WordTable",
     "bind",
     "choose_gap",
@@ -104,6 +109,28 @@ def matmul_backwards(d):
         yield from ops.matmul_backward(
             grad, d.floats(m, k), d.floats(k, n), output=output, activation="relu", bias=True
         )
+
+
+def convs(d, call):
+    for x, kernel, settings in [*conv_cases.PARALLEL[:2], *conv_cases.SETTINGS[:8]]:
+        call_settings = {**settings, "activation": "tanh"}
+        yield from call(d, d.floats(*x), d.floats(*kernel), call_settings, ops.conv, ops.conv_backward)
+
+
+def depthwise_convs(d, call):
+    for x, kernel, settings in [*depthwise_cases.LARGE[:2], *depthwise_cases.SETTINGS]:
+        call_settings = {**settings, "activation": "tanh"}
+        forward, backward = ops.depthwise_conv, ops.depthwise_conv_backward
+        yield from call(d, d.floats(*x), d.floats(*kernel), call_settings, forward, backward)
+
+
+def conv_forward(d, x, kernel, settings, forward, backward):
+    yield forward(x, kernel, **settings)
+
+
+def conv_gradients(d, x, kernel, settings, forward, backward):
+    y = forward(x, kernel, **settings)
+    yield from backward(d.floats(*y.shape), x, kernel, **settings, output=y, bias=True)
 
 
 def adam_steps(d):
@@ -265,6 +292,20 @@ def average_backward(grad, x, y, **options):
     return ops.average_pool_backward(grad, shape=x.shape, **options)
 
 
+def recurrences(d, *, backward):
+    for cell, gates in ops.CELLS.items():
+        for batch, steps, inputs, units in [(3, 5, 7, 9), (70, 40, 30, 50), (130, 3, 20, 300)]:
+            weights = [d.floats(k, gates * units) / units for k in (inputs, units)]
+            bias = d.floats(*((2, gates * units) if cell == "gru" else (gates * units,)))
+            mask = d.rng.random((batch, steps)) < 0.8
+            run = ops.recurrent(d.floats(batch, steps, inputs), *weights, bias, cell=cell, mask=mask)
+            if not backward:
+                yield from (run.output, *run.states)
+                continue
+            *grads, states = ops.recurrent_backward(d.floats(batch, steps, units), run)
+            yield from (*grads, *states)
+
+
 def texts(d):
     return [" ".join(map("w{}".format, row)) for row in d.ids(20_000, 3000, 60)]
 
@@ -288,9 +329,13 @@ CALLS = {
     "binary_cross_entropy": lambda d: pointwise(d, ops.binary_cross_entropy),
     "compact_adam_step": compact_adam_steps,
     "compact_ids": lambda d: ops.compact_ids(d.ids(5000, 300_000), num_rows=5000),
+    "conv": lambda d: convs(d, conv_forward),
+    "conv_backward": lambda d: convs(d, conv_gradients),
     "count_words": lambda d: ops.count_words(texts(d), delimiters=" "),
     "deferred_adam_catch_up": lambda d: deferred(d, step=False),
     "deferred_adam_step": lambda d: deferred(d, step=True),
+    "depthwise_conv": lambda d: depthwise_convs(d, conv_forward),
+    "depthwise_conv_backward": lambda d: depthwise_convs(d, conv_gradients),
     "embedding_bag": lambda d: bags(d, bag_forward),
     "embedding_bag_backward": lambda d: bags(d, bag_backward),
     "embedding_bag_scatter": lambda d: bags(d, bag_scatter),
@@ -309,6 +354,8 @@ CALLS = {
     "mean_absolute_error": lambda d: pointwise(d, ops.mean_absolute_error),
     "mean_squared_error": lambda d: pointwise(d, ops.mean_squared_error),
     "norm": lambda d: reductions(d, ops.norm),
+    "recurrent": lambda d: recurrences(d, backward=False),
+    "recurrent_backward": lambda d: recurrences(d, backward=True),
     "sgd_step": sgd_steps,
     "softmax": lambda d: softmaxes(d, ops.softmax),
     "softmax_backward": lambda d: softmaxes(d, ops.softmax, ops.softmax_backward),

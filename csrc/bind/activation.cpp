@@ -29,6 +29,7 @@ constexpr Name kNames[] = {
     {"softplus", Activation::kSoftplus},
     {"softsign", Activation::kSoftsign},
 };
+constexpr int kFused = 4;  // the first ones
 
 }  // namespace
 
@@ -41,6 +42,23 @@ Activation which_of(const char* op, const std::string& name) {
     all += (all.empty() ? "" : ", ") + std::string(known.text);
   }
   raise_value(op, "name must be one of " + all + "; got '" + name + "'");
+}
+
+Activation fused_activation_of(const char* op, py::handle object) {
+  if (object.is_none()) return Activation::kLinear;
+  if (!PyUnicode_Check(object.ptr())) {
+    raise_type(op, std::string("activation must be a str or None; got ") +
+                       Py_TYPE(object.ptr())->tp_name);
+  }
+  for (int i = 0; i < kFused; ++i) {
+    if (PyUnicode_CompareWithASCIIString(object.ptr(), kNames[i].text) == 0) {
+      return kNames[i].which;
+    }
+  }
+  raise_value(op,
+              "activation must be None, 'linear', 'relu', 'sigmoid' or 'tanh'"
+              "; got " +
+                  std::string(py::repr(object)));
 }
 
 namespace {

@@ -4,6 +4,7 @@
 
 #include "kernels/matmul.h"
 
+#include "bind/activation.h"
 #include "bind/array.h"
 #include "bind/backend.h"
 
@@ -27,26 +28,6 @@ bool flag(const char* op, const char* name, PyObject* object) {
   if (object == Py_False) return false;
   raise_type(op, std::string(name) + " must be a bool; got " +
                      Py_TYPE(object)->tp_name);
-}
-
-Activation activation_of(const char* op, PyObject* object) {
-  if (object == Py_None) return Activation::kLinear;
-  if (!PyUnicode_Check(object)) {
-    raise_type(op, std::string("activation must be a str or None; got ") +
-                       Py_TYPE(object)->tp_name);
-  }
-  const std::pair<const char*, Activation> known[] = {
-      {"linear", Activation::kLinear},
-      {"relu", Activation::kRelu},
-      {"sigmoid", Activation::kSigmoid},
-      {"tanh", Activation::kTanh}};
-  for (const auto& [name, activation] : known) {
-    if (PyUnicode_CompareWithASCIIString(object, name) == 0) return activation;
-  }
-  raise_value(op,
-              "activation must be None, 'linear', 'relu', 'sigmoid' or 'tanh'"
-              "; got " +
-                  std::string(py::repr(object)));
 }
 
 // Only the library of a GPU knows another one than float32, of float32 arrays.
@@ -117,7 +98,7 @@ py::object forward(PyObject* const* args) {
     require_dtype_like(op, bias, a);
     require_shape(op, bias, {n});
   }
-  const Activation activation = activation_of(op, args[5]);
+  const Activation activation = fused_activation_of(op, args[5]);
   const Precision precision = precision_of(op, args[7], a);
   Queue queue(op, a, b, bias);
   const bool given = args[6] != Py_None;
@@ -152,7 +133,7 @@ py::object backward(PyObject* const* args) {
   require_axis(op, b, 0, k, a);
   require_shape(op, grad, {m, n});
   const Array output = borrow_optional(op, "output", args[3]);
-  const Activation activation = activation_of(op, args[4]);
+  const Activation activation = fused_activation_of(op, args[4]);
   if (activation != Activation::kLinear) {
     if (args[3] == Py_None) {
       raise_value(op,

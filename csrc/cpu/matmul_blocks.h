@@ -21,14 +21,6 @@ struct Plan {
   Index depth;    // of K at a time, whole blocks
 };
 
-template <typename T>
-STROP_HD Index panel_stride(Index width) {
-  constexpr Index kUnit = Wide<T>::kLanes / 2 > Square<T>::kSide
-                              ? Wide<T>::kLanes / 2
-                              : Square<T>::kSide;
-  return round_up(width, kUnit);
-}
-
 // Elements of one row of a packed block of B.
 template <typename T>
 STROP_HD Index packed_row(Index columns) {
@@ -156,11 +148,11 @@ constexpr int kWideVectors =
 
 template <typename T, int kM>
 STROP_HD void wide_tile(int vectors, const Tile<T>& t) {
-#define STROP_WIDE(n)                              \
-  case n:                                          \
-    if constexpr (n <= kWideVectors<kM>) {         \
-      return tile<T, kM, n, false, true, true>(t); \
-    }                                              \
+#define STROP_WIDE(n)                                      \
+  case n:                                                  \
+    if constexpr (n <= kWideVectors<kM>) {                 \
+      return tile<T, kM, n, false, Reads::kRows, true>(t); \
+    }                                                      \
     break;
   switch (vectors) {
     STROP_WIDE(1)

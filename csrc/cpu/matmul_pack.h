@@ -1,5 +1,6 @@
 #pragma once
 
+#include "cpu/matmul_product.h"
 #include "cpu/simd.h"
 
 // Panels of an operand in the order in which the register tile reads them:
@@ -87,6 +88,15 @@ struct Square<double> {
 };
 
 #endif
+
+// How far apart rows of a packed panel of B lie.
+template <typename T>
+STROP_HD Index panel_stride(Index width) {
+  constexpr Index kUnit = Wide<T>::kLanes / 2 > Square<T>::kSide
+                              ? Wide<T>::kLanes / 2
+                              : Square<T>::kSide;
+  return round_up(width, kUnit);
+}
 
 // target[k * stride + j] = source[k * source_stride + j] for j < width, zeros
 // up to `padded`. The usual width is known to the compiler.

@@ -13,6 +13,16 @@
 namespace strop::cpu::STROP_ISA {
 namespace {
 
+// Part of K in which A is read at equal steps.
+struct Run {
+  Index offset;  // from Tile::a
+  Index length;
+};
+
+// How A lies: row-major, its columns contiguous, or in runs, whose rows are
+// a_stride apart and whose columns are a_step.
+enum class Reads { kRows, kColumns, kRuns };
+
 template <typename T>
 struct Tile {
   const T* a;
@@ -26,14 +36,16 @@ struct Tile {
   int width;  // columns of out, at most those of the tile
   bool add;   // to out; else overwrite it
   bool relu;
+  Index a_step = 1;
+  const Run* runs = nullptr;  // in place of k
+  const Run* runs_end = nullptr;
 };
 
 template <typename T>
 using TileKernel = void (*)(const Tile<T>&);
 
-// kRows: A is row-major, else its columns are contiguous. kMasked: the last
-// vector of a row of B may not be read whole.
-template <typename T, int kM, int kVectors, bool kHalf, bool kRows,
+// kMasked: the last vector of a row of B may not be read whole.
+template <typename T, int kM, int kVectors, bool kHalf, Reads kReads,
           bool kMasked>
 void tile(const Tile<T>& t) {
   using V = Wide<T>;
@@ -55,54 +67,68 @@ void tile(const Tile<T>& t) {
   const T* a = t.a;
   const T* b = t.b;
   const Index a_stride = t.a_stride;
+  const Index a_step = kReads == Reads::kRows      ? 1
+                       : kReads == Reads::kColumns ? a_stride
+                                                   : t.a_step;
   const Index b_stride = t.b_stride;
-  for (Index k = t.k; k > 0; --k) {
-    // The side with fewer vectors stays in registers beside the sums.
-    if constexpr (kVectors > kM && !kHalf) {
-      typename V::Reg x[kM];
-#pragma GCC unroll 16
-      for (int i = 0; i < kM; ++i) {
-        x[i] = V::broadcast(kRows ? a + i * a_stride : a + i);
-      }
-#pragma GCC unroll 16
-      for (int j = 0; j < kVectors; ++j) {
-        const T* at = b + j * V::kLanes;
-        auto row = kMasked && j == kLast ? V::load(at, mask) : V::load(at);
-        if constexpr (kM > 1) hold(row);
+  const auto at_row = [&](int i) __attribute__((always_inline)) {
+    return kReads == Reads::kColumns ? a + i : a + i * a_stride;
+  };
+  const Run* run = t.runs;
+  Index k = t.k;
+  do {
+    if constexpr (kReads == Reads::kRuns) {
+      a = t.a + run->offset;
+      k = run->length;
+    }
+    for (; k > 0; --k) {
+      // The side with fewer vectors stays in registers beside the sums.
+      if constexpr (kVectors > kM && !kHalf) {
+        typename V::Reg x[kM];
 #pragma GCC unroll 16
         for (int i = 0; i < kM; ++i) {
-          sum[i][j] = V::fmadd(x[i], row, sum[i][j]);
+          x[i] = V::broadcast(at_row(i));
         }
-      }
-    } else {
-      typename V::Reg row[kN];
-      typename H::Reg half_row;
-#pragma GCC unroll 16
-      for (int j = 0; j < kVectors; ++j) {
-        row[j] = kMasked && !kHalf && j == kLast
-                     ? V::load(b + j * V::kLanes, mask)
-                     : V::load(b + j * V::kLanes);
-      }
-      if constexpr (kHalf) {
-        const T* at = b + kVectors * V::kLanes;
-        half_row = kMasked ? H::load(at, half_mask) : H::load(at);
-      }
-#pragma GCC unroll 16
-      for (int i = 0; i < kM; ++i) {
-        const T* at = kRows ? a + i * a_stride : a + i;
-        const auto x = V::broadcast(at);
 #pragma GCC unroll 16
         for (int j = 0; j < kVectors; ++j) {
-          sum[i][j] = V::fmadd(x, row[j], sum[i][j]);
+          const T* at = b + j * V::kLanes;
+          auto row = kMasked && j == kLast ? V::load(at, mask) : V::load(at);
+          if constexpr (kM > 1) hold(row);
+#pragma GCC unroll 16
+          for (int i = 0; i < kM; ++i) {
+            sum[i][j] = V::fmadd(x[i], row, sum[i][j]);
+          }
+        }
+      } else {
+        typename V::Reg row[kN];
+        typename H::Reg half_row;
+#pragma GCC unroll 16
+        for (int j = 0; j < kVectors; ++j) {
+          row[j] = kMasked && !kHalf && j == kLast
+                       ? V::load(b + j * V::kLanes, mask)
+                       : V::load(b + j * V::kLanes);
         }
         if constexpr (kHalf) {
-          half[i] = H::fmadd(H::broadcast(at), half_row, half[i]);
+          const T* at = b + kVectors * V::kLanes;
+          half_row = kMasked ? H::load(at, half_mask) : H::load(at);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < kM; ++i) {
+          const T* at = at_row(i);
+          const auto x = V::broadcast(at);
+#pragma GCC unroll 16
+          for (int j = 0; j < kVectors; ++j) {
+            sum[i][j] = V::fmadd(x, row[j], sum[i][j]);
+          }
+          if constexpr (kHalf) {
+            half[i] = H::fmadd(H::broadcast(at), half_row, half[i]);
+          }
         }
       }
+      a += a_step;
+      b += b_stride;
     }
-    a += kRows ? 1 : a_stride;
-    b += b_stride;
-  }
+  } while (kReads == Reads::kRuns && ++run != t.runs_end);
 
   T* c = t.c;
   const Index c_stride = t.c_stride;
@@ -198,48 +224,48 @@ STROP_HD int shape_of(int width) {
   return kHasHalf ? units : (units + 1) / 2 * 2;
 }
 
-template <typename T, int kShape, bool kRows, bool kMasked>
+template <typename T, int kShape, Reads kReads, bool kMasked>
 struct TileRow {
   static constexpr int kV = kShape / 2;
   static constexpr bool kH = kShape % 2 != 0;
   static constexpr TileKernel<T> by_rows[9] = {
       nullptr,
-      tile<T, 1, kV, kH, kRows, kMasked>,
-      tile<T, 2, kV, kH, kRows, kMasked>,
-      tile<T, 3, kV, kH, kRows, kMasked>,
-      tile<T, 4, kV, kH, kRows, kMasked>,
+      tile<T, 1, kV, kH, kReads, kMasked>,
+      tile<T, 2, kV, kH, kReads, kMasked>,
+      tile<T, 3, kV, kH, kReads, kMasked>,
+      tile<T, 4, kV, kH, kReads, kMasked>,
 #if defined(__AVX2__) || defined(__aarch64__)
-      tile<T, 5, kV, kH, kRows, kMasked>,
-      tile<T, 6, kV, kH, kRows, kMasked>,
+      tile<T, 5, kV, kH, kReads, kMasked>,
+      tile<T, 6, kV, kH, kReads, kMasked>,
 #endif
 #if defined(__AVX512F__) || defined(__aarch64__)
-      tile<T, 7, kV, kH, kRows, kMasked>,
-      tile<T, 8, kV, kH, kRows, kMasked>,
+      tile<T, 7, kV, kH, kReads, kMasked>,
+      tile<T, 8, kV, kH, kReads, kMasked>,
 #endif
   };
 };
 
-template <typename T, bool kRows, bool kMasked>
+template <typename T, Reads kReads, bool kMasked>
 STROP_HD const TileKernel<T>* tiles_of(int shape) {
   switch (shape) {
 #if defined(__AVX2__)
     case 1:
-      return TileRow<T, 1, kRows, kMasked>::by_rows;
+      return TileRow<T, 1, kReads, kMasked>::by_rows;
     case 3:
-      return TileRow<T, 3, kRows, kMasked>::by_rows;
+      return TileRow<T, 3, kReads, kMasked>::by_rows;
 #endif
     case 2:
-      return TileRow<T, 2, kRows, kMasked>::by_rows;
+      return TileRow<T, 2, kReads, kMasked>::by_rows;
 #if defined(__AVX512F__)
     case 5:
-      return TileRow<T, 5, kRows, kMasked>::by_rows;
+      return TileRow<T, 5, kReads, kMasked>::by_rows;
 #endif
 #if defined(__AVX512F__) || defined(__aarch64__)
     case 6:
-      return TileRow<T, 6, kRows, kMasked>::by_rows;
+      return TileRow<T, 6, kReads, kMasked>::by_rows;
 #endif
     default:
-      return TileRow<T, 4, kRows, kMasked>::by_rows;
+      return TileRow<T, 4, kReads, kMasked>::by_rows;
   }
 }
 
@@ -248,12 +274,12 @@ template <typename T>
 STROP_HD const TileKernel<T>* tiles_of(int shape, bool rows, bool whole) {
   if constexpr (!kFreeMasks) {
     if (whole) {
-      return rows ? tiles_of<T, true, false>(shape)
-                  : tiles_of<T, false, false>(shape);
+      return rows ? tiles_of<T, Reads::kRows, false>(shape)
+                  : tiles_of<T, Reads::kColumns, false>(shape);
     }
   }
-  return rows ? tiles_of<T, true, true>(shape)
-              : tiles_of<T, false, true>(shape);
+  return rows ? tiles_of<T, Reads::kRows, true>(shape)
+              : tiles_of<T, Reads::kColumns, true>(shape);
 }
 
 }  // namespace

@@ -152,17 +152,18 @@ STROP_HD T softplus(T x) {
 
 // tanh, error below 2 ulp: an odd polynomial up to 1/2, where the other form
 // would cancel.
-STROP_HD float hyperbolic_tangent(float x) {
-  const float a = absolute(x);
-  const float z = x * x;
-  float p = -0x1.b193c8p-8f;
-  p = multiply_add(p, z, 0x1.5c96fep-6f);
-  p = multiply_add(p, z, -0x1.b97f64p-5f);
-  p = multiply_add(p, z, 0x1.110ed2p-3f);
-  p = multiply_add(p, z, -0x1.555550p-2f);
-  const float small = multiply_add(p * z, x, x);
-  const float large = 1.0f - 2.0f / (exponential(2.0f * a) + 1.0f);
-  const float signed_large = x < 0.0f ? -large : large;
+template <typename F>
+STROP_HD F hyperbolic_tangent(F x) {
+  const F a = absolute(x);
+  const F z = x * x;
+  F p = constant<F>(-0x1.b193c8p-8f);
+  p = multiply_add(p, z, constant<F>(0x1.5c96fep-6f));
+  p = multiply_add(p, z, constant<F>(-0x1.b97f64p-5f));
+  p = multiply_add(p, z, constant<F>(0x1.110ed2p-3f));
+  p = multiply_add(p, z, constant<F>(-0x1.555550p-2f));
+  const F small = multiply_add(p * z, x, x);
+  const F large = 1.0f - 2.0f / (exponential(2.0f * a) + 1.0f);
+  const F signed_large = x < 0.0f ? -large : large;
   return a < 0.5f ? small : signed_large;
 }
 

@@ -1,7 +1,11 @@
 """Layers, with Keras' names and meanings; channels last."""
 
 from .activation import ELU, LeakyReLU, ReLU, Softmax
+from .affine import RandomRotation, RandomTranslation, RandomZoom
+from .augmentation import RandomCrop, RandomFlip
 from .base import Layer
+from .bidirectional import Bidirectional
+from .convolutional import Conv1D, Conv2D
 from .core import Activation, Dense, Flatten, Input
 from .embedding import Embedding
 from .global_pooling import (
@@ -10,23 +14,35 @@ from .global_pooling import (
     GlobalMaxPooling1D,
     GlobalMaxPooling2D,
 )
+from .gru import GRU
+from .lstm import LSTM
+from .masking import Masking
 from .merge import Merge
 from .merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from .pooling import AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D
 from .preprocessing import Normalization, Rescaling
 from .regularization import Dropout, GaussianNoise, SpatialDropout1D
 from .reshaping import Permute, RepeatVector, Reshape
+from .separable import DepthwiseConv2D, SeparableConv2D
+from .simple_rnn import SimpleRNN
 from .variable import Variable
+from .wrappers import TimeDistributed
 
 __all__ = [
     "ELU",
+    "GRU",
+    "LSTM",
     "Activation",
     "Add",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
+    "Bidirectional",
     "Concatenate",
+    "Conv1D",
+    "Conv2D",
     "Dense",
+    "DepthwiseConv2D",
     "Dropout",
     "Embedding",
     "Flatten",
@@ -38,6 +54,7 @@ __all__ = [
     "Input",
     "Layer",
     "LeakyReLU",
+    "Masking",
     "MaxPooling1D",
     "MaxPooling2D",
     "Maximum",
@@ -46,13 +63,21 @@ __all__ = [
     "Multiply",
     "Normalization",
     "Permute",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "SeparableConv2D",
+    "SimpleRNN",
     "Softmax",
     "SpatialDropout1D",
     "Subtract",
+    "TimeDistributed",
     "Variable",
 ]
 
@@ -65,18 +90,25 @@ registry: dict[str, type[Layer]] = {
         Average,
         AveragePooling1D,
         AveragePooling2D,
+        Bidirectional,
         Concatenate,
+        Conv1D,
+        Conv2D,
         Dense,
+        DepthwiseConv2D,
         Dropout,
         ELU,
         Embedding,
         Flatten,
+        GRU,
         GaussianNoise,
         GlobalAveragePooling1D,
         GlobalAveragePooling2D,
         GlobalMaxPooling1D,
         GlobalMaxPooling2D,
+        LSTM,
         LeakyReLU,
+        Masking,
         MaxPooling1D,
         MaxPooling2D,
         Maximum,
@@ -84,12 +116,20 @@ registry: dict[str, type[Layer]] = {
         Multiply,
         Normalization,
         Permute,
+        RandomCrop,
+        RandomFlip,
+        RandomRotation,
+        RandomTranslation,
+        RandomZoom,
         ReLU,
         RepeatVector,
         Rescaling,
         Reshape,
+        SeparableConv2D,
+        SimpleRNN,
         Softmax,
         SpatialDropout1D,
         Subtract,
+        TimeDistributed,
     )
 }

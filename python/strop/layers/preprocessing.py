@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from .. import initializers
 from .._backend import kernels, on_gpu
+from ..preprocessing.moments import Moments, blocks
 from .base import Grads, Layer, Shape
-from .moments import Moments, blocks
 
 Array = NDArray[Any]
 

@@ -11,13 +11,16 @@ from .activation import ACTIVATIONS, FUSED_ACTIVATIONS, activation, activation_b
 from .adam import adam_step
 from .bound import bind
 from .compact_adam import compact_adam_step, moment_spec, stored_name, zero_moment
+from .conv import conv, conv_backward
 from .deferred_adam import AdamClock, choose_gap, deferred_adam_catch_up, deferred_adam_step
+from .depthwise_conv import depthwise_conv, depthwise_conv_backward
 from .embedding import CompactScratch, compact_ids, embedding_lookup, embedding_lookup_backward
 from .embedding_bag import embedding_bag, embedding_bag_backward, embedding_bag_scatter
 from .lamb import lamb_step
 from .loss import binary_cross_entropy, mean_absolute_error, mean_squared_error, softmax_cross_entropy
 from .matmul import matmul, matmul_backward
 from .pool import average_pool, average_pool_backward, max_pool, max_pool_backward
+from .recurrent import CELL_ACTIVATIONS, CELLS, Recurrence, recurrent, recurrent_backward
 from .reduction import argmax, max, mean, norm, sum
 from .sgd import sgd_step
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
@@ -27,9 +30,12 @@ from .words import WordTable, count_words, find_words
 
 __all__ = [
     "ACTIVATIONS",
+    "CELLS",
+    "CELL_ACTIVATIONS",
     "FUSED_ACTIVATIONS",
     "AdamClock",
     "CompactScratch",
+    "Recurrence",
     "WordTable",
     "activation",
     "activation_backward",
@@ -45,9 +51,13 @@ __all__ = [
     "choose_gap",
     "compact_adam_step",
     "compact_ids",
+    "conv",
+    "conv_backward",
     "count_words",
     "deferred_adam_catch_up",
     "deferred_adam_step",
+    "depthwise_conv",
+    "depthwise_conv_backward",
     "embedding_bag",
     "embedding_bag_backward",
     "embedding_bag_scatter",
@@ -71,6 +81,8 @@ __all__ = [
     "nadam_step",
     "norm",
     "radam_step",
+    "recurrent",
+    "recurrent_backward",
     "rmsprop_step",
     "rprop_step",
     "sgd_step",

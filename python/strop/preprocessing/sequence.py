@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _random
 from .._backend import cpu
 
 Array = NDArray[Any]
@@ -115,3 +116,50 @@ def _row(op: str, place: int, row: Any, kind: np.dtype[Any], inner: tuple[int, .
             f"{op}: rows must have inner shape {inner} like the first; got {array.shape[1:]} in row {place}"
         )
     return array
+
+
+def token_dropout(
+    sequences: Any, rate: float, *, value: Any = None, keep: Iterable[Any] = (0, 1), seed: int | None = None
+) -> Any:
+    """Texts that lack random tokens, so that a model does not lean on single words; new draws at every call.
+
+    Args:
+        sequences: padded ids (N, T), or one list of ids or words per text.
+        rate: share of the tokens that go, in [0, 1].
+        value: what stands in their place, such as the id of unknown words; None takes them out, which an array cannot.
+        keep: tokens that never go: padding 0 and start mark 1.
+        seed: None draws from strop's stream for augmentation.
+
+    Returns:
+        An array of an array, else a list of lists.
+
+    Raises:
+        ValueError: rate lies outside [0, 1], or value is None for an array.
+
+    Example:
+        >>> token_dropout([[1, 7, 8, 9, 10]], 0.5, seed=0)
+        [[1, 7, 8]]
+        >>> token_dropout(np.array([[0, 7, 8, 9]]), 1.0, value=2)
+        array([[0, 2, 2, 2]])
+    """
+    op = "token_dropout"
+    if not 0 <= rate <= 1:
+        raise ValueError(f"{op}: rate must lie in [0, 1]; got {rate}")
+    if seed is None:
+        generator = _random.streams.generator("augmentation")
+    else:
+        generator = _random.generator(_random.check_seed(op, seed), "augmentation")
+    kept = list(keep)
+    if isinstance(sequences, np.ndarray):
+        if value is None:
+            raise ValueError(
+                f"{op}: value must be a token for an array, whose rows have one length; got None"
+            )
+        gone = (generator.random(sequences.shape) < rate) & ~np.isin(sequences, kept)
+        return np.where(gone, sequences.dtype.type(value), sequences)
+    result = []
+    for row in sequences:
+        draws = (generator.random(len(row)) < rate).tolist()
+        marked = [(token, drawn and token not in kept) for token, drawn in zip(row, draws, strict=True)]
+        result.append([value if gone else token for token, gone in marked if value is not None or not gone])
+    return result

@@ -6,13 +6,16 @@ Nothing in the package imports this; tests and benchmarks compare the kernels wi
 from .activation import activation, activation_backward
 from .adam import adam_step
 from .compact_adam import compact_adam_step
+from .conv import conv, conv_backward
 from .deferred_adam import deferred_adam_catch_up, gap_coefficients
+from .depthwise_conv import depthwise_conv, depthwise_conv_backward
 from .embedding import compact_ids, embedding_lookup, embedding_lookup_backward
 from .embedding_bag import embedding_bag, embedding_bag_scatter
 from .lamb import lamb_step
 from .loss import binary_cross_entropy, mean_absolute_error, mean_squared_error, softmax_cross_entropy
 from .matmul import matmul, matmul_backward
 from .pool import average_pool, average_pool_backward, max_pool, max_pool_backward
+from .recurrent import recurrent, recurrent_backward
 from .reduction import argmax, max, mean, norm, sum
 from .sgd import sgd_step
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
@@ -33,8 +36,12 @@ __all__ = [
     "binary_cross_entropy",
     "compact_adam_step",
     "compact_ids",
+    "conv",
+    "conv_backward",
     "count_words",
     "deferred_adam_catch_up",
+    "depthwise_conv",
+    "depthwise_conv_backward",
     "embedding_bag",
     "embedding_bag_scatter",
     "embedding_lookup",
@@ -56,6 +63,8 @@ __all__ = [
     "nadam_step",
     "norm",
     "radam_step",
+    "recurrent",
+    "recurrent_backward",
     "rmsprop_step",
     "rprop_step",
     "sgd_step",

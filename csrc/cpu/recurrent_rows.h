@@ -1,0 +1,161 @@
+#pragma once
+
+#include "cpu/denormals.h"
+#include "cpu/lanes.h"
+#include "cpu/recurrent_product.h"
+#include "kernels/recurrent.h"
+
+// What a thread works in: its rows of the batch, padded to whole tiles and
+// vectors, so that loops over them have no ends. Each gate is an array of its
+// own, (rows, stride).
+
+namespace strop::cpu::STROP_ISA {
+namespace {
+
+// Rows that a thread takes through the sequence at a time, and what one array
+// of theirs may take: about ten are in use, and L2 has 1 MB.
+constexpr Index kMostRows = 256;
+constexpr Index kMostBytes = Index{96} << 10;
+
+STROP_HD Index at_least(Index a, Index b) { return a > b ? a : b; }
+STROP_HD Index at_most(Index a, Index b) { return a < b ? a : b; }
+
+// Rows that are whole tiles, or one.
+STROP_HD Index tiled(Index rows) {
+  return rows == 1 ? 1 : (rows + kTileRows - 1) / kTileRows * kTileRows;
+}
+
+template <typename T>
+STROP_HD Index rows_of_part(Index batch, Index units, Index threads) {
+  const Index fit = kMostBytes / (padded<T>(units) * Index{sizeof(T)});
+  const Index most =
+      at_least(16, at_most(fit / kTileRows * kTileRows, kMostRows));
+  const Index parts = at_least((batch + most - 1) / most, threads);
+  return at_most(most, tiled((batch + parts - 1) / parts));
+}
+
+// About what a sequence takes on one thread: a product of 100 GFLOP/s of
+// float32 per step, and 3 ns per unit for its gates.
+template <typename Args>
+STROP_HD Index nanoseconds(const Args& a, Index element) {
+  const Index cells = a.batch * a.steps * a.units;
+  return cells * (2 * gates_of(a.cell) * a.units * element / 400 + 3);
+}
+
+template <typename T>
+struct Rows {
+  Index begin, count;                  // of the batch
+  Index units, stride;                 // of a row here
+  Index size;                          // elements of an array here
+  bool active[kMostRows / kTileRows];  // tiles with a row that is not masked
+
+  Rows(Index first, Index end, Index width)
+      : begin(first),
+        count(end - first),
+        units(width),
+        stride(padded<T>(width)),
+        size(tiled(count) * stride) {}
+
+  // Whether any row takes this step.
+  bool look(const bool* mask, Index steps, Index t) {
+    const Index tiles = (count + kTileRows - 1) / kTileRows;
+    bool any = false;
+    for (Index i = 0; i < tiles; ++i) {
+      active[i] = mask == nullptr;
+      for (Index r = i * kTileRows; r < at_most(count, (i + 1) * kTileRows);
+           ++r) {
+        active[i] = active[i] || mask[(begin + r) * steps + t];
+      }
+      any = any || active[i];
+    }
+    return any;
+  }
+};
+
+template <typename T>
+STROP_HD void copy_row(const T* from, T* to, Index n) {
+  for_lanes(n, [=](Index i, Index left) __attribute__((always_inline)) {
+    store_lanes(to + i, load_lanes(from + i, left, T(0)), left);
+  });
+}
+
+template <typename T>
+STROP_HD void zero_row(T* to, Index n) {
+  for (Index i = 0; i < n; ++i) to[i] = 0;
+}
+
+// (B, H) to rows; zeros where there is none.
+template <typename T>
+void load_state(const Rows<T>& rows, const T* state, T* to) {
+  for (Index r = 0; r < rows.count; ++r) {
+    if (state == nullptr) {
+      zero_row(to + r * rows.stride, rows.stride);
+    } else {
+      copy_row(state + (rows.begin + r) * rows.units, to + r * rows.stride,
+               rows.units);
+    }
+  }
+}
+
+template <typename T>
+void store_state(const Rows<T>& rows, const T* from, T* state) {
+  for (Index r = 0; r < rows.count; ++r) {
+    copy_row(from + r * rows.stride, state + (rows.begin + r) * rows.units,
+             rows.units);
+  }
+}
+
+template <Activation A, typename T>
+void activate_as(const T* x, T* out, Index size) {
+  if constexpr (sizeof(T) == 4 &&
+                (A == Activation::kSigmoid || A == Activation::kTanh)) {
+    constexpr Index kL = sizeof(FloatVector) / sizeof(float);
+    for (Index i = 0; i < size; i += kL) {
+      FloatVector v;
+      __builtin_memcpy(&v, x + i, sizeof v);
+      v = A == Activation::kSigmoid ? logistic(v) : hyperbolic_tangent(v);
+      __builtin_memcpy(out + i, &v, sizeof v);
+    }
+  } else {
+    for (Index i = 0; i < size; ++i) out[i] = activate_plainly<A>(x[i]);
+  }
+}
+
+template <Activation A, typename T>
+void multiply_slope_as(const T* __restrict y, T* __restrict grad, Index size) {
+  for (Index i = 0; i < size; ++i) grad[i] *= slope_of_value<A>(y[i]);
+}
+
+#define STROP_EACH_GATE_ACTIVATION(X) \
+  X(kLinear) X(kRelu) X(kSigmoid) X(kTanh) X(kHardSigmoid)
+#define STROP_CASE(name) \
+  case Activation::name: \
+    return STROP_DO(Activation::name);
+
+// out = activate(x); `out` may be `x`.
+template <typename T>
+void activate_all(Activation which, const T* x, T* out, Index size) {
+#define STROP_DO(name) activate_as<name>(x, out, size)
+  switch (which) {
+    STROP_EACH_GATE_ACTIVATION(STROP_CASE)
+    default:
+      return;
+  }
+#undef STROP_DO
+}
+
+// grad *= slope at the values y.
+template <typename T>
+void multiply_slopes(Activation which, const T* y, T* grad, Index size) {
+#define STROP_DO(name) multiply_slope_as<name>(y, grad, size)
+  switch (which) {
+    STROP_EACH_GATE_ACTIVATION(STROP_CASE)
+    default:
+      return;
+  }
+#undef STROP_DO
+}
+#undef STROP_CASE
+
+}  // namespace
+}  // namespace strop::cpu::STROP_ISA
