@@ -137,7 +137,8 @@ class NetworkPlan(Plan):
     ) -> tuple[Any, Array, list[Any]]:
         """The loss without the penalty on weights, the output, and the gradients by the variables."""
         output, mask = self.forward(x, True, tape)
-        loss, upstream = self.value(output, target, masked_weight(mask, weight, output))
+        weight = masked_weight(mask, weight, output, self.loss.reduction)
+        loss, upstream = self.value(output, target, weight)
         grads: list[Any] = [None] * len(self.variables)
         arriving = _Sums({self._output_slot: upstream})
         for stretch in reversed(self._stretches):
