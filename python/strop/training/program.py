@@ -24,7 +24,8 @@ from .check import checking
 from .data import Data
 from .loss_kernels import loss_kernel
 from .plan import Plan
-from .steps import BagStep, DenseStep, LayerStep
+from .steps import DenseStep, LayerStep
+from .table_steps import BagStep
 
 Array = NDArray[Any]
 
