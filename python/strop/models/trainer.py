@@ -157,8 +157,8 @@ class Trainer(Fitting):
             data = self._data("train_on_batch", x, y, sample_weight, class_weight)
             plan, averages = self._ready("train_on_batch", data)
             batch = moved(data, self.device)
-            loss, output = plan.train_step(batch.x, batch.y, batch.weight, self.optimizer)
-            averages.add([loss], output, data.y, data.weight, len(data))
+            loss, output, mask = plan.train_step(batch.x, batch.y, batch.weight, self.optimizer)
+            averages.add(([loss], output, data.y, data.weight, mask), len(data))
             logs = averages.logs()
             plan.synchronize()
         finally:
@@ -174,9 +174,9 @@ class Trainer(Fitting):
         data = self._data("test_on_batch", x, y, sample_weight)
         plan, averages = self._ready("test_on_batch", data)
         batch = moved(data, self.device)
-        loss, output = plan.test_step(batch.x, batch.y, batch.weight)
+        loss, output, mask = plan.test_step(batch.x, batch.y, batch.weight)
         loss = loss + plan.penalty() if plan.penalized else loss
-        averages.add([loss], output, data.y, data.weight, len(data))
+        averages.add(([loss], output, data.y, data.weight, mask), len(data))
         logs = averages.logs()
         plan.synchronize()
         return _values(logs, return_dict)

@@ -59,8 +59,8 @@ def training_turns_of_feed(plan: Plan, optimizer: Any, feed: Feed, epoch: int) -
         if program is not None:
             return next(program.train(batch, len(batch), None, 1, 1))
         there = moved(batch, plan.device)
-        loss, output = plan.train_step(there.x, there.y, there.weight, optimizer)
-        return [loss], output, batch.y, batch.weight
+        loss, output, mask = plan.train_step(there.x, there.y, there.weight, optimizer)
+        return [loss], output, batch.y, batch.weight, mask
 
     return _turns_of_feed(feed, epoch, run)
 
@@ -108,15 +108,15 @@ def train_by_plan(
 ) -> Iterator[Stretch]:
     """Train on the first `count` batches, one by one."""
     for i, batch in enumerate(batches(data, size, order, count, plan.device)):
-        loss, output = plan.train_step(batch.x, batch.y, batch.weight, optimizer)
-        yield [loss], output, *data.targets(order, i * size, i * size + len(batch))
+        loss, output, mask = plan.train_step(batch.x, batch.y, batch.weight, optimizer)
+        yield [loss], output, *data.targets(order, i * size, i * size + len(batch)), mask
 
 
 def read_by_plan(plan: Plan, data: Data, size: int, count: int) -> Iterator[Stretch]:
     """Losses, without penalties, and outputs of the first `count` batches."""
     for i, batch in enumerate(batches(data, size, None, count, plan.device)):
         if batch.y is None:
-            yield [], plan.forward(batch.x)[0], None, None
+            yield [], plan.forward(batch.x)[0], None, None, None
         else:
-            loss, output = plan.test_step(batch.x, batch.y, batch.weight)
-            yield [loss], output, *data.targets(None, i * size, i * size + len(batch))
+            loss, output, mask = plan.test_step(batch.x, batch.y, batch.weight)
+            yield [loss], output, *data.targets(None, i * size, i * size + len(batch)), mask
