@@ -36,6 +36,12 @@ class Masking(Layer):
 
     def __init__(self, mask_value: float = 0.0, **settings: Any) -> None:
         super().__init__(**settings)
+        if (
+            isinstance(mask_value, str)
+            or not hasattr(mask_value, "__float__")
+            or getattr(mask_value, "ndim", 0)
+        ):
+            raise TypeError(f"{self.op}: mask_value must be a number; got {type(mask_value).__name__}")
         self.mask_value = float(mask_value)
 
     def build(self, input_shape: Shape) -> None:
