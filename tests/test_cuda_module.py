@@ -189,7 +189,9 @@ def test_a_read_only_array_as_output(module):
 
 def test_a_masked_array(module):
     masked = Foreign(np.ones(3, "float32"), mask=object())
-    with pytest.raises(TypeError, match=r"^activation: x must give its memory by .*; got a Foreign with a wrong .mask.$"):
+    with pytest.raises(
+        TypeError, match=r"^activation: x must give its memory by .*; got a Foreign with a wrong .mask.$"
+    ):
         module.activation(masked, "relu")
 
 

@@ -164,7 +164,8 @@ class Layer:
                 f"{self.op} {self.name!r}: outputs must be one tensor within a model; got {len(shape)}; "
                 "call the layer on arrays for the others"
             )
-        return shape
+        result: Shape = shape
+        return result
 
     def _check_again(self, input_shape: Any) -> None:
         """Build once more, with the variables that are there."""

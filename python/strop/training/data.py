@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import rectangular as rectangular
-from .._backend import array_module, on_gpu
+from .._backend import on_gpu
 
 Array = NDArray[Any]
 
