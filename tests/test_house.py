@@ -112,7 +112,7 @@ def test_kernel_files_include_nothing_with_weak_templates():
 #: Lower may not import higher: the rank of each module of the package.
 LAYERS = [
     {"_cpu", "_cuda", "_threads"},
-    {"_backend", "_device", "_interrupts", "_names", "_files", "_json", "_memory", "_serial"},
+    {"_arrays", "_backend", "_device", "_interrupts", "_names", "_files", "_json", "_memory", "_serial"},
     {"_tensors", "_cublas"},
     {"_checkpoint"},
     {"config", "_random"},

@@ -207,7 +207,7 @@ def test_inputs_that_do_not_fit_are_refused_at_build(make, shape, text):
         (
             lambda: layers.BatchNormalization(epsilon=-1),
             ValueError,
-            "BatchNormalization: epsilon must be 0 or more; got -1",
+            "BatchNormalization: epsilon must be a finite number of at least 0; got -1.0",
         ),
         (
             lambda: layers.LayerNormalization(axis=1.5),

@@ -13,6 +13,8 @@ import strop
 from strop._backend import cpu
 from strop._device import HOST, memory_for_steps
 
+L = strop.layers
+
 
 def fresh_blocks() -> int:
     return int(cpu.recycled_blocks()[0])
@@ -44,6 +46,63 @@ def test_a_step_of_training_allocates_nothing_after_the_first():
     x, y = rng.normal(size=(512, 20)), rng.integers(0, 3, 512)
     model.fit(x, y, batch_size=32, epochs=3, verbose=0, callbacks=[trace])
     # The first steps find the pattern: two may hold arrays of the step before, and metrics are counted in blocks.
+    late = trace.blocks[len(trace.blocks) // 2 :]
+    assert late[-1] - late[0] <= 2
+
+
+def _drawn() -> strop.Model:
+    x = strop.Input((8,))
+    branch = L.Dense(8, activation="relu")(x)
+    return strop.Model(x, L.Dense(3, activation="softmax")(L.Add()([branch, x])))
+
+
+def _chain(*layers: strop.layers.Layer) -> strop.Sequential:
+    return strop.Sequential([*layers, L.Dense(3, activation="softmax")])
+
+
+PIXELS, IDS, STEPS, ROWS = (8, 8, 2), "ids", (7, 3), (8,)
+NETWORKS = {
+    "conv2d": (PIXELS, lambda: _chain(L.Conv2D(4, 3, activation="relu"), L.MaxPooling2D(), L.Flatten())),
+    "separable": (
+        PIXELS,
+        lambda: _chain(L.DepthwiseConv2D(3), L.SeparableConv2D(4, 3), L.AveragePooling2D(2), L.Flatten()),
+    ),
+    "batch_norm": (PIXELS, lambda: _chain(L.Conv2D(4, 3), L.BatchNormalization(), L.ReLU(), L.Flatten())),
+    "layer_norm": (
+        STEPS,
+        lambda: _chain(L.LayerNormalization(axis=(1, 2)), L.GaussianNoise(0.1), L.Flatten()),
+    ),
+    "conv1d": (
+        IDS,
+        lambda: _chain(L.Embedding(9, 4), L.Conv1D(5, 3, padding="causal"), L.GlobalMaxPooling1D()),
+    ),
+    "lstm": (
+        IDS,
+        lambda: _chain(L.Embedding(9, 4, mask_zero=True), L.LSTM(5, dropout=0.2, recurrent_dropout=0.2)),
+    ),
+    "bidirectional": (
+        IDS,
+        lambda: _chain(
+            L.Embedding(9, 4, mask_zero=True), L.Bidirectional(L.LSTM(5, return_sequences=True)), L.GRU(4)
+        ),
+    ),
+    "stateful": (STEPS, lambda: _chain(L.SimpleRNN(4, return_sequences=True), L.GRU(5, stateful=True))),
+    "python_cell": (STEPS, lambda: _chain(L.GRU(5, activation="gelu"))),
+    "time_distributed": (STEPS, lambda: _chain(L.TimeDistributed(L.Dense(4)), L.GlobalAveragePooling1D())),
+    "functional": (ROWS, _drawn),
+}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_step_of_these_layers_allocates_nothing_after_the_first(name, optimizer):
+    shape, make = NETWORKS[name]
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 9, (160, 7)) if shape == IDS else rng.normal(size=(160, *shape))
+    model = make()
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    trace = Trace()
+    model.fit(x, rng.integers(0, 3, 160), batch_size=16, epochs=4, verbose=0, callbacks=[trace])
     late = trace.blocks[len(trace.blocks) // 2 :]
     assert late[-1] - late[0] <= 2
 

@@ -163,11 +163,35 @@ def check_number(op: str, argument: str, value: object, *, low: float = -math.in
         raise TypeError(f"{op}: {argument} must be a number{bound}; got {type(value).__name__}")
     try:
         number = float(value)
+    except OverflowError:  # an int beyond float64
+        number = math.inf
     except (TypeError, ValueError):  # an array of several
         raise TypeError(f"{op}: {argument} must be a number{bound}; got {type(value).__name__}") from None
     if not math.isfinite(number) or number < low:
         raise ValueError(f"{op}: {argument} must be a finite number{bound}; got {number}")
     return number
+
+
+def check_share(op: str, argument: str, value: object) -> float:
+    """The value as a float, if it is a number in [0, 1].
+
+    Raises:
+        TypeError: the value is no number.
+        ValueError: it lies outside [0, 1], or is NaN.
+
+    Example:
+        >>> check_share("Dropout", "rate", 0.5)
+        0.5
+    """
+    if not isinstance(value, str | list | tuple) and getattr(value, "ndim", 0) == 0:
+        try:
+            if 0 <= value <= 1:  # type: ignore[operator]
+                return float(value)  # type: ignore[arg-type]
+        except TypeError:
+            pass
+        else:
+            raise ValueError(f"{op}: {argument} must lie in [0, 1]; got {value}")
+    raise TypeError(f"{op}: {argument} must be a number in [0, 1]; got {type(value).__name__}")
 
 
 def check_whole(op: str, argument: str, value: object, low: int) -> None:

@@ -207,7 +207,10 @@ class RandomZoom(RandomAffine):
 
 def _bounds(op: str, name: str, value: Any, *, open_below: bool = False) -> tuple[float, float]:
     """The least and the most of a factor."""
-    pair = list(value) if isinstance(value, list | tuple) else [-abs(value), abs(value)]
+    given = list(value) if isinstance(value, list | tuple) else [value]
+    if any(isinstance(v, str) or not hasattr(v, "__float__") or np.ndim(v) for v in given):
+        raise TypeError(f"{op}: {name} must be a number or two; got {value!r}")
+    pair = given if isinstance(value, list | tuple) else [-abs(value), abs(value)]
     left = "(" if open_below else "["
     if len(pair) != 2 or not all(-1 <= v <= 1 and not (open_below and v == -1) for v in pair):
         raise ValueError(f"{op}: {name} must lie in {left}-1, 1]; got {value}")

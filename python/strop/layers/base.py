@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import config, initializers, regularizers
+from .._arrays import rectangular
 from .._backend import array_module, on_gpu
 from .._device import Device, building, find, input_array, to_device, to_host
 from .._names import check_kwargs, snake_case
@@ -45,6 +46,8 @@ class Layer:
     reads_ids = False
     #: Whether a mask begins here.
     starts_mask = False
+    #: Whether inputs must have as many axes as those that the layer was built for.
+    fixed_rank = False
     #: Whether the layer has several inputs: shapes, arrays and masks come as lists then.
     takes_list = False
 
@@ -124,7 +127,16 @@ class Layer:
             self.input_shape = input_shape
             for variable in self.variables:
                 variable.path = f"{self.name}/{variable.name}"
+        self.check_rank(input_shape)
         return self.compute_output_shape(input_shape)
+
+    def check_rank(self, input_shape: Any) -> None:
+        """Refuse inputs with another number of axes than the layer was built for, where it reads no other."""
+        wanted: Any = self.input_shape
+        if self.built and self.fixed_rank and wanted is not None and len(input_shape) != len(wanted):
+            raise ValueError(
+                f"{self.op} {self.name!r}: inputs must have {len(wanted)} axes, as in {wanted}; got shape {input_shape}"
+            )
 
     def build_from(self, input_shape: Any, sources: Sequence[str]) -> Shape:
         """`build_once` within a model; what it refuses is said with the layer's name and what gives the input.
@@ -140,12 +152,20 @@ class Layer:
         """
         try:
             if self.built and input_shape != self.input_shape:
+                self.check_rank(input_shape)
                 self._check_again(input_shape)
-            return self.build_once(input_shape)
+            shape: Any = self.build_once(input_shape)
         except ValueError as error:
             if type(error) is not ValueError:  # not of the layer's build, but of what gives it its weights
                 raise
             raise ValueError(misfit(self, str(error), input_shape, sources)) from error
+        if isinstance(shape, list):  # return_state, or Bidirectional with merge_mode=None
+            raise ValueError(
+                f"{self.op} {self.name!r}: outputs must be one tensor within a model; got {len(shape)}; "
+                "call the layer on arrays for the others"
+            )
+        result: Shape = shape
+        return result
 
     def _check_again(self, input_shape: Any) -> None:
         """Build once more, with the variables that are there."""
@@ -217,8 +237,8 @@ class Layer:
 
     def as_input(self, x: Any) -> Array:
         """A C-contiguous array of the type that the layer reads, of the library of x."""
-        library = array_module(x)
-        result: Array = library.ascontiguousarray(library.asarray(x), self.dtype)
+        array = rectangular(f"{self.op} {self.name!r}", "x", x)
+        result: Array = array_module(array).ascontiguousarray(array, self.dtype)
         return result
 
     def to(self, device: str | Device) -> Self:

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from .. import initializers, ops
 from .._backend import array_module
+from .._names import check_share
 from .._serial import described
 from .base import Grads, Shape
-from .normalization import Scaled, at_end, back_from_end
+from .normalization import Scaled, at_end, back_from_end, check_axis
 
 Array = NDArray[Any]
 
@@ -35,6 +36,7 @@ class BatchNormalization(Scaled):
         settings: regularizers and constraints of beta and gamma; name, dtype, trainable, input_shape.
 
     Raises:
+        TypeError: axis is no int, or epsilon or momentum no number.
         ValueError: axis does not fit the inputs, momentum lies outside [0, 1], or a name is unknown.
 
     Example:
@@ -65,9 +67,7 @@ class BatchNormalization(Scaled):
         **settings: Any,
     ) -> None:
         super().__init__(epsilon, center, scale, beta_initializer, gamma_initializer, **settings)
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"{self.op}: momentum must lie in [0, 1]; got {momentum}")
-        self.axis, self.momentum = axis, float(momentum)
+        self.axis, self.momentum = check_axis(self.op, axis), check_share(self.op, "momentum", momentum)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer, self.op)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer, self.op)
 

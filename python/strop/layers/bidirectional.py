@@ -193,7 +193,7 @@ class Bidirectional(Wrapper):
         return [half, half]
 
     call = Recurrent.call
-    __call__ = Recurrent.call
+    __call__ = Recurrent.__call__
 
     def reset_state(self) -> None:
         """Begin the next call of both layers with zeros; of stateful ones."""

@@ -17,6 +17,7 @@ Array = NDArray[Any]
 class GlobalPooling(Layer):
     """What the layers have in common that pool over all axes between batch and channels."""
 
+    fixed_rank = True
     #: Names of the axes, by which an error says what was expected.
     AXES: tuple[str, ...] = ("batch", "steps", "features")
 

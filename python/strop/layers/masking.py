@@ -36,6 +36,9 @@ class Masking(Layer):
 
     def __init__(self, mask_value: float = 0.0, **settings: Any) -> None:
         super().__init__(**settings)
+        given: object = mask_value  # whatever a caller passes
+        if isinstance(given, str) or not hasattr(given, "__float__") or getattr(given, "ndim", False):
+            raise TypeError(f"{self.op}: mask_value must be a number; got {type(given).__name__}")
         self.mask_value = float(mask_value)
 
     def build(self, input_shape: Shape) -> None:

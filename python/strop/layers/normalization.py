@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .. import constraints, initializers, ops, regularizers
 from .._backend import array_module
+from .._names import check_number
 from .._serial import described
 from .base import Grads, Layer, Shape
 from .core import whole_number
@@ -20,6 +21,7 @@ class Scaled(Layer):
     """What the layers have in common: gamma, beta, and the axes that are brought to the end."""
 
     passes_mask = True
+    fixed_rank = True
 
     def __init__(
         self,
@@ -35,9 +37,8 @@ class Scaled(Layer):
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
-        if not epsilon >= 0:
-            raise ValueError(f"{self.op}: epsilon must be 0 or more; got {epsilon}")
-        self.epsilon, self.center, self.scale = float(epsilon), bool(center), bool(scale)
+        self.epsilon = check_number(self.op, "epsilon", epsilon, low=0)
+        self.center, self.scale = bool(center), bool(scale)
         self.beta_initializer = initializers.get(beta_initializer, self.op)
         self.gamma_initializer = initializers.get(gamma_initializer, self.op)
         self.beta_regularizer = regularizers.get(beta_regularizer, self.op)
@@ -109,6 +110,13 @@ class Scaled(Layer):
             "beta_constraint": described(self.beta_constraint),
             "gamma_constraint": described(self.gamma_constraint),
         }
+
+
+def check_axis(op: str, axis: Any) -> int:
+    """The axis, which must be an int."""
+    if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
+        raise TypeError(f"{op}: axis must be an int; got {type(axis).__name__}")
+    return int(axis)
 
 
 def at_end(x: Array, axes: tuple[int, ...]) -> Array:
@@ -222,7 +230,7 @@ class GroupNormalization(Scaled):
     def __init__(self, groups: int = 32, axis: int = -1, epsilon: float = 0.001, **settings: Any) -> None:
         super().__init__(epsilon, **settings)
         self.groups = -1 if groups == -1 else whole_number(self.op, "groups", groups)
-        self.axis = axis
+        self.axis = check_axis(self.op, axis)
 
     def build(self, input_shape: Shape) -> None:
         """Make gamma and beta."""

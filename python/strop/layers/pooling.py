@@ -17,6 +17,7 @@ Sizes = int | tuple[int, ...]
 class Pooling(Layer):
     """What the layers have in common that pool over windows: their sizes and shapes."""
 
+    fixed_rank = True
     #: Names of the axes, by which an error says what was expected.
     AXES: tuple[str, ...] = ("batch", "steps", "features")
 

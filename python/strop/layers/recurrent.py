@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from .. import _random, activations, constraints, initializers, ops, regularizers
 from .._device import input_array
+from .._names import check_share
 from .._serial import described
 from ._cells import run_cell, run_cell_backward
 from .base import Grads, Layer, Shape
 from .core import whole_number
+from .symbolic import connected, is_symbolic
 
 Array = NDArray[Any]
 
@@ -60,7 +62,7 @@ class Recurrent(Layer):
         self.units = whole_number(self.op, "units", units)
         self.activation = activations.get(activation, self.op)
         self.recurrent_activation = activations.get(recurrent_activation, self.op)
-        self.use_bias = use_bias
+        self.use_bias = bool(use_bias)
         self.initializers = [
             initializers.get(each, self.op)
             for each in (kernel_initializer, recurrent_initializer, bias_initializer)
@@ -73,10 +75,8 @@ class Recurrent(Layer):
             constraints.get(each, self.op)
             for each in (kernel_constraint, recurrent_constraint, bias_constraint)
         ]
-        for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
-            if not 0 <= rate <= 1:
-                raise ValueError(f"{self.op}: {name} must lie in [0, 1]; got {rate}")
-        self.dropout, self.recurrent_dropout = float(dropout), float(recurrent_dropout)
+        self.dropout = check_share(self.op, "dropout", dropout)
+        self.recurrent_dropout = check_share(self.op, "recurrent_dropout", recurrent_dropout)
         self.return_sequences, self.return_state = bool(return_sequences), bool(return_state)
         self.go_backwards, self.stateful = bool(go_backwards), bool(stateful)
         self.passes_mask = self.return_sequences
@@ -249,7 +249,7 @@ class Recurrent(Layer):
             mask: bool, (N, T), False where a step is masked.
             initial_state: a list of h and, of an LSTM, c: (N, units) each; or h alone.
         """
-        xs = list(x) if isinstance(x, list | tuple) and hasattr(x[0], "ndim") else [x]
+        xs = list(x) if isinstance(x, list | tuple) and x and hasattr(x[0], "ndim") else [x]
         if initial_state is not None:
             xs += initial_state if isinstance(initial_state, list | tuple) else [initial_state]
         where = f"{self.op} {self.name!r}"
@@ -258,7 +258,16 @@ class Recurrent(Layer):
         mask = None if mask is None else np.ascontiguousarray(mask, bool)
         return self.forward(arrays if len(arrays) > 1 else arrays[0], training=training, mask=mask)[0]
 
-    __call__ = call
+    def __call__(self, x: Any, training: bool = False, *, mask: Any = None, initial_state: Any = None) -> Any:
+        """`call` of arrays; of a symbolic tensor the symbolic tensor that the layer gives."""
+        if not is_symbolic(x):
+            return self.call(x, training, mask=mask, initial_state=initial_state)
+        for name, given in (("mask", mask), ("initial_state", initial_state)):
+            if given is not None:
+                raise ValueError(
+                    f"{self.op} {self.name!r}: {name} must be None for a symbolic tensor; got {type(given).__name__}"
+                )
+        return connected(self, x)
 
     def reset_state(self) -> None:
         """Begin the next call with zeros; of a stateful layer."""

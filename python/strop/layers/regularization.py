@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .. import _random
 from .._backend import array_module, kernels, on_gpu
-from .._names import check_number
+from .._names import check_number, check_share
 from .base import Grads, Layer, Shape
 
 Array = NDArray[Any]
@@ -44,9 +44,7 @@ class Dropout(Layer):
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
-        if not 0 <= rate <= 1:
-            raise ValueError(f"{self.op}: rate must lie in [0, 1]; got {rate}")
-        self.rate, self.noise_shape, self.seed = float(rate), noise_shape, seed
+        self.rate, self.noise_shape, self.seed = check_share(self.op, "rate", rate), noise_shape, seed
         self._streams = None if seed is None else _random.Streams(seed)
 
     def build(self, input_shape: Shape) -> None:

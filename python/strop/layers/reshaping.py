@@ -93,6 +93,8 @@ class Permute(Layer):
         (5, 4, 3)
     """
 
+    fixed_rank = True
+
     def __init__(self, dims: Sequence[int], **settings: Any) -> None:
         super().__init__(**settings)
         self.dims = _whole_numbers(self.op, "dims", dims)
@@ -142,6 +144,8 @@ class RepeatVector(Layer):
         array([[[1., 2.],
                 [1., 2.]]], dtype=float32)
     """
+
+    fixed_rank = True
 
     def __init__(self, n: int, **settings: Any) -> None:
         super().__init__(**settings)

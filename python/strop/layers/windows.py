@@ -45,6 +45,7 @@ class Windowed(Layer):
     """Base of the convolutions; `rank` axes between batch and channels."""
 
     rank = 2
+    fixed_rank = True
     paddings: tuple[str, ...] = ("valid", "same")
 
     def set_window(

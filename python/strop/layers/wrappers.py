@@ -28,6 +28,10 @@ class Wrapper(Layer):
 
     def adopt(self, layer: Layer, prefix: str = "") -> None:
         """Take the variables of a layer that has been built."""
+        if any(
+            variable in self.variables for variable in layer.variables
+        ):  # built once more, for another shape
+            return
         for variable in layer.variables:
             variable.name = prefix + variable.name
         self.variables += layer.variables
@@ -40,6 +44,8 @@ class Wrapper(Layer):
     @classmethod
     def from_config(cls, settings: dict[str, Any]) -> Self:
         """The layer that `get_config` described, with the layers in it."""
+        if not isinstance(settings, dict):
+            raise TypeError(f"{cls.__name__}: config must be a dict; got {type(settings).__name__}")
         made = dict(settings)
         for name in ("layer", "backward_layer"):
             if made.get(name) is not None:
@@ -53,6 +59,8 @@ def _layer_from(op: str, config: Any) -> Layer:
 
     if isinstance(config, Layer):
         return config
+    if not isinstance(config, dict) or set(config) != {"class_name", "config"}:
+        raise ValueError(f"{op}: layer must be a dict of class_name and config; got {str(config)[:60]}")
     name = config["class_name"]
     if name not in registry:
         raise ValueError(f"{op}: layer classes must be known or in custom_objects; got {name!r}")
@@ -90,6 +98,7 @@ class TimeDistributed(Wrapper):
     """
 
     passes_mask = True
+    fixed_rank = True
 
     def __init__(self, layer: Layer, **settings: Any) -> None:
         self.layer = check_inner("TimeDistributed", "layer", layer)
@@ -103,7 +112,9 @@ class TimeDistributed(Wrapper):
                 f"{self.op} {self.name!r}: inputs must have 3 axes or more (batch, steps, ...); got shape "
                 f"{input_shape}"
             )
-        self.layer.build_once((None, *input_shape[2:]))
+        shape: Any = self.layer.build_once((None, *input_shape[2:]))
+        if isinstance(shape, list):
+            raise ValueError(f"{self.op} {self.name!r}: layer must give one output; got {len(shape)}")
         self.adopt(self.layer)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

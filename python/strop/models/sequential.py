@@ -77,6 +77,11 @@ class Sequential(BaseModel):
             self._masked = mask_behind(layer, [self._masked], stacklevel=4)
         self.layers.append(layer)
 
+    @property
+    def fed_shape(self) -> Shape | None:
+        """The shape of what the first layer reads in this model: a layer may have been built for another length."""
+        return self.build_input_shape or super().fed_shape
+
     def _take_device(self, layer: Layer) -> None:
         """A layer without weights comes to the model's device; one that lives elsewhere is refused."""
         if layer.device == self.device or not (layer.built or layer.device.is_gpu):
