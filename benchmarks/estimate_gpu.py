@@ -33,7 +33,12 @@ CONSTANTS = {
     ),
     "torch launch": (8.0, "us of the host for a launch by eager torch; 300 to 500 us for a step of 40 to 60"),
     "jax call": (40.0, "us of the host for a call of a jitted function with several arrays; assumed"),
-    "steps a graph": (16, "steps that fit replays at once"),
+    "graph turn": (
+        60,
+        "us between two graphs of fit, while the device waits for the host: places copied, the batches gathered, "
+        "losses and outputs fetched; assumed",
+    ),
+    "loads a kernel": (3, "loads in a row that a small kernel of a step waits for; assumed"),
     "stream": (0.93, "share of the copy bandwidth that a kernel of ours reaches on long arrays; the target"),
     "peer stream": (0.88, "the same of torch's fused and eager kernels; 0.85 to 0.92 assumed"),
     "compiled stream": (0.92, "the same of compiled kernels; assumed"),
@@ -46,7 +51,10 @@ CONSTANTS = {
     "atomic": (0.001, "us an atomic takes that another one to its address waits for; assumed"),
     "product": (0.8, "share of the arithmetic peak that large products reach by cuBLASLt; assumed"),
     "sort passes": (3, "passes of 8 bits over keys of the text model: 17 bits of a row"),
-    "sort launches": (6, "of CUB's radix sort: clears, a histogram, its sum and the passes"),
+    "sort launches": (
+        10,
+        "of CUB's radix sort: 2 clears, a histogram, its sum, and for each pass a clear and a kernel",
+    ),
 }
 
 
@@ -60,7 +68,7 @@ class Work:
 
     `memory` and `cached` are bytes from memory and from the second-level cache, `serial` loads of one thread in a row,
     `blocks` those of the grid if they are fewer than the multiprocessors, `host` microseconds of the host where calls
-    are not replayed, `adds` those of atomics to the busiest address.
+    are not replayed, `adds` those of atomics to the busiest address, `idle` microseconds in which the device waits.
     """
 
     memory: float
@@ -73,6 +81,7 @@ class Work:
     host: float = 0.0
     blocks: float = math.inf
     adds: float = 0.0
+    idle: float = 0.0
 
     def microseconds(self, device: str, takes: str) -> float:
         """On a device: launches, then bytes or operations; for calls in a row the host's time where that is more."""
@@ -83,6 +92,7 @@ class Work:
             max(moved, operations) * 1e6
             + self.serial * constant("dependent load")
             + self.adds * constant("atomic")
+            + self.idle
         )
         total = own + self.launches * constant("launch")
         return max(total, self.host) if takes == "calls" else total
@@ -133,7 +143,8 @@ def torch_bag(s: Size) -> Work:
 def our_plan(s: Size) -> Work:
     """Where tokens are few, one launch whose blocks of 512 rows each read all ids.
 
-    Else keys of all slots, sorted by the bits of the row, padding last, and the unique rows written.
+    Else keys of all slots, sorted by the bits of the row, padding last, and the unique rows written: 8 bytes for the
+    keys, 4 for the histogram, 8 a pass, 8 for the rows.
     """
     readers = math.ceil(s["rows"] / 512)
     if tokens(s) < 1 << 16 and readers * tokens(s) <= 6 << 20:
@@ -141,13 +152,17 @@ def our_plan(s: Size) -> Work:
     return Work((20 + 8 * constant("sort passes")) * tokens(s), 3 + int(constant("sort launches")))
 
 
+def sum_launches(s: Size) -> int:
+    """Of the gradient per row; the last block puts few chunks of 256 ids together."""
+    return 1 if tokens(s) <= 64 * 256 else 2
+
+
 def our_update(s: Size) -> Work:
     """A plan, a sum per row over its tokens, Adam of the unique rows, which reads that sum again."""
     plan = our_plan(s)
     memory = plan.memory + 4 * REAL * tokens(s) + 32 * s["width"] * unique(s)
-    sums = 1 if tokens(s) <= 64 * 256 else 2
     cached = plan.cached + 4 * s["width"] * REAL * tokens(s)
-    return Work(memory, plan.launches + sums + 1, cached, host=2 * constant("strop call"))
+    return Work(memory, plan.launches + sum_launches(s) + 1, cached, host=2 * constant("strop call"))
 
 
 def torch_update(s: Size) -> Work:
@@ -157,18 +172,50 @@ def torch_update(s: Size) -> Work:
     )
 
 
-def our_step(s: Size) -> Work:
-    """All launches of a step in one graph with those of its neighbours.
+def step_launches(s: Size) -> dict[str, int]:
+    """The nodes of a graph for each step of the review model, as tests/test_gpu_estimates.py counts them."""
+    batch = s["batch"]
+    nodes = {"row plan": our_plan(s).launches, "rows caught up": 1, "bag": 1}
+    if batch <= 1024:  # of dense_chain.cu; several blocks share a ticket, which is cleared
+        nodes["layers, loss and gradients"] = 1 if batch <= 32 else 2
+    else:
+        nodes |= {"layers": 2, "loss": 1 if batch <= 4096 else 2, "gradients": 4}
+    return nodes | {
+        "gradient per row": sum_launches(s),
+        "rows stepped": 1,
+        "numbers": 1,
+        "other parameters": 1,
+    }
 
-    Bag and update, with the clock of the deferred rows in it; those rows caught up, 1; the batch gathered, 2; two
-    layers forward, 2, and backward, 1 each, 2 with more than 256 samples; the loss, 2; Adam of the small arrays, 1.
-    """
+
+#: For each graph: places copied, samples and targets gathered, losses and outputs collected.
+GRAPH_LAUNCHES = 5
+
+
+def steps_of_graph(s: Size) -> float:
+    """Steps for each launch of a graph over an epoch, as `training/graph.py` cuts it."""
+    batches = steps = s["samples"] // s["batch"]
+    launches = 0
+    for count in (64, 8, 1):
+        if count == 1 or count * s["batch"] * (4 * s["length"] + 4) <= 1 << 28:
+            launches += steps // count
+            steps %= count
+    return batches / launches
+
+
+def our_step(s: Size) -> Work:
+    """All launches of a step in one graph with those of its neighbours; ids are gathered, rows caught up."""
     bag, update = our_bag(s), our_update(s)
-    backward = 2 if s["batch"] <= 256 else 4
-    launches = bag.launches + update.launches + 1 + 2 + 2 + backward + 2 + 1
-    host = constant("replay") / constant("steps a graph")
+    launches = sum(step_launches(s).values())
+    a_graph = steps_of_graph(s)
     memory = bag.memory + update.memory + 8 * tokens(s) + 24 * s["width"] * unique(s)
-    return Work(memory, launches, bag.cached + update.cached, host=host)
+    return Work(
+        memory,
+        launches,
+        bag.cached + update.cached,
+        serial=launches * constant("loads a kernel"),
+        idle=(constant("graph turn") + GRAPH_LAUNCHES * constant("launch")) / a_graph,
+    )
 
 
 def torch_step(s: Size, *, captured: bool) -> Work:
@@ -231,7 +278,7 @@ CONTENDERS: dict[str, Contenders] = {
         "torch compiled": per(12, 3, "compiled stream"),
     },
     "cross_entropy": {
-        "strop": lambda s: Work(12.0 * s["n"] * s["classes"], 2),
+        "strop": lambda s: Work(8.0 * s["n"] * s["classes"], 2),
         "torch": lambda s: Work(24.0 * s["n"] * s["classes"], 5, share="peer stream"),
         "torch compiled": lambda s: Work(12.0 * s["n"] * s["classes"], 4, share="compiled stream"),
     },

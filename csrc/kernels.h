@@ -4,6 +4,7 @@
 
 #include "kernels/activation.h"
 #include "kernels/adam.h"
+#include "kernels/batch_norm.h"
 #include "kernels/compact_adam.h"
 #include "kernels/conv.h"
 #include "kernels/deferred_adam.h"
@@ -11,6 +12,7 @@
 #include "kernels/embedding.h"
 #include "kernels/embedding_bag.h"
 #include "kernels/lamb.h"
+#include "kernels/layer_norm.h"
 #include "kernels/loss.h"
 #include "kernels/matmul.h"
 #include "kernels/pool.h"
@@ -25,12 +27,14 @@
 #define STROP_KERNELS(X)          \
   STROP_ACTIVATION_KERNELS(X)     \
   STROP_ADAM_KERNELS(X)           \
+  STROP_BATCH_NORM_KERNELS(X)     \
   STROP_CONV_KERNELS(X)           \
   STROP_DEFERRED_ADAM_KERNELS(X)  \
   STROP_DEPTHWISE_CONV_KERNELS(X) \
   STROP_EMBEDDING_KERNELS(X)      \
   STROP_EMBEDDING_BAG_KERNELS(X)  \
   STROP_LAMB_KERNELS(X)           \
+  STROP_LAYER_NORM_KERNELS(X)     \
   STROP_LOSS_KERNELS(X)           \
   STROP_MATMUL_KERNELS(X)         \
   STROP_POOL_KERNELS(X)           \

@@ -34,6 +34,7 @@ FLUSHING = {"adam", "adam_clock", "compact_adam", "deferred_adam", "lamb", "sgd"
 LIBRARY = "cub::"
 
 LOAD, STORE = r"LDG\.E\S*\.128", r"STG\.E\S*\.128"
+SHARED_LOAD, SHARED_STORE = r"LDS\S*\.128", r"STS\.128"
 #: A bad id is left where the host finds it by an atomic that nobody waits for.
 REPORT = r"\bREDG?\.E\.MAX\.64"
 
@@ -44,21 +45,26 @@ MEANT: dict[str, list[tuple[str, list[str]]]] = {
     "adam": [(r"step<float", [LOAD, STORE]), (r"rows_step", [REPORT])],
     "argmax": [(r"runs<", [LOAD])],
     "compact_adam": [(r"(bfloat16|blocks8)_step", [LOAD, STORE]), (r"\w+_rows", [REPORT])],
+    "deferred_adam": [(r"(catch_up|step)<\d, float", [LOAD, STORE]), (r"catch_up", [REPORT])],
+    "dropout": [(r"drop<", [LOAD, STORE])],
     "embedding": [(r"lookup<(float4|double2)", [LOAD, STORE]), (r"lookup", [REPORT])],
     "embedding_bag": [(r"pool<\w+, float", [LOAD, STORE, REPORT])],
     "lamb": [(r"(moments|apply)<float", [LOAD, STORE])],
     "loss": [(r"pointwise", [LOAD, STORE])],
+    "matmul": [(r"forward_rows<float", [LOAD, STORE, SHARED_LOAD, r"\bFFMA\b"])],
+    "matmul_backward": [(r"backward_rows<float", [LOAD, STORE, SHARED_LOAD, r"\bFFMA\b"])],
+    "matmul_product": [(r"multiply_tiles<.*float", [LOAD, STORE, SHARED_LOAD, r"\bFFMA\b"])],
     "reduction": [(r"runs<", [LOAD])],
     "row_gradient": [(r"(sum|add)_chunks<float", [LOAD, STORE])],
     "row_plan": [(r"make_keys", [REPORT])],
     "sgd": [(r"step<float", [LOAD, STORE]), (r"rows_step", [REPORT])],
     "softmax": [
         (r"(forward|backward)<.*float", [LOAD, STORE]),
-        (r"forward<SharedRow", [r"LDS\S*\.128", r"STS\.128"]),
+        (r"forward<SharedRow", [SHARED_LOAD, SHARED_STORE]),
     ],
     "softmax_cross_entropy": [
         (r"entropy<.*float", [LOAD, STORE]),
-        (r"entropy<SharedRow", [r"LDS\S*\.128", r"STS\.128"]),
+        (r"entropy<SharedRow", [SHARED_LOAD, SHARED_STORE]),
     ],
     "update": [(r"update_tensors<\d+u, float", [LOAD, STORE]), (r"update_rows", [REPORT])],
     "update_signs": [(r"update_tensors<\d+u, float", [LOAD, STORE]), (r"update_rows", [REPORT])],

@@ -8,6 +8,7 @@ that goes away leaves NaN behind, and one that lives hands out again what it got
 from __future__ import annotations
 
 import ctypes
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,7 +40,15 @@ def checked(status: int) -> None:
         raise CUDARuntimeError(status)
 
 
-_current: list[Stream] = []
+class _OfThread(threading.local):
+    """What CuPy has for each thread."""
+
+    def __init__(self) -> None:
+        self.streams: list[Stream] = []
+        self.allocator: Callable[[int], MemoryPointer] | None = None
+
+
+_own = _OfThread()
 _count = 0
 
 
@@ -53,11 +62,11 @@ class Stream:
         self.non_blocking = non_blocking
 
     def __enter__(self) -> Stream:
-        _current.append(self)
+        _own.streams.append(self)
         return self
 
     def __exit__(self, *error: object) -> None:
-        _current.pop()
+        _own.streams.pop()
 
     def synchronize(self) -> None:
         if self.is_capturing():
@@ -87,7 +96,7 @@ def _handle(stream: Stream) -> ctypes.c_void_p:
 
 
 def current_stream(device_id: int = -1) -> Stream:
-    return _current[-1] if _current else Stream.null
+    return _own.streams[-1] if _own.streams else Stream.null
 
 
 def capturing() -> bool:
@@ -198,24 +207,20 @@ class MemoryPool:
         self.free_all_blocks()
 
 
-_allocator: Callable[[int], MemoryPointer] | None = None
-
-
 @contextmanager
 def using_allocator(allocator: Callable[[int], MemoryPointer] | None = None) -> Iterator[None]:
-    global _allocator
-    before, _allocator = _allocator, allocator
+    before, _own.allocator = _own.allocator, allocator
     try:
         yield
     finally:
-        _allocator = before
+        _own.allocator = before
 
 
 def pooled(size: int) -> PooledMemory | None:
     """Memory from the pool in use, None where that is the default one."""
-    if _allocator is None:
+    if _own.allocator is None:
         if capturing():
             raise AssertionError("memory of a graph must come from a pool that lives as long as the graph")
         return None
-    memory: PooledMemory = _allocator(size).mem
+    memory: PooledMemory = _own.allocator(size).mem
     return memory

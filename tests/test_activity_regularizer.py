@@ -9,6 +9,7 @@ import strop
 from conftest import import_keras
 from strop.layers import Activation, Dense, Embedding, GlobalAveragePooling1D
 from strop.regularizers import L1, L1L2, L2
+from strop.training.passes import Tape
 from strop.training.plan import Plan
 
 
@@ -61,7 +62,7 @@ def test_its_gradient_is_the_difference_of_the_loss(name, fused, rng):
     x, y = rng.normal(size=(5, 4)), np.eye(shape[1])[rng.integers(0, shape[1], 5)]
     plan = Plan(layers, strop.losses.get(LOSSES.get(name, "mse")), fused=fused)
     assert plan.ends_in_logits == (name in HEADS)
-    loss, _, grads = plan._gradients(x, y, None)
+    loss, _, grads = plan._gradients(x, y, None, Tape(training=True))
     assert loss == pytest.approx(plan.test_step(x, y, None)[0])
     assert loss != pytest.approx(plan.value(plan.forward(x)[0], y, None)[0])
     for variable, grad in zip(plan.variables, grads, strict=True):

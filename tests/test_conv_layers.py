@@ -248,22 +248,22 @@ def built(layer, *shape):
         (
             lambda: Conv2D(2, 0),
             ValueError,
-            "Conv2D: kernel_size must be an int of 1 or more, or a tuple of 2; got 0",
+            "Conv2D: kernel_size must be 2 ints of 1 or more; got 0",
         ),
         (
             lambda: Conv1D(2, (3, 3)),
             ValueError,
-            "Conv1D: kernel_size must be an int of 1 or more, or a tuple of one; got (3, 3)",
+            "Conv1D: kernel_size must be an int of 1 or more; got (3, 3)",
         ),
         (
             lambda: Conv2D(2, 3, strides=(1, -1)),
             ValueError,
-            "Conv2D: strides must be an int of 1 or more, or a tuple of 2; got (1, -1)",
+            "Conv2D: strides must be 2 ints of 1 or more; got (1, -1)",
         ),
         (
             lambda: Conv2D(2, 3, dilation_rate=True),
-            ValueError,
-            "Conv2D: dilation_rate must be an int of 1 or more, or a tuple of 2; got True",
+            TypeError,
+            "Conv2D: dilation_rate must be 2 ints of 1 or more; got True",
         ),
         (
             lambda: Conv2D(2, 3, padding="causal"),

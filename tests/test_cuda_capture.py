@@ -104,16 +104,16 @@ STEPS: dict[str, tuple[Callable[[], Arrays], Callable[[Arrays], Any]]] = {
     ),
     "max": (lambda: {"x": normal(7, 400)}, lambda a: ops.max(a["x"], axis=0)),
     "mean": (lambda: {"x": normal(7, 4000)}, lambda a: ops.mean(a["x"])),
-    "mean_absolute_error": (
-        lambda: {"y": normal(600, 3), "t": normal(600, 3)},
-        lambda a: ops.mean_absolute_error(a["y"], a["t"]),
-    ),
-    "mean_squared_error": (
-        lambda: {"y": normal(600, 3), "t": normal(600, 3)},
-        lambda a: ops.mean_squared_error(a["y"], a["t"]),
-    ),
     "nadam_step": step("nadam_step", "moment1", "moment2", mu_product=0.7, **COUNTED),
     "norm": (lambda: {"x": normal(70, 40)}, lambda a: ops.norm(a["x"], axis=1)),
+    "pointwise_loss": (
+        lambda: {"y": normal(600, 3), "t": normal(600, 3)},
+        lambda a: tuple(
+            part
+            for name in ("mean_squared_error", "mean_absolute_error", "log_cosh")
+            for part in ops.pointwise_loss(a["y"], a["t"], name=name)
+        ),
+    ),
     "radam_step": step("radam_step", "moment1", "moment2", **COUNTED),
     "rmsprop_step": step("rmsprop_step", "mean_square", "velocity", momentum=0.9, **RATE),
     "rprop_step": step("rprop_step", "previous_grad", "step_size"),

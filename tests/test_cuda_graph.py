@@ -225,6 +225,8 @@ def test_a_graph_of_other_samples_is_the_same_graph(gpu, recorded):
 
 def test_a_layer_that_needs_the_host_trains_step_by_step(gpu, recorded):
     class Asks(layers.Layer):
+        capturable = True  # which is a mistake
+
         def forward(self, x: Any, *, training: bool = False, mask: Any = None) -> Any:
             factor = 1.0 if float(x.sum().get()) > 1e9 else 2.0
             return x * np.float32(factor), factor
@@ -239,6 +241,62 @@ def test_a_layer_that_needs_the_host_trains_step_by_step(gpu, recorded):
     assert not recorded.graphs
     same(mine, fitted(asks, graphs=False))
     assert not gpu.cupy.cuda.get_current_stream().is_capturing()
+
+
+class Alternates(layers.Layer):
+    """Draws on the host, which a graph would do once."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.drawn = np.random.default_rng(3)
+
+    def forward(self, x: Any, *, training: bool = False, mask: Any = None) -> Any:
+        name = "relu" if training and self.drawn.random() < 0.5 else "tanh"
+        y = strop.ops.activation(x, name=name)
+        return y, (x, y, name)
+
+    def backward(self, grad: Any, saved: Any, need_x: bool = True) -> Any:
+        x, y, name = saved
+        return strop.ops.activation_backward(grad, x, y, name=name), []
+
+
+class Tanh(Alternates):
+    """The same function always, as it says."""
+
+    capturable = True
+
+    def forward(self, x: Any, *, training: bool = False, mask: Any = None) -> Any:
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("layer", [Alternates, Tanh])
+def test_code_of_the_users_is_recorded_where_it_says_so(gpu, recorded, layer):
+    def own() -> list[Any]:
+        return [strop.Input((6,)), layers.Dense(4), layer(), layers.Dense(1, activation="sigmoid")]
+
+    mine = fitted(own)
+    assert bool(recorded.graphs) == (layer is Tanh)
+    same(mine, fitted(own, graphs=False))
+
+
+def test_functions_and_optimizers_of_the_users_are_not_recorded(gpu, recorded):
+    def relu(x: Any) -> Any:
+        return strop.ops.activation(x, name="relu")
+
+    relu.backward = lambda grad, x, y: strop.ops.activation_backward(grad, x, y, name="relu")
+
+    def own() -> list[Any]:
+        return [strop.Input((6,)), layers.Dense(4, activation=relu), layers.Dense(1, activation="sigmoid")]
+
+    class Slower(optimizers.SGD):
+        pass
+
+    same(fitted(own), fitted(own, graphs=False))
+    same(fitted(dense, optimizer=Slower), fitted(dense, optimizer=Slower, graphs=False))
+    assert not recorded.graphs
+    relu.capturable = True
+    same(fitted(own), fitted(own, graphs=False))
+    assert recorded.graphs
 
 
 def test_no_memory_for_a_graph(gpu, recorded):

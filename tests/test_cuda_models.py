@@ -11,9 +11,9 @@ import pytest
 import fake_cupy
 import strop
 from strop import _backend
-from strop.layers import Activation, Dense, Embedding, Flatten
+from strop.layers import Activation, Add, Dense, Embedding, Flatten
 from test_cuda_layers import both
-from tolerance import assert_near_cpu
+from tolerance import TRAINED_ON_GPU, assert_near_cpu
 
 # ---- a model from device to device -----------------------------------------------
 
@@ -290,3 +290,24 @@ def test_layers_of_two_devices(gpu):
         unbuilt = Dense(2)
     with pytest.raises(ValueError, match=r"^add: layer must be on cpu like the model; got 'dense' on cuda:0"):
         strop.Sequential([unbuilt])
+
+
+def branched() -> Any:
+    x = strop.Input((6,))
+    shared = Dense(6, activation="relu", activity_regularizer="l2")
+    return strop.Model(x, Dense(3, activation="softmax")(Add()([x, shared(shared(x))])))
+
+
+def test_a_network_with_branches_trains(gpu, rng):
+    if not hasattr(gpu.module, "matmul"):
+        pytest.skip("no CUDA kernel of matmul yet")
+    cpu, mine = both(branched)
+    x, y = rng.normal(size=(40, 6)).astype("float32"), rng.integers(0, 3, 40)
+    for model in (cpu, mine):
+        model.compile(optimizer="sgd", loss="sparse_categorical_crossentropy")
+        strop.utils.set_random_seed(1)
+        model.fit(x, y, batch_size=8, epochs=2, verbose=0)
+    assert str(mine.device) == "cuda:0"
+    assert_near_cpu(mine.predict(x, verbose=0), cpu.predict(x, verbose=0), TRAINED_ON_GPU["float32"])
+    for got, want in zip(mine.get_weights(), cpu.get_weights(), strict=True):
+        assert_near_cpu(got, want, TRAINED_ON_GPU["float32"])

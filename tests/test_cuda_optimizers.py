@@ -18,6 +18,7 @@ KERAS: dict[str, dict[str, Any]] = {
     "Adam": {"amsgrad": True},
     "AdamW": {},
     "Adamax": {},
+    "Lamb": {"weight_decay": 0.01},
     "Lion": {"weight_decay": 0.1},
     "Nadam": {"weight_decay": 0.01},
     "RMSprop": {"momentum": 0.9, "centered": True},
@@ -29,6 +30,7 @@ TORCH: dict[str, dict[str, Any]] = {
     "Adam": {"amsgrad": True, "weight_decay": 0.01},
     "AdamW": {"maximize": True},
     "Adamax": {},
+    "LAMB": {"weight_decay": 0.01},
     "Lion": {},
     "NAdam": {"decoupled_weight_decay": True, "weight_decay": 0.01},
     "RAdam": {},
@@ -426,6 +428,89 @@ def test_rows_take_numbers_in_device_memory(gpu):
         results.append([gpu.host(array) for array in arrays.values()])
     for ours, theirs in zip(*results, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+class Rows:
+    """A table under the torch dialect's deferred Adam and a bias, on a device or the host."""
+
+    def __init__(self, put: Any) -> None:
+        rng = np.random.default_rng(5)
+        self.grads: list[list[Any]] = []
+        self.params = [put(rng.normal(size=(30, 8)).astype("float32")), put(np.ones(3, "float32"))]
+        for _ in range(6):
+            rows, values = rng.choice(30, 4, replace=False), rng.normal(size=(4, 8)).astype("float32")
+            row_grad = RowGrad.trusted(put(rows), put(values), (30, 8))
+            self.grads.append([row_grad, put(np.full(3, 0.5, "float32"))])
+        self.optimizer = optim.AdamW(self.params, lr=0.05, sparse="exact")
+
+
+def test_the_torch_dialect_captures_deferred_rows(gpu):
+    mine, theirs = Rows(gpu.asarray), Rows(np.copy)
+    cupy, optimizer = gpu.cupy, mine.optimizer
+    for run in (mine, theirs):
+        run.optimizer.step(run.grads[0])
+        run.optimizer.step(run.grads[1])
+    assert optimizer.capturable
+    rate, number = gpu.asarray(np.float64(0)), gpu.asarray(np.int64(0))
+    pool, stream = cupy.cuda.MemoryPool(), cupy.cuda.Stream(non_blocking=True)
+    gpu.synchronize()
+    with stream, cupy.cuda.using_allocator(pool.malloc), optimizer.numbers_from(rate, number):
+        stream.begin_capture()
+        optimizer.step(mine.grads[2])
+        graph = stream.end_capture()
+    for step in (3, 4, 5):
+        rate.set(np.array(0.05 / step))
+        number.set(np.array(step))
+        gpu.synchronize()
+        graph.launch(stream)
+        stream.synchronize()
+        optimizer.counted(1)
+        theirs.optimizer.lr = 0.05 / step
+        theirs.optimizer.step(theirs.grads[2])
+    rows = np.array([[7, 7, 2], [0, 29, 7]])
+    for given in (rows, gpu.asarray(rows)):
+        optimizer.catch_up(0, given)
+    for run in (mine, theirs):
+        run.optimizer.flush()
+    for a, b in zip(mine.params, theirs.params, strict=True):
+        np.testing.assert_array_equal(gpu.host(a), b)
+
+
+def test_what_a_graph_of_deferred_rows_cannot_hold(gpu):
+    rate, number = gpu.asarray(np.float64(0.1)), gpu.asarray(np.int64(2))
+    run = Rows(gpu.asarray)
+    dense = [gpu.asarray(np.ones((30, 8), "float32")), run.grads[0][1]]
+    run.optimizer.step(dense)
+    before = [gpu.host(param) for param in run.params]
+    text = (
+        "AdamW: numbers_from must leave nothing to the host; got rows that are not deferred yet: the first step with "
+        "a RowGrad defers them"
+    )
+    with (
+        run.optimizer.numbers_from(rate, number),
+        pytest.raises(RuntimeError, match=f"^{re.escape(text)}$"),
+    ):
+        run.optimizer.step([run.grads[0][0], None])
+    for param, value in zip(run.params, before, strict=True):
+        np.testing.assert_array_equal(gpu.host(param), value)
+    run.optimizer.step(run.grads[0])
+    text = (
+        "AdamW: numbers_from must leave nothing to the host; got the dense gradient of a parameter whose rows are "
+        "deferred"
+    )
+    with (
+        run.optimizer.numbers_from(rate, number),
+        pytest.raises(RuntimeError, match=f"^{re.escape(text)}$"),
+    ):
+        run.optimizer.step(dense)
+    keras, table = optimizers.Adam(0.1, sparse="exact"), gpu.asarray(np.ones((30, 8), "float32"))
+    keras.apply([run.grads[0][0]], [table])
+    text = (
+        "Adam: numbers_from must leave nothing to the host; got a step without rows of a parameter whose rows are "
+        "deferred"
+    )
+    with keras.numbers_from(rate, number), pytest.raises(RuntimeError, match=f"^{re.escape(text)}$"):
+        keras.apply([dense[0]], [table])
 
 
 # ---- bound steps -------------------------------------------------------------

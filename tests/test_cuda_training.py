@@ -375,6 +375,19 @@ def test_a_layer_that_was_moved_alone(gpu):
         model.predict([[1] * 6], verbose=0)
 
 
+def test_samples_whose_memory_was_given_back(gpu):
+    x, y = samples(reviews)
+    model = compiled(reviews, "binary_crossentropy", device="cuda")
+    gone = gpu.asarray(x)
+    gpu.free(gone)
+    for call in (lambda: model.predict(gone, verbose=0), lambda: model.fit(gone, y, verbose=0)):
+        with pytest.raises(
+            ValueError, match=r"^\w+: x must hold memory; got a freed cupy array of shape \(50, 6\)$"
+        ):
+            call()
+    model.fit(x, y, verbose=0)
+
+
 def test_a_loss_without_labels_that_fit(gpu):
     model = compiled(reviews, "binary_crossentropy", device="cuda")
     x, y = samples(reviews)

@@ -266,6 +266,34 @@ def test_keras_own_sequences(rng):
     assert [w.tobytes() for w in own.get_weights()] == [w.tobytes() for w in whole.get_weights()]
 
 
+def test_loaders_and_tensors_of_torch(rng):
+    torch = pytest.importorskip("torch")
+    x, y = (torch.from_numpy(a) for a in samples(rng))
+    pairs = torch.utils.data.TensorDataset(x, y)
+    whole = dense_model()
+    want = outcome(whole, whole.fit(x, y, batch_size=SIZE, epochs=2, shuffle=False, verbose=0))
+    for given in (
+        torch.utils.data.DataLoader(pairs, batch_size=SIZE),
+        Dataset.from_sequence(pairs).batch(SIZE),
+        Dataset.from_arrays(x, y).batch(SIZE),
+    ):
+        model = dense_model()
+        assert outcome(model, model.fit(given, epochs=2, verbose=0)) == want
+
+
+def test_arrays_of_h5py(rng, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    x, y = samples(rng)
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["x"], file["y"] = x, y
+        results = []
+        for given in ((x, y), (file["x"], file["y"])):
+            model = dense_model()
+            results.append(outcome(model, model.fit(*given, batch_size=SIZE, epochs=2, verbose=0)))
+            results[-1] += (model.predict(given[0], verbose=0).tobytes(),)
+        assert results[0] == results[1]
+
+
 def test_steps_read_on_from_epoch_to_epoch(rng):
     x, y = samples(rng)
     seen = []
@@ -473,7 +501,10 @@ def test_an_odd_batch_is_refused_with_its_number(batch, kind, text):
     ("batch", "text"),
     [
         (GOOD[0], "must be (x, y) or (x, y, sample_weight); got x alone"),
-        ({"x": GOOD[0]}, "must be (x, y) or (x, y, sample_weight); got x alone"),
+        (
+            {"x": GOOD[0], "y": GOOD[1]},
+            "must be (x, y) or (x, y, sample_weight); got a dict of 'x', 'y'; map it to (x, y)",
+        ),
         ((GOOD[0],), "must be (x, y) or (x, y, sample_weight); got x alone"),
         ((*GOOD, None, None), "must be (x, y) or (x, y, sample_weight); got 4 entries"),
         ((), "must be (x, y) or (x, y, sample_weight); got 0 entries"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cases import compact_adam as cases
-from strop import _backend, ops
+from strop import RowGrad, _backend, ops, optim, optimizers
 
 NAMES = ("param", "moment1", "moment2")
 #: Of the cases those that a fibre per CUDA thread can do; blocks shared by 1 to 32 lanes.
@@ -125,6 +125,64 @@ def test_a_list_may_keep_its_moments_in_several_ways(gpu, rng):
         for a, b in zip(mine[name], theirs[name], strict=True):
             assert gpu.host(a).dtype == b.dtype
             assert gpu.host(a).tobytes() == b.tobytes()
+
+
+@KINDS
+@pytest.mark.parametrize("rows", [False, True])
+def test_numbers_in_device_memory_give_the_same_bits(gpu, rng, kind, rows):
+    theirs = start(rng, (60, 80), kind)
+    mine = on(gpu, theirs)
+    for step in (2, 3, 90):
+        grad = gradient(rng, (4, 80) if rows else (60, 80))
+        places = np.array([59, 0, 7, 31])
+        call = {"learning_rate": 0.01 / step, "step": step, "grad_scale": 0.5, "weight_decay": 0.1}
+        wrapped = RowGrad.trusted(places, grad, (60, 80)) if rows else grad
+        ops.compact_adam_step(**theirs, grad=wrapped, **call)
+        for name, kind_of_number in (
+            ("learning_rate", np.float64),
+            ("step", np.int64),
+            ("grad_scale", np.float64),
+        ):
+            call[name] = gpu.asarray(kind_of_number(call[name]))
+        there = gpu.asarray(grad)
+        wrapped = RowGrad.trusted(gpu.asarray(places), there, (60, 80)) if rows else there
+        ops.compact_adam_step(**mine, grad=wrapped, **call)
+    assert_equal_bits(gpu, mine, theirs)
+
+
+@pytest.mark.parametrize("state_dtype", ["bfloat16", "8bit"])
+@pytest.mark.parametrize("dialect", [optimizers, optim], ids=["keras", "torch"])
+def test_a_captured_step_goes_on_counting(gpu, rng, state_dtype, dialect):
+    shapes = [(90, 50), (7,)]
+    values, grads = ([rng.standard_normal(shape).astype("float32") for shape in shapes] for _ in "12")
+    params, there = [gpu.asarray(v) for v in values], [gpu.asarray(g) for g in grads]
+    made = []
+    for arrays in (params, values):
+        if dialect is optim:
+            made.append(optim.AdamW(arrays, lr=0.01, state_dtype=state_dtype))
+        else:
+            made.append(optimizers.AdamW(0.01, state_dtype=state_dtype))
+            made[-1].build(arrays)
+    steps = [(o.step if dialect is optim else o.apply) for o in made]
+    for take, of in zip(steps, (there, grads), strict=True):
+        take(of)
+    assert made[0].capturable
+    rate, number = gpu.asarray(np.float64(0.01)), gpu.asarray(np.int64(0))
+    stream, pool = gpu.cupy.cuda.Stream(non_blocking=True), gpu.cupy.cuda.MemoryPool()
+    gpu.synchronize()
+    with stream, gpu.cupy.cuda.using_allocator(pool.malloc), made[0].numbers_from(rate, number):
+        stream.begin_capture()
+        steps[0](there)
+        graph = stream.end_capture()
+    for step in (2, 3, 4):
+        number.set(np.array(step))
+        gpu.synchronize()
+        graph.launch(stream)
+        stream.synchronize()
+        made[0].counted(1)
+        steps[1](grads)
+    for mine, theirs in zip(params, values, strict=True):
+        assert gpu.host(mine).tobytes() == theirs.tobytes()
 
 
 @KINDS

@@ -103,6 +103,57 @@ def test_an_array_of_another_library_is_taken_as_it_is(gpu):
     assert np.array_equal(gpu.host(out), np.maximum(gpu.host(x), 0))
 
 
+class Given:
+    """An object that says whatever it likes."""
+
+    def __init__(self, interface: Any) -> None:
+        self.__cuda_array_interface__ = interface
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("shape", "ab"),
+        ("shape", (2.0, 3)),
+        ("shape", (-2, 3)),
+        ("shape", (1 << 40, 1 << 40)),
+        ("shape", None),
+        ("typestr", None),
+        ("typestr", 4),
+        ("strides", (4,)),
+        ("strides", "ab"),
+        ("data", None),
+        ("data", (1,)),
+        ("data", (None, False)),
+        ("data", (-8, False)),
+        ("stream", -1),
+        ("stream", "default"),
+        ("mask", (1, 0)),
+    ],
+)
+def test_an_interface_that_is_none(gpu, state, key, value):
+    interface = Borrowed(state["grad"]).__cuda_array_interface__ | {key: value}
+    text = (
+        f"adam_step: grad must give its memory by __cuda_array_interface__; got a Given with a wrong {key!r}"
+    )
+    refuse(gpu, state, TypeError, text, grad=Given(interface))
+
+
+def test_an_interface_that_is_no_dict_or_empty(gpu, state):
+    text = (
+        "adam_step: grad must give its memory by __cuda_array_interface__; got a Given with a wrong 'typestr'"
+    )
+    refuse(gpu, state, TypeError, text, grad=Given(5))
+    refuse(gpu, state, TypeError, text, grad=Given({}))
+
+
+def test_another_byte_order_and_other_kinds_of_numbers(gpu, state):
+    for kind in (">f4", "<f2", "<c8"):
+        interface = Borrowed(state["grad"]).__cuda_array_interface__ | {"typestr": kind}
+        text = f"adam_step: grad must be float32 like param; got a {kind} array of shape (2, 3)"
+        refuse(gpu, state, TypeError, text, grad=Given(interface))
+
+
 def test_torch_tensors_of_the_device_are_taken_as_they_are(gpu):
     if gpu.simulated:
         pytest.skip("torch has no tensors on a simulated device")

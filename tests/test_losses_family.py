@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
+import strop
 from conftest import import_keras
 from strop import losses
 from strop.losses import (
@@ -396,6 +397,29 @@ def test_a_config_makes_the_same_loss(cls, settings, y_kind, p_kind):
     first = cls(**settings, reduction="sum", name="mine")
     again = losses.get({"class_name": cls.__name__, "config": first.get_config()})
     assert again.get_config() == first.get_config()
+
+
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", "mean_with_sample_weight"])
+@pytest.mark.parametrize(
+    "name", ["huber", "kl_divergence", "hinge", "cosine_similarity", "binary_focal_crossentropy"]
+)
+def test_masked_steps_do_not_count(name, reduction, rng):
+    layers = strop.layers
+    model = strop.Sequential([layers.Embedding(5, 4, mask_zero=True), layers.Dense(3, activation="sigmoid")])
+    ids = np.array([[1, 2, 0, 0], [3, 4, 1, 0]])
+    y = rng.integers(0, 2, (2, 4, 3)).astype("float32")
+    loss = losses.names[name](reduction=reduction)
+    model.compile("sgd", loss)
+    kept, p = ids != 0, model.predict(ids, verbose=0)
+    assert model.evaluate(ids, y, verbose=0) == pytest.approx(loss(y[kept], p[kept]), rel=1e-5)
+    weight = np.array([1.0, 3.0])
+    spread = np.repeat(weight, [2, 3])
+    want = loss(y[kept], p[kept], spread)
+    assert model.evaluate(ids, y, sample_weight=weight, verbose=0) == pytest.approx(want, rel=1e-5)
+    before = model.layers[0].embeddings.copy()
+    model.fit(ids, y, verbose=0)
+    assert (model.layers[0].embeddings[0] == before[0]).all()  # nothing reaches the padding
+    assert (model.layers[0].embeddings[1] != before[1]).all()
 
 
 def test_inputs_stay_as_they_are(rng):

@@ -303,6 +303,14 @@ def test_adjusted_r2_needs_more_samples_than_inputs():
     )
 
 
+def test_a_model_of_one_unit_is_told_before_its_first_step():
+    text = "f1_score: threshold must be a number where y_pred has one column; got None; pass threshold=0.5"
+    with pytest.raises(ValueError) as caught:
+        metrics.resolve("f1_score", None, (None, 1), (None,))
+    assert str(caught.value) == text
+    assert metrics.resolve("f1_score", None, (None, 3), (None, 3)).name == "f1_score"
+
+
 def fed(metric, *batch):
     metric.update_state(*batch)
     metric.update_state(np.zeros((1, 4)), np.zeros((1, 4)))

@@ -347,3 +347,29 @@ def test_without_matplotlib_the_way_to_it_is_named(monkeypatch):
     with pytest.raises(ImportError) as caught:
         plot.history({"loss": [1.0]})
     assert str(caught.value) == 'no pictures: matplotlib must be installed; pip install "strop[plot]"'
+
+
+def test_a_network_is_boxes_and_arrows(axes):
+    import strop
+    from strop.layers import Add, Dense
+
+    x = strop.Input((4,))
+    shared = Dense(4, name="shared")
+    model = strop.Model(x, Dense(1)(Add()([x, shared(shared(x))])))
+    ax = strop.utils.plot_model(model, ax=axes)
+    assert ax is axes
+    boxes = [text.get_text() for text in ax.texts if text.get_text()]
+    assert boxes == [
+        "input (Input)\n(None, 4), 0 parameters",
+        "shared (Dense)\n(None, 4), 20 parameters",
+        "add (Add)\n(None, 4), 0 parameters",
+        "dense (Dense)\n(None, 1), 5 parameters",
+    ]
+    assert sum(not text.get_text() for text in ax.texts) == 5  # arrows: the shared layer's own too
+    chain = strop.Sequential([Dense(3), Dense(1)])
+    titles = [t.get_text() for t in plot.network(chain, show_shapes=False).texts if t.get_text()]
+    assert titles == ["dense (Dense)", "dense_1 (Dense)"]
+    with pytest.raises(TypeError, match=r"^plot\.network: model must be a Sequential or a Model; got int$"):
+        plot.network(3)
+    with pytest.raises(ValueError, match=r"^plot\.network: model must have a layer; got an empty one$"):
+        plot.network(strop.Sequential())

@@ -32,6 +32,7 @@ NO_KERNELS = {
     "CompactScratch",
     "FUSED_ACTIVATIONS",
     "Recurrence",
+    "POINTWISE_LOSSES",
     "WordTable",
     "bind",
     "choose_gap",
@@ -47,6 +48,9 @@ EXACT = {
     "argmax",
     "average_pool",
     "average_pool_backward",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_inference",
     "compact_adam_step",
     "compact_ids",
     "count_words",
@@ -58,7 +62,11 @@ EXACT = {
     "embedding_lookup",
     "embedding_lookup_backward",
     "find_words",
+    "group_norm",
+    "group_norm_backward",
     "lamb_step",
+    "layer_norm",
+    "layer_norm_backward",
     "max",
     "max_pool",
     "max_pool_backward",
@@ -252,6 +260,11 @@ def pointwise(d, loss):
         yield from loss(d.floats(*shape), abs(d.floats(*shape)) % 1, sample_weight=d.positive(shape[0]))
 
 
+def pointwise_losses(d):
+    for name in ops.POINTWISE_LOSSES:
+        yield from pointwise(d, lambda p, y, name=name, **w: ops.pointwise_loss(abs(p), y, name=name, **w))
+
+
 def cross_entropies(d):
     for rows, classes in [(5, 3), (4001, 150), (70, 9000)]:
         labels = d.rng.integers(0, classes, rows)
@@ -306,6 +319,34 @@ def recurrences(d, *, backward):
             yield from (*grads, *states)
 
 
+def norms(d, forward, backward, shapes, **settings):
+    for shape in shapes:
+        x, grad, gamma, beta = d.floats(*shape), d.floats(*shape), d.floats(shape[-1]), d.floats(shape[-1])
+        results = forward(x, gamma, beta, **settings)
+        yield from results if backward is None else backward(grad, x, gamma, *results[1:], **settings)
+
+
+def batch_norms(d, backward=None):
+    yield from norms(d, ops.batch_norm, backward, [(90, 41, 33), (70_001, 7), (300, 700), (17, 5)])
+    mask = d.rng.random((200, 60)) < 0.5
+    yield from norms(d, ops.batch_norm, backward, [(200, 60, 40)], mask=mask)
+
+
+def group_norms(d, backward=None):
+    for shape in [(2, 60, 60, 48), (30, 40, 40, 16), (9, 7, 600)]:
+        yield from norms(d, ops.group_norm, backward, [shape], groups=4)
+
+
+def layer_norms(d, backward=None):
+    yield from norms(d, ops.layer_norm, backward, [(3001, 65), (150_000, 8), (70, 9000), (5, 3)])
+
+
+def inferences(d):
+    for shape in [(90, 41, 33), (3000, 700)]:
+        gamma, beta, mean = (d.floats(shape[-1]) for _ in range(3))
+        yield ops.batch_norm_inference(d.floats(*shape), mean, d.positive(shape[-1]), gamma, beta)
+
+
 def texts(d):
     return [" ".join(map("w{}".format, row)) for row in d.ids(20_000, 3000, 60)]
 
@@ -326,6 +367,9 @@ CALLS = {
     "argmax": lambda d: reductions(d, ops.argmax),
     "average_pool": lambda d: pools(d, lambda d, x, options: ops.average_pool(x, **options)),
     "average_pool_backward": lambda d: pools_backward(d, ops.average_pool, average_backward),
+    "batch_norm": batch_norms,
+    "batch_norm_backward": lambda d: batch_norms(d, ops.batch_norm_backward),
+    "batch_norm_inference": inferences,
     "binary_cross_entropy": lambda d: pointwise(d, ops.binary_cross_entropy),
     "compact_adam_step": compact_adam_steps,
     "compact_ids": lambda d: ops.compact_ids(d.ids(5000, 300_000), num_rows=5000),
@@ -342,7 +386,11 @@ CALLS = {
     "embedding_lookup": lookups,
     "embedding_lookup_backward": lookups_backward,
     "find_words": lambda d: ops.find_words(texts(d), [f"w{i}" for i in range(9000)], delimiters=" "),
+    "group_norm": group_norms,
+    "group_norm_backward": lambda d: group_norms(d, ops.group_norm_backward),
     "lamb_step": lamb_steps,
+    "layer_norm": layer_norms,
+    "layer_norm_backward": lambda d: layer_norms(d, ops.layer_norm_backward),
     "log_softmax": lambda d: softmaxes(d, ops.log_softmax),
     "log_softmax_backward": lambda d: softmaxes(d, ops.log_softmax, ops.log_softmax_backward),
     "matmul": matmuls,
@@ -354,6 +402,7 @@ CALLS = {
     "mean_absolute_error": lambda d: pointwise(d, ops.mean_absolute_error),
     "mean_squared_error": lambda d: pointwise(d, ops.mean_squared_error),
     "norm": lambda d: reductions(d, ops.norm),
+    "pointwise_loss": pointwise_losses,
     "recurrent": lambda d: recurrences(d, backward=False),
     "recurrent_backward": lambda d: recurrences(d, backward=True),
     "sgd_step": sgd_steps,

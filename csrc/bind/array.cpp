@@ -22,8 +22,14 @@ std::string dtype_text(const Array& a) {
     case DType::kBool:
       return "bool";
     default:
-      return py::str(a.object.attr("dtype"));
+      break;
   }
+#if STROP_CUDA
+  if (!py::hasattr(a.object, "dtype")) {
+    return py::str(a.object.attr("__cuda_array_interface__")["typestr"]);
+  }
+#endif
+  return py::str(a.object.attr("dtype"));
 }
 
 std::string must(const Array& a, const std::string& rest) {

@@ -45,6 +45,7 @@ struct Array {
   int device = -1;
   bool freed = false;
   std::uintptr_t producer = 0;  // the stream that its values come from, or 0
+  const char* wrong = nullptr;  // entry of a __cuda_array_interface__
 #endif
 
   Index size() const;

@@ -51,30 +51,42 @@ MomentFormat format_of(const Array& moment) {
 
 struct Settings {
   AdamRule rule;
-  GradientSettings gradient;
-  std::uint32_t key;
-  AdamCoefficients<float> coefficients;
+  StepNumbers numbers;
+  double l2;
+  Doubles room;
+  DeviceNumbers<AdamRule> device;
 
-  Settings(double learning_rate, Index step, double beta1, double beta2,
-           double eps, const std::string& eps_mode, bool bias_correction,
-           double l2, double grad_scale, double decay)
+  Settings(py::handle learning_rate, py::handle step, double beta1,
+           double beta2, double eps, const std::string& eps_mode,
+           bool bias_correction, double l2, py::handle grad_scale)
       : rule(adam_rule(op, beta1, beta2, eps, eps_mode, bias_correction)),
-        gradient(op, l2, grad_scale),
-        key(mixed(std::uint32_t(step))),
-        coefficients(coefficients_of<float>(rule, step, learning_rate, decay)) {
-    if (step < 1) {
-      raise_value(op, "step must be 1 or more; got " + std::to_string(step));
-    }
+        numbers(numbers_of(op, learning_rate, step, grad_scale)),
+        l2(l2) {
+    check_at_least_0(op, "l2", l2);
+  }
+
+  // Takes memory, so when all has been checked.
+  void put_on(Queue& queue) {
+    numbers.add_to(queue);
+    device = device_numbers(numbers, rule, l2, room);
+  }
+  std::uint32_t key() const { return key_of(numbers.step.number.value); }
+  Gradient<float> gradient() const {
+    return {float(numbers.scale()), float(l2)};
+  }
+  AdamCoefficients<float> coefficients(double decay = 0) const {
+    return coefficients_of<float>(rule, numbers.step.number.value,
+                                  numbers.rate(), decay);
   }
 };
 
 void compact_adam_step(py::handle param, py::handle grad, py::handle moment1,
-                       py::handle moment2, double learning_rate, Index step,
-                       double beta1, double beta2, double eps,
+                       py::handle moment2, py::handle learning_rate,
+                       py::handle step, double beta1, double beta2, double eps,
                        const std::string& eps_mode, py::handle weight_decay,
-                       bool bias_correction, double l2, double grad_scale) {
-  const Settings s(learning_rate, step, beta1, beta2, eps, eps_mode,
-                   bias_correction, l2, grad_scale, 0);
+                       bool bias_correction, double l2, py::handle grad_scale) {
+  Settings s(learning_rate, step, beta1, beta2, eps, eps_mode, bias_correction,
+             l2, grad_scale);
   TensorLists t;
   t.add(op, "param", param);
   t.add(op, "grad", grad);
@@ -103,42 +115,43 @@ void compact_adam_step(py::handle param, py::handle grad, py::handle moment1,
     const auto* g = data<const float>(t.lists[1][i]);
     const Array& first = moments.lists[0][i];
     const Array& second = moments.lists[1][i];
-    const auto lost = float(learning_rate * decay[i]);
+    const auto lost = float(s.numbers.rate() * decay[i]);
     elements += p.size();
     if (first.dtype == DType::kFloat32) {
       full.push_back({data<float>(p), data<float>(first), data<float>(second),
-                      nullptr, g, p.size(), lost});
+                      nullptr, g, p.size(), lost, decay[i]});
     } else {
-      compact[int(format_of(first))].push_back({data<float>(p), first.address,
-                                                second.address, g, p.size(),
-                                                rows_of(p), width_of(p), lost});
+      compact[int(format_of(first))].push_back(
+          {data<float>(p), first.address, second.address, g, p.size(),
+           rows_of(p), width_of(p), lost, decay[i]});
     }
   }
-  const auto gradient = s.gradient.as<float>();
+  s.put_on(queue);
   const Release unlocked(elements);
   if (!full.empty()) {
-    backend::adam_step(AdamStep<float>{full.data(), Index(full.size()),
-                                       s.coefficients, gradient},
-                       queue.stream());
+    backend::adam_step(
+        AdamStep<float>{full.data(), Index(full.size()), s.coefficients(),
+                        s.gradient(), s.device},
+        queue.stream());
   }
   for (const auto format : {MomentFormat::kBfloat16, MomentFormat::kBlocks8}) {
     const auto& list = compact[int(format)];
     if (list.empty()) continue;
     backend::compact_adam_step(
-        CompactAdamStep<float>{list.data(), Index(list.size()), format, s.key,
-                               s.coefficients, gradient},
+        CompactAdamStep<float>{list.data(), Index(list.size()), format, s.key(),
+                               s.coefficients(), s.gradient(), s.device},
         queue.stream());
   }
 }
 
 void compact_adam_rows(py::handle param, py::handle grad,
                        py::handle rows_object, py::handle moment1,
-                       py::handle moment2, double learning_rate, Index step,
-                       double beta1, double beta2, double eps,
+                       py::handle moment2, py::handle learning_rate,
+                       py::handle step, double beta1, double beta2, double eps,
                        const std::string& eps_mode, double weight_decay,
-                       bool bias_correction, double l2, double grad_scale) {
-  const Settings s(learning_rate, step, beta1, beta2, eps, eps_mode,
-                   bias_correction, l2, grad_scale, weight_decay);
+                       bool bias_correction, double l2, py::handle grad_scale) {
+  Settings s(learning_rate, step, beta1, beta2, eps, eps_mode, bias_correction,
+             l2, grad_scale);
   const Array p = borrow(op, "param", param);
   const Array first = borrow(op, "moment1", moment1);
   const Array second = borrow(op, "moment2", moment2);
@@ -160,22 +173,25 @@ void compact_adam_rows(py::handle param, py::handle grad,
   require_disjoint(op, g, first);
   require_disjoint(op, g, second);
   const Index width = row_width(p);
-  const auto gradient = s.gradient.as<float>();
+  s.put_on(queue);
+  const AdamCoefficients<float> c = s.coefficients(weight_decay);
   Unlocked unlocked;
   if (first.dtype == DType::kFloat32) {
     backend::adam_rows(
         AdamRows<float>{data<float>(p), data<float>(first), data<float>(second),
                         nullptr, data<const float>(g), ids_of(rows), width,
-                        width, s.coefficients, gradient, p.shape[0]},
+                        width, c, s.gradient(), p.shape[0], weight_decay,
+                        s.device},
         queue.stream());
     return;
   }
   const CompactAdamTensor table{
       data<float>(p), first.address, second.address, data<const float>(g),
-      p.size(),       p.shape[0],    width,          s.coefficients.decay};
+      p.size(),       p.shape[0],    width,          c.decay,
+      weight_decay};
   backend::compact_adam_rows(
-      CompactAdamRows<float>{table, ids_of(rows), format_of(first), s.key,
-                             s.coefficients, gradient},
+      CompactAdamRows<float>{table, ids_of(rows), format_of(first), s.key(), c,
+                             s.gradient(), s.device},
       queue.stream());
 }
 

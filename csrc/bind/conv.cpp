@@ -112,7 +112,7 @@ py::object conv(py::handle x, py::handle kernel, py::handle strides,
                        o.filters,
                        o.groups,
                        o.activation};
-    const Release unlocked(out.size());
+    const Release unlocked(out.size() * taps_of(o.kernel) / 64);
     backend::conv(args, queue.stream());
   });
   return result;
@@ -153,7 +153,7 @@ py::tuple conv_backward(py::handle grad_object, py::handle x, py::handle kernel,
         o.filters,
         o.groups,
         o.activation};
-    const Release unlocked(grad.size());
+    const Release unlocked(grad.size() * taps_of(o.kernel) / 64);
     backend::conv_backward(args, queue.stream());
   });
   return py::make_tuple(grad_x, grad_kernel, grad_bias);

@@ -19,6 +19,7 @@ std::uint64_t* words_of(int device) {
   std::uint64_t*& words = known[device];
   if (words == nullptr) {
     py::object made = cupy().module.attr("zeros")(py::make_tuple(2), "uint64");
+    if (words != nullptr) return words;  // of a thread that came meanwhile
     words = reinterpret_cast<std::uint64_t*>(address_of(made));
     made.release();  // for good
   }
@@ -49,6 +50,11 @@ void borrowed(const char* op, const Array& a) {
 
 std::string why_not(const char* op, const Array& a, py::handle object) {
   const py::handle type = py::type::handle_of(object);
+  if (a.wrong != nullptr) {
+    return "give its memory by __cuda_array_interface__; got a " +
+           std::string(py::str(type.attr("__name__"))) + " with a wrong '" +
+           a.wrong + "'";
+  }
   const std::string module = py::str(type.attr("__module__"));
   if (module.rfind("numpy", 0) != 0 || !py::hasattr(object, "shape")) return "";
   std::string like;

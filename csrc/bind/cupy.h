@@ -11,6 +11,7 @@ struct Cupy {
   py::object dtypes[5];  // NumPy's, of which there is one each
   PyObject *dtype, *shape, *flags, *c_contiguous, *data, *ptr, *device_id, *mem,
       *get_current_stream;
+  PyObject* own_c_contiguous;  // null where CuPy has no such attribute
 };
 
 // ImportError, with the way out, where it is not installed.

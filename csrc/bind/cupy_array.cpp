@@ -31,6 +31,10 @@ Cupy* looked_up(const py::object& module) {
   c->shape = PyUnicode_InternFromString("shape");
   c->flags = PyUnicode_InternFromString("flags");
   c->c_contiguous = PyUnicode_InternFromString("c_contiguous");
+  // What `flags` makes an object to say; 0.3 us.
+  const char* const own = "_c_contiguous";
+  c->own_c_contiguous =
+      py::hasattr(c->ndarray, own) ? PyUnicode_InternFromString(own) : nullptr;
   c->data = PyUnicode_InternFromString("data");
   c->ptr = PyUnicode_InternFromString("ptr");
   c->device_id = PyUnicode_InternFromString("device_id");
@@ -100,8 +104,10 @@ bool read_cupy(const Cupy& c, py::handle object, Array& a) {
                 ? kKnown[known - std::begin(c.dtypes)]
                 : dtype_of(dtype.attr("str").cast<std::string>());
   take_shape(get(object, c.shape), a);
-  a.contiguous =
-      PyObject_IsTrue(get(get(object, c.flags), c.c_contiguous).ptr()) == 1;
+  const py::object contiguous = c.own_c_contiguous != nullptr
+                                    ? get(object, c.own_c_contiguous)
+                                    : get(get(object, c.flags), c.c_contiguous);
+  a.contiguous = PyObject_IsTrue(contiguous.ptr()) == 1;
   a.writable = true;  // CuPy knows no others
   const py::object data = get(object, c.data);
   take_address(word(get(data, c.ptr)), a);
@@ -111,31 +117,86 @@ bool read_cupy(const Cupy& c, py::handle object, Array& a) {
   return true;
 }
 
+// A whole number of 0 or more; false, and no Python error, for all else.
+bool natural(py::handle object, std::uintptr_t& value) {
+  if (PyIndex_Check(object.ptr()) == 0) return false;
+  const auto whole =
+      py::reinterpret_steal<py::object>(PyNumber_Index(object.ptr()));
+  if (whole) value = PyLong_AsSize_t(whole.ptr());
+  const bool failed = PyErr_Occurred() != nullptr;
+  if (failed) PyErr_Clear();
+  return !failed;
+}
+
+bool is_sequence(py::handle object) {
+  return PyTuple_Check(object.ptr()) || PyList_Check(object.ptr());
+}
+
+// False where an extent is none, or the array is larger than memory can be.
+bool take_extents(py::handle given, Array& a) {
+  if (!is_sequence(given)) return false;
+  const auto extents = py::reinterpret_borrow<py::sequence>(given);
+  a.ndim = int(extents.size());
+  a.own_shape.reset(new py::ssize_t[extents.size() + 1]);
+  a.shape = a.own_shape.get();
+  double size = 1;
+  for (int i = 0; i < a.ndim; ++i) {
+    std::uintptr_t extent = 0;
+    if (!natural(extents[i], extent)) return false;
+    a.own_shape[i] = py::ssize_t(extent);
+    size *= std::max(1.0, double(extent));
+  }
+  return size < 0x1p59;
+}
+
+// False where there are other strides than axes. An axis of one element may
+// have any.
+bool take_strides(py::handle given, Array& a) {
+  if (!is_sequence(given)) return false;
+  const auto strides = py::reinterpret_borrow<py::sequence>(given);
+  if (int(strides.size()) != a.ndim) return false;
+  const Index count = a.size();
+  Index want = count == 0 ? 0 : a.bytes() / count;
+  for (int i = a.ndim - 1; i >= 0 && count > 0; --i) {
+    std::uintptr_t stride = 0;
+    const bool told = natural(strides[i], stride);  // not so below 0
+    if (a.shape[i] > 1 && !(told && Index(stride) == want)) {
+      a.contiguous = false;
+    }
+    want *= a.shape[i];
+  }
+  return true;
+}
+
+// Whoever made the interface may have put anything there.
 bool read_interface(py::handle object, Array& a) {
   if (!py::hasattr(object, "__cuda_array_interface__")) return false;
-  const py::dict about = object.attr("__cuda_array_interface__");
-  const auto given = [&](const char* key) {
-    return about.contains(key) && !py::object(about[key]).is_none();
+  const py::object about = object.attr("__cuda_array_interface__");
+  const auto entry = [&](const char* key) -> py::object {
+    a.wrong = key;
+    if (!py::isinstance<py::dict>(about)) return py::none();
+    const py::dict entries = about;
+    return entries.contains(key) ? py::object(entries[key]) : py::none();
   };
-  if (given("mask")) return false;
-  a.dtype = dtype_of(about["typestr"].cast<std::string>());
-  take_shape(about["shape"], a);
-  const py::tuple data = about["data"];
-  a.writable = !data[1].cast<bool>();
+  if (!entry("mask").is_none()) return false;
+  const py::object type = entry("typestr");
+  if (!py::isinstance<py::str>(type)) return false;
+  a.dtype = dtype_of(type.cast<std::string>());
+  if (!take_extents(entry("shape"), a)) return false;
   a.contiguous = true;
-  if (given("strides")) {
-    const Index count = a.size();
-    const py::tuple strides = about["strides"];
-    Index want = count == 0 ? 0 : a.bytes() / count;
-    for (int i = a.ndim - 1; i >= 0 && count > 0; --i) {
-      if (a.shape[i] > 1 && strides[i].cast<Index>() != want) {
-        a.contiguous = false;
-      }
-      want *= a.shape[i];
-    }
-  }
-  take_address(data[0].cast<std::uintptr_t>(), a);
-  if (given("stream")) a.producer = about["stream"].cast<std::uintptr_t>();
+  const py::object strides = entry("strides");
+  if (!strides.is_none() && !take_strides(strides, a)) return false;
+  const py::object data = entry("data");
+  std::uintptr_t address = 0;
+  if (!is_sequence(data) || py::len(data) != 2) return false;
+  const auto pair = py::reinterpret_borrow<py::sequence>(data);
+  if (!natural(pair[0], address)) return false;
+  a.writable = PyObject_IsTrue(py::object(pair[1]).ptr()) == 0;
+  PyErr_Clear();
+  take_address(address, a);
+  const py::object stream = entry("stream");
+  if (!stream.is_none() && !natural(stream, a.producer)) return false;
+  a.wrong = nullptr;
   return true;
 }
 

@@ -65,7 +65,7 @@ py::object depthwise_conv(py::handle x, py::handle kernel, py::handle strides,
                                 w,
                                 o.multiplier,
                                 o.activation};
-    const Release unlocked(out.size());
+    const Release unlocked(out.size() * taps_of(o.kernel) / 64);
     backend::depthwise_conv(args, queue.stream());
   });
   return result;
@@ -108,7 +108,7 @@ py::tuple depthwise_conv_backward(py::handle grad_object, py::handle x,
         w,
         o.multiplier,
         o.activation};
-    const Release unlocked(grad.size());
+    const Release unlocked(grad.size() * taps_of(o.kernel) / 64);
     backend::depthwise_conv_backward(args, queue.stream());
   });
   return py::make_tuple(grad_x, grad_kernel, grad_bias);

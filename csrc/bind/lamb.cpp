@@ -1,9 +1,6 @@
 #include "kernels/lamb.h"
 
-#include <cmath>
-
 #include "bind/update.h"
-#include "math/power.h"
 
 namespace strop::bind {
 namespace {
@@ -19,15 +16,16 @@ Index blocks_of(const std::vector<LambTensor<T>>& tensors) {
 }
 
 void lamb_step(py::handle param, py::handle grad, py::handle moment1,
-               py::handle moment2, double learning_rate, Index step,
+               py::handle moment2, py::handle learning_rate, py::handle step,
                double beta1, double beta2, double eps,
                const std::string& dialect, py::handle weight_decay, double l2,
-               double grad_scale) {
+               py::handle grad_scale) {
   const bool keras = keras_dialect(op, dialect);
   check_betas(op, beta1, beta2);
   check_at_least_0(op, "eps", eps);
-  check_first_step(op, step);
-  const GradientSettings gradient(op, l2, grad_scale);
+  const StepNumbers numbers = numbers_of(op, learning_rate, step, grad_scale);
+  check_at_least_0(op, "l2", l2);
+  const LambRule rule{beta1, beta2, eps};
   TensorLists t;
   t.add(op, "param", param);
   t.add(op, "grad", grad);
@@ -39,6 +37,7 @@ void lamb_step(py::handle param, py::handle grad, py::handle moment1,
   if (count == 0) return;
   Queue queue(op);
   add_all(queue, t);
+  numbers.add_to(queue);
   visit_float(t.lists[0][0], [&](auto zero) {
     using T = decltype(zero);
     std::vector<LambTensor<T>> tensors;
@@ -46,25 +45,31 @@ void lamb_step(py::handle param, py::handle grad, py::handle moment1,
     Index elements = 0;
     for (std::size_t i = 0; i < count; ++i) {
       elements += t.lists[0][i].size();
-      tensors.push_back(
-          {data<T>(t.lists[0][i]), data<const T>(t.lists[1][i]),
-           data<T>(t.lists[2][i]), data<T>(t.lists[3][i]), t.lists[0][i].size(),
-           T(keras ? learning_rate * decay[i] : 0), T(keras ? 0 : decay[i])});
+      tensors.push_back({data<T>(t.lists[0][i]), data<const T>(t.lists[1][i]),
+                         data<T>(t.lists[2][i]), data<T>(t.lists[3][i]),
+                         t.lists[0][i].size(), 0, T(keras ? 0 : decay[i]),
+                         keras ? decay[i] : 0});
     }
-    Doubles sums(2 * blocks_of(tensors));
-    Doubles steps{Index(count)};
-    const double c1 = one_minus_power(beta1, step);
-    const double c2 = one_minus_power(beta2, step);
-    const LambStep<T> args{tensors.data(),
-                           Index(count),
-                           {RunningMean<T>::of(beta1), T(beta2), T(1 - beta2),
-                            T(1 / c1), T(1 / std::sqrt(c2)), T(eps)},
-                           gradient.as<T>(),
-                           learning_rate,
-                           sums.data(),
-                           steps.data()};
-    const Release unlocked(elements);
-    backend::lamb_step(args, queue.stream());
+    run(queue, numbers,
+        [tensors = std::move(tensors), rule, l2, elements](
+            const StepNumbers& n, Stream stream) mutable {
+          for (LambTensor<T>& t : tensors)
+            t.lost = T(n.rate() * t.weight_decay);
+          Doubles sums(2 * blocks_of(tensors));
+          Doubles steps{Index(tensors.size())};
+          Doubles room;
+          const LambStep<T> args{
+              tensors.data(),
+              Index(tensors.size()),
+              coefficients_of<T>(rule, n.step.number.value, n.rate()),
+              Gradient<T>{T(n.scale()), T(l2)},
+              n.rate(),
+              sums.data(),
+              steps.data(),
+              device_numbers(n, rule, l2, room)};
+          const Release unlocked(elements);
+          backend::lamb_step(args, stream);
+        });
   });
 }
 

@@ -2,9 +2,44 @@
 
 #include "bind/array.h"
 #include "bind/backend.h"
+#include "bind/loss.h"
 #include "kernels/softmax.h"
 
 namespace strop::bind {
+namespace {
+
+struct Name {
+  const char* text;
+  PointwiseLoss which;
+};
+
+constexpr Name kNames[] = {
+    {"mean_squared_error", PointwiseLoss::kMeanSquaredError},
+    {"mean_absolute_error", PointwiseLoss::kMeanAbsoluteError},
+    {"binary_cross_entropy", PointwiseLoss::kBinaryCrossEntropy},
+    {"mean_absolute_percentage_error",
+     PointwiseLoss::kMeanAbsolutePercentageError},
+    {"mean_squared_logarithmic_error",
+     PointwiseLoss::kMeanSquaredLogarithmicError},
+    {"huber", PointwiseLoss::kHuber},
+    {"log_cosh", PointwiseLoss::kLogCosh},
+    {"poisson", PointwiseLoss::kPoisson},
+    {"hinge", PointwiseLoss::kHinge},
+    {"squared_hinge", PointwiseLoss::kSquaredHinge},
+    {"kl_divergence", PointwiseLoss::kKlDivergence},
+};
+
+}  // namespace
+
+PointwiseLoss pointwise_loss_of(const char* op, const std::string& name) {
+  std::string all;
+  for (const Name& known : kNames) {
+    if (name == known.text) return known.which;
+    all += (all.empty() ? "" : ", ") + std::string(known.text);
+  }
+  raise_value(op, "name must be one of " + all + "; got '" + name + "'");
+}
+
 namespace {
 
 // Rows and width of a loss: every axis but the last is a row.
@@ -30,9 +65,12 @@ void check_weight(const char* op, const Array& weight, const Array& pred,
   }
 }
 
-py::tuple pointwise(const char* op, PointwiseLoss which, const char* pred_name,
+py::tuple pointwise(const std::string& name, const char* pred_name,
                     py::handle pred_object, py::handle target_object,
-                    py::handle weight_object, py::handle out_probabilities) {
+                    py::handle weight_object, py::handle out_probabilities,
+                    double delta) {
+  const PointwiseLoss which = pointwise_loss_of("pointwise_loss", name);
+  const char* op = name.c_str();
   const Array pred = borrow(op, pred_name, pred_object);
   const Array target = borrow(op, "target", target_object);
   const Array weight = borrow_optional(op, "sample_weight", weight_object);
@@ -67,29 +105,24 @@ py::tuple pointwise(const char* op, PointwiseLoss which, const char* pred_name,
                                     e.rows,
                                     e.width,
                                     which,
+                                    T(delta),
                                     sum.value()};
     const Release unlocked(size);
     backend::pointwise_loss(args, queue.stream());
   });
-  return py::make_tuple(sum.over(double(size)), result);
+  return py::make_tuple(sum.over(double(adds_up(which) ? e.rows : size)),
+                        result);
 }
 
-py::tuple mean_squared_error(py::handle pred, py::handle target,
-                             py::handle weight) {
-  return pointwise("mean_squared_error", PointwiseLoss::kMeanSquaredError,
-                   "pred", pred, target, weight, py::none());
-}
-
-py::tuple mean_absolute_error(py::handle pred, py::handle target,
-                              py::handle weight) {
-  return pointwise("mean_absolute_error", PointwiseLoss::kMeanAbsoluteError,
-                   "pred", pred, target, weight, py::none());
+py::tuple pointwise_loss(const std::string& name, py::handle pred,
+                         py::handle target, py::handle weight, double delta) {
+  return pointwise(name, "pred", pred, target, weight, py::none(), delta);
 }
 
 py::tuple binary_cross_entropy(py::handle logits, py::handle target,
                                py::handle weight, py::handle probabilities) {
-  return pointwise("binary_cross_entropy", PointwiseLoss::kBinaryCrossEntropy,
-                   "logits", logits, target, weight, probabilities);
+  return pointwise("binary_cross_entropy", "logits", logits, target, weight,
+                   probabilities, 1);
 }
 
 // Labels outside [0, C) are data, not addresses of the user's making: a
@@ -189,12 +222,9 @@ py::tuple softmax_cross_entropy(py::handle logits_object,
 }  // namespace
 
 void bind_loss(py::module_& m) {
-  m.def("mean_squared_error", &mean_squared_error, "Loss and gradient by pred.",
-        py::arg("pred"), py::arg("target"),
-        py::arg("sample_weight") = py::none());
-  m.def("mean_absolute_error", &mean_absolute_error,
-        "Loss and gradient by pred.", py::arg("pred"), py::arg("target"),
-        py::arg("sample_weight") = py::none());
+  m.def("pointwise_loss", &pointwise_loss, "Loss and gradient by pred.",
+        py::arg("name"), py::arg("pred"), py::arg("target"),
+        py::arg("sample_weight") = py::none(), py::arg("delta") = 1.0);
   m.def("binary_cross_entropy", &binary_cross_entropy,
         "Loss and gradient by logits.", py::arg("logits"), py::arg("target"),
         py::arg("sample_weight") = py::none(),

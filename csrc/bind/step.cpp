@@ -27,8 +27,8 @@ class Program {
  public:
   using Steps = step::Program<T>;
 
-  Program(const std::string& loss, double smoothing, const step::Rule& rule)
-      : program_(loss_of(loss, smoothing), rule), rule_(rule) {}
+  Program(const std::string& loss, double setting, const step::Rule& rule)
+      : program_(loss_of(loss, setting), rule), rule_(rule) {}
 
   void set_deferred_bag(step::AdamClock& clock, py::object clock_object,
                         const std::vector<py::object>& arrays, double decay,
@@ -263,14 +263,14 @@ void bind_program(py::module_& m, const char* program, const char* samples) {
       .def(py::init(&step_data::samples_of<T>), py::arg("x"), py::arg("y"),
            py::arg("weight"));
   py::class_<Program<T>>(m, program, "A model's steps, without Python between.")
-      .def(py::init([](const std::string& loss, double smoothing,
+      .def(py::init([](const std::string& loss, double setting,
                        const py::dict& adam, const py::dict& sgd,
                        const py::dict& rmsprop) {
-             return std::make_unique<Program<T>>(loss, smoothing,
+             return std::make_unique<Program<T>>(loss, setting,
                                                  rule_of(adam, sgd, rmsprop));
            }),
-           py::arg("loss"), py::arg("smoothing"), py::arg("adam"),
-           py::arg("sgd"), py::arg("rmsprop"))
+           py::arg("loss"), py::arg("setting"), py::arg("adam"), py::arg("sgd"),
+           py::arg("rmsprop"))
       .def("set_deferred_bag",
            [](Program<T>& p, py::object clock,
               const std::vector<py::object>& arrays, double decay,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "bind/loss.h"
 #include "bind/optimizer.h"
 #include "bind/samples.h"
 #include "kernels/loss.h"
@@ -12,16 +13,12 @@
 
 namespace strop::bind {
 
-inline step::LossRule loss_of(const std::string& name, double smoothing) {
+inline step::LossRule loss_of(const std::string& name, double setting) {
   using Kind = step::LossKind;
   if (name == "softmax_cross_entropy") {
-    return {Kind::kSoftmax, PointwiseLoss::kMeanSquaredError, smoothing};
+    return {Kind::kSoftmax, PointwiseLoss::kMeanSquaredError, setting};
   }
-  const PointwiseLoss which =
-      name == "binary_cross_entropy"  ? PointwiseLoss::kBinaryCrossEntropy
-      : name == "mean_absolute_error" ? PointwiseLoss::kMeanAbsoluteError
-                                      : PointwiseLoss::kMeanSquaredError;
-  return {Kind::kPointwise, which, 0};
+  return {Kind::kPointwise, pointwise_loss_of(step_data::op, name), setting};
 }
 
 inline step::Rule rule_of(const py::dict& adam, const py::dict& sgd,

@@ -20,6 +20,12 @@ Window window_of(const char* op, const Array& x, const Array& kernel,
 // Four axes of a float type.
 Array image_of(const char* op, const char* name, py::handle object);
 
+// Terms of an output, at most. Some 64 of them take as long as what Release
+// counts as an element.
+inline Index taps_of(const Array& kernel) {
+  return kernel.shape[0] * kernel.shape[1] * kernel.shape[2];
+}
+
 // What the forward pass gave, where a slope needs it; ValueError if missing.
 Array output_of(const char* op, py::handle object, Activation activation,
                 const Array& grad, const char* forward);

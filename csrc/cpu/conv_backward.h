@@ -11,35 +11,40 @@
 namespace strop::cpu::STROP_ISA {
 namespace {
 
-// Images [begin, end): their grad_x, and the sums of one part.
+// What a task adds up: the sums of one part, grad_x of whole images, or both.
 template <typename T>
-void backward_images(const BackwardPlan<T>& plan, Range images, T* kernel_sums,
-                     T* bias_sums, T* memory) {
+struct Task {
+  Range bands;
+  T* kernel_sums;  // null: none
+  T* bias_sums;    // null: none
+  bool input;
+};
+
+template <typename T>
+void backward_bands(const BackwardPlan<T>& plan, const Task<T>& task,
+                    T* memory) {
   const ConvBackward<T>& a = plan.a;
   const Window& w = a.window;
   const Index size = w.height * w.width * w.channels;
-  const Index bands = plan.cuts.down * plan.cuts.across;
+  const Index each = plan.cuts.down * plan.cuts.across;
   T* dz_memory = memory;
   T* input_memory = dz_memory + plan.dz_size;
   T* band_sums = input_memory + plan.input_size;
-  if (bias_sums != nullptr) {
-    for (Index j = 0; j < a.filters; ++j) bias_sums[j] = 0;
-  }
-  for (Index index = images.begin * bands; index < images.end * bands;
-       ++index) {
+  if (task.bias_sums != nullptr) clear(task.bias_sums, a.filters);
+  for (Index index = task.bands.begin; index < task.bands.end; ++index) {
     const Band band = band_at(w, plan.cuts, index);
-    if (a.grad_x != nullptr && index % bands == 0) {
-      T* __restrict image = a.grad_x + band.image * size;
-      for (Index i = 0; i < size; ++i) image[i] = 0;
-    }
     const Slopes<T> dz = slopes_of(plan, band, dz_memory);
-    if (bias_sums != nullptr) {
-      add_bias_gradient(plan, band, dz.data, band_sums, bias_sums);
+    if (task.bias_sums != nullptr) {
+      add_bias_gradient(plan, band, dz.data, band_sums, task.bias_sums);
     }
-    const Input<T> input = input_of(a.x, w, plan.cuts, band, input_memory);
-    add_kernel_gradient(plan, band, input, dz, index != images.begin * bands,
-                        kernel_sums);
-    if (a.grad_x != nullptr) add_input_gradient(plan, band, dz);
+    if (task.kernel_sums != nullptr) {
+      const Input<T> input = input_of(a.x, w, plan.cuts, band, input_memory);
+      add_kernel_gradient(plan, band, input, dz, index != task.bands.begin,
+                          task.kernel_sums);
+    }
+    if (!task.input) continue;
+    if (index % each == 0) clear(a.grad_x + band.image * size, size);
+    add_input_gradient(plan, band, dz);
   }
 }
 
@@ -99,7 +104,13 @@ void backward(const ConvBackward<T>& a) {
   plan.dz_size = round_up(
       band_rows(w, plan.cuts) * band_columns(w, plan.cuts) * plan.dz_pixel, 64);
   plan.input_size = round_up(input_size(w, plan.cuts), 64);
-  const Index parts = batch_parts(w.batch, kernel_size);
+  // A part of the sums is some images or, of a small batch, some bands.
+  const Index bands = plan.cuts.down * plan.cuts.across;
+  const Index most_parts = parts_for(kernel_size);
+  const bool of_images = w.batch >= most_parts;
+  const Index units = of_images ? w.batch : w.batch * bands;
+  const Index unit = of_images ? bands : 1;
+  const Index parts = least(units, most_parts);
   const Index time =
       nanoseconds<T>(pixels * kernel_size * (a.grad_x != nullptr ? 2 : 1));
   const Index threads = helpful_threads(time);
@@ -120,16 +131,28 @@ void backward(const ConvBackward<T>& a) {
   T* slots = bias_memory + bias_sums;
   plan.turned = memory;
   if (turned > 0) turn_kernel(plan, memory);
-  for_parts(parts, time, threads, [=](Index part, int slot) {
-    const Range images{w.batch * part / parts, w.batch * (part + 1) / parts};
-    T* own_bias = a.grad_bias;
-    if (own_bias != nullptr && part > 0) {
-      own_bias = bias_memory + (part - 1) * a.filters;
+  // grad_x has tasks of its own where there would be too few of them.
+  const bool with_x = a.grad_x != nullptr;
+  const bool apart = with_x && (!of_images || parts < 4 * threads);
+  const Index images = apart ? least(w.batch, most_parts) : 0;
+  for_parts(parts + images, time, threads, [=](Index index, int slot) {
+    Task<T> task{{}, nullptr, nullptr, true};
+    if (index >= parts) {
+      const Index part = index - parts;
+      task.bands = {w.batch * part / images * bands,
+                    w.batch * (part + 1) / images * bands};
+    } else {
+      task.bands = {units * index / parts * unit,
+                    units * (index + 1) / parts * unit};
+      task.kernel_sums = index == 0 ? a.grad_kernel
+                                    : kernel_memory + (index - 1) * kernel_size;
+      task.input = with_x && !apart;
+      if (a.grad_bias != nullptr) {
+        task.bias_sums =
+            index == 0 ? a.grad_bias : bias_memory + (index - 1) * a.filters;
+      }
     }
-    backward_images(
-        plan, images,
-        part == 0 ? a.grad_kernel : kernel_memory + (part - 1) * kernel_size,
-        own_bias, slots + slot * each);
+    backward_bands(plan, task, slots + slot * each);
   });
   add_parts(a.grad_kernel, kernel_memory, kernel_size, parts - 1);
   if (a.grad_bias != nullptr) {

@@ -8,12 +8,12 @@
 namespace strop::cpu::STROP_ISA {
 namespace {
 
-// Parts of the batch, each with sums of its own: enough for threads to share,
-// and 1 MB of sums unless the kernel is large.
-STROP_HD Index batch_parts(Index batch, Index kernel_size) {
+// How many parts, each with sums of its own: enough for threads to share, and 1
+// MB of sums unless the kernel is large.
+STROP_HD Index parts_for(Index kernel_size) {
   Index parts = 16;
   while (parts > 4 && parts * kernel_size > Index{1} << 18) parts /= 2;
-  return least(parts, batch);
+  return parts;
 }
 
 template <typename T>

@@ -37,15 +37,32 @@ void slope_row(Activation which, const T* grad, const T* y, T* dz, Index size) {
   }
 }
 
+// Pixels that are summed as one long row, and up to which width: a loop over
+// the channels of one pixel would take longer to begin than to run.
+constexpr Index kChains = 8;
+constexpr Index kFewChannels = 64;
+
+template <typename T>
+void add_row(const T* __restrict row, T* __restrict sums, Index size) {
+  for (Index j = 0; j < size; ++j) sums[j] += row[j];
+}
+
 // The sums over the pixels of a band.
 template <typename T>
 void sum_pixels(const T* dz, Index pixels, Index width, T* sums) {
-  for (Index j = 0; j < width; ++j) sums[j] = 0;
-  for (Index i = 0; i < pixels; ++i) {
-    const T* __restrict row = dz + i * width;
-    T* __restrict sum = sums;
-    for (Index j = 0; j < width; ++j) sum[j] += row[j];
+  T chains[kChains * kFewChannels];
+  const bool few = width <= kFewChannels;
+  const Index count = few ? kChains : 1;
+  T* running = few ? chains : sums;
+  for (Index j = 0; j < count * width; ++j) running[j] = 0;
+  Index i = 0;
+  for (; i + count <= pixels; i += count) {
+    add_row(dz + i * width, running, count * width);
   }
+  for (; i < pixels; ++i) add_row(dz + i * width, running, width);
+  if (!few) return;
+  for (Index j = 0; j < width; ++j) sums[j] = chains[j];
+  for (i = 1; i < count; ++i) add_row(chains + i * width, sums, width);
 }
 
 }  // namespace

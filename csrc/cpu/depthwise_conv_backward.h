@@ -150,7 +150,7 @@ void backward(const DepthwiseConvBackward<T>& a) {
     return;
   }
   const Layout<T> layout = layout_of<T>(w, a.multiplier, true);
-  const Index parts = batch_parts(w.batch, kernel_size);
+  const Index parts = least(w.batch, parts_for(kernel_size));
   const Index time =
       pixels * kernel_size * Index{sizeof(T)} / (a.grad_x != nullptr ? 12 : 24);
   const Index threads = helpful_threads(time);

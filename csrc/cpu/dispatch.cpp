@@ -48,7 +48,7 @@ struct Table {
 #define STROP_NEON1(name, Args) neon::name,
 #define STROP_BASELINE(name, Args) baseline::name, baseline::name,
 #define STROP_AVX2(name, Args) avx2::name, avx2::name,
-#define STROP_AVX512(name, Args) avx512::name, avx512::name,
+#define STROP_AVX512(name, Args) avx512::name, avx2::name,
 #define STROP_NEON(name, Args) neon::name, neon::name,
 
 constexpr Table tables[] = {

@@ -6,7 +6,7 @@
 
 #include "kernels/pool.h"
 
-#include "cpu/lanes.h"
+#include "cpu/channels.h"
 #include "cpu/parallel.h"
 
 namespace strop::cpu::STROP_ISA {
@@ -52,29 +52,6 @@ STROP_HD void for_part(const Part& p, Index at, const F& f) {
       f(line + x * p.column_step);
     }
   }
-}
-
-// Calls f(channel, zero) with a register of zeros for as many channels as it
-// holds, and with one zero for each that is left: no result depends on which.
-template <typename T, typename F>
-STROP_HD void for_channels(Index channels, bool by_one, const F& f) {
-  using V = typename RegisterOf<T>::Type;
-  constexpr Index kEach = sizeof(V) / sizeof(T);
-  Index c = 0;
-  for (; c + kEach <= channels && !by_one; c += kEach) f(c, V{});
-  for (; c < channels; ++c) f(c, T{});
-}
-
-template <typename V, typename T>
-STROP_HD V load(const T* from) {
-  V v;
-  __builtin_memcpy(&v, from, sizeof v);
-  return v;
-}
-
-template <typename V, typename T>
-STROP_HD void store(T* to, const V& v) {
-  __builtin_memcpy(to, &v, sizeof v);
 }
 
 template <typename V, typename T>

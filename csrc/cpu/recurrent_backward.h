@@ -7,190 +7,102 @@
 namespace strop::cpu::STROP_ISA {
 namespace {
 
+// A thread's arrays. `direct`: what h gets beside the products.
 template <typename T>
 struct Backward {
-  T* gate[4];
   T* grad[4];
-  T *h, *c, *before_c, *grad_h, *grad_c, *product;
+  T *grad_h, *grad_c, *direct, *product, *factor;
+
+  Backward(const Rows<T>& rows, T* memory) {
+    T** all[] = {&grad[0], &grad[1], &grad[2], &grad[3], &grad_h,
+                 &grad_c,  &direct,  &product, &factor};
+    for (Index i = 0; i < Index(sizeof all / sizeof all[0]); ++i) {
+      *all[i] = memory + i * rows.size;
+    }
+  }
 };
 
-// What forward left of a step, and the gradient of its output.
 template <typename T>
-void load_step(const RecurrentBackward<T>& a, const Rows<T>& rows, Index t,
-               Index t_before, const Backward<T>& b) {
-  const Index gates = gates_of(a.cell);
-  const T* from_c = a.initial_c;
-  Index c_row = 1;
-  if (t_before >= 0) {
-    from_c = a.carried + t_before * a.units;
-    c_row = a.steps;
+BackwardRow<T> row_of(const RecurrentBackward<T>& a, const Rows<T>& rows,
+                      const Backward<T>& b, Index r, Index s, Index t) {
+  const Index at = (rows.begin + r) * a.steps + t;
+  const Index gate = at * gates_of(a.cell) * a.units;
+  const Index own = r * rows.stride;
+  const bool lstm = a.cell == RecurrentCell::kLstm;
+  BackwardRow<T> row;
+  row.gates = a.gates + gate;
+  row.previous = a.previous + at * a.units;
+  row.carried = a.carried == nullptr ? nullptr : a.carried + at * a.units;
+  row.before_c = nullptr;
+  if (lstm && s > 0) {
+    row.before_c = row.carried + (a.backwards ? a.units : -a.units);
+  } else if (lstm && a.initial_c != nullptr) {
+    row.before_c = a.initial_c + (rows.begin + r) * a.units;
   }
-  for (Index r = 0; r < rows.count; ++r) {
-    const Index at = (rows.begin + r) * a.steps + t;
-    const Index own = r * rows.stride;
-    for (Index g = 0; g < gates; ++g) {
-      copy_row(a.gates + (at * gates + g) * a.units, b.gate[g] + own, a.units);
-    }
-    if (a.carried == nullptr) continue;
-    copy_row(a.carried + at * a.units, b.c + own, a.units);
-    if (a.cell != RecurrentCell::kLstm) {
-      copy_row(a.previous + at * a.units, b.h + own, a.units);
-      continue;
-    }
-    if (from_c == nullptr) {
-      zero_row(b.before_c + own, rows.stride);
-    } else {
-      copy_row(from_c + (rows.begin + r) * c_row * a.units, b.before_c + own,
-               a.units);
-    }
-  }
+  row.grad_gates = a.grad_gates + gate;
+  row.grad_recurrent =
+      a.grad_recurrent == nullptr ? nullptr : a.grad_recurrent + gate;
+  row.factor = a.factor == nullptr ? nullptr : b.factor + own;
+  row.grad_h = b.grad_h + own;
+  row.grad_c = b.grad_c + own;
+  row.direct = b.direct + own;
+  for (int g = 0; g < 4; ++g) row.grad[g] = b.grad[g] + own;
+  return row;
 }
 
-// The gradients by the gates before their activations, from that by h. What
-// the step before gets beside the products goes to `next_h` and `next_c`.
+// Of a masked row.
 template <typename T>
-void lstm_gradients(const RecurrentBackward<T>& a, Index n,
-                    const Backward<T>& b, T* __restrict next_c) {
-  const T* __restrict i_gate = b.gate[0];
-  const T* __restrict f_gate = b.gate[1];
-  const T* __restrict g_gate = b.gate[2];
-  const T* __restrict o_gate = b.gate[3];
-  activate_all(a.activation, b.c, b.c, n);
-  const T* __restrict value = b.c;
-  T* __restrict inner = b.product;
-  T* __restrict last = b.grad[3];
-  for (Index i = 0; i < n; ++i) {
-    last[i] = b.grad_h[i] * value[i];
-    inner[i] = b.grad_h[i] * o_gate[i];
-  }
-  multiply_slopes(a.activation, b.c, b.product, n);
-  T* __restrict one = b.grad[0];
-  T* __restrict two = b.grad[1];
-  T* __restrict three = b.grad[2];
-  for (Index i = 0; i < n; ++i) {
-    const T by_c = b.grad_c[i] + inner[i];
-    one[i] = by_c * g_gate[i];
-    two[i] = by_c * b.before_c[i];
-    three[i] = by_c * i_gate[i];
-    next_c[i] = by_c * f_gate[i];
-  }
-  multiply_slopes(a.recurrent_activation, b.gate[0], b.grad[0], 2 * n);
-  multiply_slopes(a.activation, b.gate[2], b.grad[2], n);
-  multiply_slopes(a.recurrent_activation, b.gate[3], b.grad[3], n);
+void no_gradients(const RecurrentBackward<T>& a, const BackwardRow<T>& row) {
+  const Index width = gates_of(a.cell) * a.units;
+  zero_row(row.grad_gates, width);
+  if (row.grad_recurrent != nullptr) zero_row(row.grad_recurrent, width);
 }
 
+// The gradient by the h that the step began with.
 template <typename T>
-void gru_gradients(const RecurrentBackward<T>& a, const Rows<T>& rows,
-                   const T* packed, const Backward<T>& b,
-                   const T* __restrict factor, T* __restrict next_h) {
-  const Index n = rows.size;
-  const T* __restrict z = b.gate[0];
-  const T* __restrict r = b.gate[1];
-  const T* __restrict value = b.gate[2];
-  const T* __restrict h = b.h;
-  const T* __restrict grad = b.grad_h;
-  const T* __restrict inner = b.c;
-  T* __restrict one = b.grad[0];
-  T* __restrict two = b.grad[1];
-  T* __restrict three = b.grad[2];
-  T* __restrict four = b.grad[3];
-  for (Index i = 0; i < n; ++i) {
-    one[i] = grad[i] * (h[i] - value[i]);
-    three[i] = grad[i] * (1 - z[i]);
-    next_h[i] = grad[i] * z[i];
-  }
-  multiply_slopes(a.recurrent_activation, b.gate[0], b.grad[0], n);
-  multiply_slopes(a.activation, b.gate[2], b.grad[2], n);
-  if (a.cell == RecurrentCell::kGru) {
-    for (Index i = 0; i < n; ++i) {
-      two[i] = three[i] * inner[i];
-      four[i] = three[i] * r[i];
-    }
+void pass_on(const RecurrentBackward<T>& a, const Rows<T>& rows,
+             const Backward<T>& b, Index r) {
+  const Index own = r * rows.stride;
+  const T* __restrict product = b.product + own;
+  const T* __restrict direct = b.direct + own;
+  const T* __restrict factor = b.factor + own;
+  T* __restrict grad = b.grad_h + own;
+  if (a.factor == nullptr) {
+    for (Index i = 0; i < rows.stride; ++i) grad[i] = direct[i] + product[i];
   } else {
-    zero_row(four, n);
-    add_product(b.grad[2], packed + 2 * a.units * rows.stride, b.grad[3],
-                n / rows.stride, a.units, rows.active);
-    if (factor != nullptr) {
-      for (Index i = 0; i < n; ++i) four[i] *= factor[i];
+    for (Index i = 0; i < rows.stride; ++i) {
+      grad[i] = direct[i] + product[i] * factor[i];
     }
-    for (Index i = 0; i < n; ++i) {
-      two[i] = four[i] * h[i];
-      next_h[i] += four[i] * r[i];
-    }
-  }
-  multiply_slopes(a.recurrent_activation, b.gate[1], b.grad[1], n);
-}
-
-template <typename T>
-void store_gradients(const RecurrentBackward<T>& a, const Rows<T>& rows,
-                     Index t, const Backward<T>& b) {
-  const Index gates = gates_of(a.cell);
-  for (Index r = 0; r < rows.count; ++r) {
-    const Index at = (rows.begin + r) * a.steps + t;
-    const bool masked = a.mask != nullptr && !a.mask[at];
-    for (Index g = 0; g < gates; ++g) {
-      T* to = a.grad_gates + (at * gates + g) * a.units;
-      T* same = a.grad_recurrent == nullptr
-                    ? nullptr
-                    : a.grad_recurrent + (at * gates + g) * a.units;
-      if (masked) {
-        zero_row(to, a.units);
-        if (same != nullptr) zero_row(same, a.units);
-        continue;
-      }
-      const Index own = r * rows.stride;
-      copy_row(b.grad[g] + own, to, a.units);
-      if (same != nullptr) {
-        copy_row(b.grad[g == 2 ? 3 : g] + own, same, a.units);
-      }
-    }
-  }
-}
-
-// Rows that are not masked take the gradients by what the step began with.
-template <typename T>
-void pass_on(const RecurrentBackward<T>& a, const Rows<T>& rows, Index t,
-             const Backward<T>& b, const T* factor, const T* next_h,
-             const T* next_c) {
-  const Index n = rows.stride;
-  for (Index r = 0; r < rows.count; ++r) {
-    if (a.mask != nullptr && !a.mask[(rows.begin + r) * a.steps + t]) continue;
-    const T* __restrict product = b.product + r * n;
-    const T* __restrict direct = next_h + r * n;
-    const T* __restrict more = next_c + r * n;
-    T* __restrict grad_h = b.grad_h + r * n;
-    T* __restrict grad_c = b.grad_c + r * n;
-    if (factor != nullptr) {
-      for (Index i = 0; i < n; ++i) {
-        grad_h[i] = direct[i] + product[i] * factor[r * n + i];
-      }
-    } else {
-      for (Index i = 0; i < n; ++i) grad_h[i] = direct[i] + product[i];
-    }
-    for (Index i = 0; i < n; ++i) grad_c[i] = more[i];
   }
 }
 
 template <typename T>
 void step_backward(const RecurrentBackward<T>& a, const Rows<T>& rows,
-                   const T* packed, const Backward<T>& b, const T* factor,
-                   T* next_h, T* next_c) {
-  const Index n = rows.size;
-  Index products = gates_of(a.cell);
-  if (a.cell == RecurrentCell::kLstm) {
-    lstm_gradients(a, n, b, next_c);
-  } else if (is_gru(a.cell)) {
-    gru_gradients(a, rows, packed, b, factor, next_h);
-    if (a.cell == RecurrentCell::kGruBefore) products = 2;
-  } else {
-    for (Index i = 0; i < n; ++i) b.grad[0][i] = b.grad_h[i];
-    multiply_slopes(a.activation, b.gate[0], b.grad[0], n);
+                   const Cell& cell, const T* packed, const Backward<T>& b,
+                   Index s, Index t) {
+  const bool before = a.cell == RecurrentCell::kGruBefore;
+  const Index height = rows.size / rows.stride;
+  const auto multiply = [&](Index g, T* to, bool add) {
+    multiply_rows(b.grad[g], packed + g * a.units * rows.stride, to, height,
+                  a.units, rows.active, add);
+  };
+  if (before) {
+    multiply(2, b.grad[3], false);
+    for (Index r = 0; r < rows.count; ++r) {
+      if (rows.masked(a.mask, a.steps, r, t)) continue;
+      whole_row(cell, Phase::kReset, row_of(a, rows, b, r, s, t), a.units);
+    }
   }
-  zero_row(b.product, n);
+  const Index products = before ? 2 : gates_of(a.cell);
+  const Index next = at_least(s - 1, 0);
+  const Index ahead = a.backwards ? a.steps - 1 - next : next;
   for (Index g = 0; g < products; ++g) {
-    const T* grad = b.grad[a.cell == RecurrentCell::kGru && g == 2 ? 3 : g];
-    add_product(grad, packed + g * a.units * rows.stride, b.product,
-                n / rows.stride, a.units, rows.active);
+    prefetch_gate(a.gates, a, rows, g, ahead);
+    prefetch_gate(a.grad_gates, a, rows, g, ahead);
+    multiply(g, b.product, g > 0);
+  }
+  for (Index r = 0; r < rows.count; ++r) {
+    if (!rows.masked(a.mask, a.steps, r, t)) pass_on(a, rows, b, r);
   }
 }
 
@@ -198,36 +110,30 @@ template <typename T>
 void backward_rows(const RecurrentBackward<T>& a, Rows<T> rows, const T* packed,
                    T* memory) {
   const FloatMode mode = flush_denormals();
-  const auto array = [&](int i) { return memory + i * rows.size; };
-  const Backward<T> b{{array(0), array(1), array(2), array(3)},
-                      {array(4), array(5), array(6), array(7)},
-                      array(8),
-                      array(9),
-                      array(10),
-                      array(11),
-                      array(12),
-                      array(13)};
-  T* next_h = array(14);
-  T* next_c = array(15);
-  T* factor = a.factor == nullptr ? nullptr : array(16);
+  const Cell cell{a.cell, a.activation, a.recurrent_activation};
+  const Backward<T> b(rows, memory);
   load_state(rows, a.grad_h, b.grad_h);
   load_state(rows, a.grad_c, b.grad_c);
-  if (factor != nullptr) load_state(rows, a.factor, factor);
+  if (a.factor != nullptr) load_state(rows, a.factor, b.factor);
   for (Index s = a.steps - 1; s >= 0; --s) {
     const Index t = a.backwards ? a.steps - 1 - s : s;
-    for (Index r = 0; r < rows.count && a.grad_out != nullptr; ++r) {
-      const Index row = (rows.begin + r) * a.steps;
-      if (a.zeros && a.mask != nullptr && !a.mask[row + t]) continue;
-      const T* grad = a.grad_out + (row + s) * a.units;
-      T* __restrict sum = b.grad_h + r * rows.stride;
-      for (Index i = 0; i < a.units; ++i) sum[i] += grad[i];
+    const bool any = rows.look(a.mask, a.steps, t);
+    for (Index r = 0; r < rows.count; ++r) {
+      const Index first = (rows.begin + r) * a.steps;
+      const bool masked = rows.masked(a.mask, a.steps, r, t);
+      if (a.grad_out != nullptr && !(masked && a.zeros)) {
+        const T* __restrict grad = a.grad_out + (first + s) * a.units;
+        T* __restrict sum = b.grad_h + r * rows.stride;
+        for (Index i = 0; i < a.units; ++i) sum[i] += grad[i];
+      }
+      const BackwardRow<T> row = row_of(a, rows, b, r, s, t);
+      if (masked) {
+        no_gradients(a, row);
+      } else {
+        whole_row(cell, Phase::kAll, row, a.units);
+      }
     }
-    if (rows.look(a.mask, a.steps, t)) {
-      load_step(a, rows, t, s == 0 ? -1 : a.backwards ? t + 1 : t - 1, b);
-      step_backward(a, rows, packed, b, factor, next_h, next_c);
-      pass_on(a, rows, t, b, factor, next_h, next_c);
-    }
-    store_gradients(a, rows, t, b);
+    if (any) step_backward(a, rows, cell, packed, b, s, t);
   }
   store_state(rows, b.grad_h, a.grad_initial_h);
   if (a.grad_initial_c != nullptr) {

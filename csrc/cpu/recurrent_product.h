@@ -2,10 +2,10 @@
 
 #include "cpu/simd.h"
 
-// c += a b for a few rows of a and a square b that is packed once and used in
-// every step. Rows of a and c are padded to whole vectors, so nothing is
-// masked. An element is one fmadd per k in order on top of what c holds:
-// neither blocks of k nor of rows change a bit.
+// c = a b, or c += a b, for a few rows of a and a square b that is packed once
+// and used in every step. Rows of a and c are padded to whole vectors, so
+// nothing is masked. An element is one fmadd per k in order on top of what c
+// holds: neither blocks of k nor of rows change a bit.
 
 namespace strop::cpu::STROP_ISA {
 namespace {
@@ -22,11 +22,8 @@ constexpr Index kPanelVectors = 2;
 // Of a panel of b this much stays in L1 while all rows pass.
 constexpr Index kPanelBytes = Index{24} << 10;
 
-template <typename T>
-STROP_HD Index padded(Index units) {
-  constexpr Index kL = Wide<T>::kLanes;
-  return (units + kL - 1) / kL * kL;
-}
+// Rows are padded to whole vectors of every set.
+STROP_HD Index padded(Index units) { return (units + 15) / 16 * 16; }
 
 // Vectors of the panel that begins with so many left: a power of two.
 STROP_HD Index panel_vectors(Index left) {
@@ -39,7 +36,7 @@ template <typename T>
 void pack_square(const T* source, Index row, Index col, Index n, T* target) {
   constexpr Index kL = Wide<T>::kLanes;
   for (Index j = 0; j < n;) {
-    const Index width = panel_vectors((padded<T>(n) - j) / kL) * kL;
+    const Index width = panel_vectors((padded(n) - j) / kL) * kL;
     const Index used = width < n - j ? width : n - j;
     for (Index k = 0; k < n; ++k) {
       const T* from = source + k * row + j * col;
@@ -52,14 +49,15 @@ void pack_square(const T* source, Index row, Index col, Index n, T* target) {
 }
 
 template <typename T, int kM, int kV>
-void multiply_tile(const T* a, const T* b, Index depth, T* c, Index stride) {
+void multiply_tile(const T* a, const T* b, Index depth, T* c, Index stride,
+                   bool add) {
   using V = Wide<T>;
   typename V::Reg sum[kM][kV];
 #pragma GCC unroll 4
   for (int i = 0; i < kM; ++i) {
 #pragma GCC unroll 4
     for (int j = 0; j < kV; ++j) {
-      sum[i][j] = V::load(c + i * stride + j * V::kLanes);
+      sum[i][j] = add ? V::load(c + i * stride + j * V::kLanes) : V::zero();
     }
   }
   for (Index k = 0; k < depth; ++k) {
@@ -85,18 +83,19 @@ void multiply_tile(const T* a, const T* b, Index depth, T* c, Index stride) {
 
 template <typename T, int kM>
 STROP_HD void multiply_tile(Index vectors, const T* a, const T* b, Index depth,
-                            T* c, Index stride) {
-  if (vectors == 1) return multiply_tile<T, kM, 1>(a, b, depth, c, stride);
-  if (vectors == 2) return multiply_tile<T, kM, 2>(a, b, depth, c, stride);
-  multiply_tile<T, kM, int(kPanelVectors)>(a, b, depth, c, stride);
+                            T* c, Index stride, bool add) {
+  if (vectors == 1) return multiply_tile<T, kM, 1>(a, b, depth, c, stride, add);
+  if (vectors == 2) return multiply_tile<T, kM, 2>(a, b, depth, c, stride, add);
+  multiply_tile<T, kM, int(kPanelVectors)>(a, b, depth, c, stride, add);
 }
 
-// `rows` is 1 or whole tiles; those that are not `active` are left alone.
+// `add` to c, or overwrite it. `rows` is 1 or whole tiles; those that are not
+// `active` are left alone.
 template <typename T>
-void add_product(const T* a, const T* b, T* c, Index rows, Index n,
-                 const bool* active) {
+void multiply_rows(const T* a, const T* b, T* c, Index rows, Index n,
+                   const bool* active, bool add) {
   constexpr Index kL = Wide<T>::kLanes;
-  const Index stride = padded<T>(n);
+  const Index stride = padded(n);
   for (Index j = 0; j < stride;) {
     const Index vectors = panel_vectors((stride - j) / kL);
     const Index width = vectors * kL;
@@ -105,13 +104,15 @@ void add_product(const T* a, const T* b, T* c, Index rows, Index n,
       const Index depth = block < n - k ? block : n - k;
       const T* from = b + k * width;
       if (rows == 1) {
-        multiply_tile<T, 1>(vectors, a + k, from, depth, c + j, stride);
+        multiply_tile<T, 1>(vectors, a + k, from, depth, c + j, stride,
+                            add || k > 0);
         continue;
       }
       for (Index i = 0; i < rows; i += kTileRows) {
         if (!active[i / kTileRows]) continue;
         multiply_tile<T, int(kTileRows)>(vectors, a + i * stride + k, from,
-                                         depth, c + i * stride + j, stride);
+                                         depth, c + i * stride + j, stride,
+                                         add || k > 0);
       }
     }
     b += n * width;

@@ -38,8 +38,7 @@ __global__ void __launch_bounds__(kBlock)
   const int which = tensor_of(list);
   const CompactAdamTensor& t = list.tensors[which];
   const bool is_wide = list.is_wide[which];
-  CompactRule r = list.rule;
-  r.c.decay = t.decay;
+  const CompactRule r = rule_for(list.rule, t);
   const Index chunk = Index{blockIdx.x} - list.first[which];
   const Index i = (chunk * kBlock + threadIdx.x) * kEach;
   if (i >= t.size) return;
@@ -68,12 +67,14 @@ __global__ void __launch_bounds__(kBlock)
 
 __global__ void __launch_bounds__(kBlock)
     bfloat16_rows(const __grid_constant__ CompactAdamTensor t, Ids ids,
-                  const __grid_constant__ CompactRule r, std::uint64_t* fault) {
+                  const __grid_constant__ CompactRule rule,
+                  std::uint64_t* fault) {
   const Index i = Index{blockIdx.x} * kBlock + threadIdx.x;
   if (i >= ids.size * t.width) return;
   const Place place = place_of(i, t.width);
   const Index row = id_of(ids, place.row);
   if (!row_inside(row, t.rows, place.row, fault)) return;
+  const CompactRule r = rule_for(rule, t);
   const Index at = row * t.width + place.column;
   move_element(t.param[at], static_cast<Half*>(t.moment1)[at],
                static_cast<Half*>(t.moment2)[at], t.grad[i], std::uint32_t(at),
@@ -83,8 +84,12 @@ __global__ void __launch_bounds__(kBlock)
 // ---- blocks of 8-bit codes -------------------------------------------------
 
 // 85 registers a thread: the long chains of a code want many warps beside one
-// another, but with 64 it spills on sm_120.
+// another. sm_120 spills with so few.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ == 1200
+constexpr unsigned kBlocksPerProcessor = 2;
+#else
 constexpr unsigned kBlocksPerProcessor = 3;
+#endif
 
 __global__ void __launch_bounds__(kBlock, kBlocksPerProcessor)
     blocks8_step(const __grid_constant__ List list) {
@@ -92,8 +97,7 @@ __global__ void __launch_bounds__(kBlock, kBlocksPerProcessor)
   fill_values(values);
   const int which = tensor_of(list);
   const CompactAdamTensor& t = list.tensors[which];
-  CompactRule r = list.rule;
-  r.c.decay = t.decay;
+  const CompactRule r = rule_for(list.rule, t);
   const Index thread =
       (Index{blockIdx.x} - list.first[which]) * kBlock + threadIdx.x;
   const Place place =
@@ -105,10 +109,11 @@ __global__ void __launch_bounds__(kBlock, kBlocksPerProcessor)
 
 __global__ void __launch_bounds__(kBlock, kBlocksPerProcessor)
     blocks8_rows(const __grid_constant__ CompactAdamTensor t, Ids ids,
-                 const __grid_constant__ CompactRule r, bool quads,
+                 const __grid_constant__ CompactRule rule, bool quads,
                  std::uint64_t* fault) {
   STROP_SHARED(float, values, 2 * kCodes);
   fill_values(values);
+  const CompactRule r = rule_for(rule, t);
   const Index thread = Index{blockIdx.x} * kBlock + threadIdx.x;
   const Place place =
       place_of(thread >> lane_bits(t.width), blocks_of_row(t.width));
@@ -122,14 +127,19 @@ __global__ void __launch_bounds__(kBlock, kBlocksPerProcessor)
 // ---- a step ----------------------------------------------------------------
 
 template <typename A>
-CompactRule rule_of(const A& a) {
-  return {a.coefficients, a.gradient, form_of(a.gradient), a.key};
+CompactRule rule_of(const A& a, Stream s) {
+  CompactRule rule;
+  static_cast<SharedRule&>(rule) =
+      step_rule(op, a.coefficients, a.gradient, a.numbers, s);
+  rule.key = a.key;
+  rule.step = a.numbers.step.place;
+  return rule;
 }
 
 }  // namespace
 
 void compact_adam_step(const CompactAdamStep<float>& a, Stream s) {
-  const CompactRule rule = rule_of(a);
+  const CompactRule rule = rule_of(a, s);
   if (a.format == MomentFormat::kBfloat16) {
     return for_lists_of<List>(
         a, rule,
@@ -153,7 +163,7 @@ void compact_adam_step(const CompactAdamStep<float>& a, Stream s) {
 }
 
 void compact_adam_rows(const CompactAdamRows<float>& a, Stream s) {
-  const CompactRule rule = rule_of(a);
+  const CompactRule rule = rule_of(a, s);
   const CompactAdamTensor& t = a.table;
   if (a.format == MomentFormat::kBfloat16) {
     return launch(op, bfloat16_rows, blocks_for(a.ids.size * t.width, kBlock),

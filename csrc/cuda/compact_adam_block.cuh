@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cuda/multi_tensor.cuh"
+#include "cuda/numbers.cuh"
 #include "kernels/compact_adam.h"
 #include "math/compact_adam.h"
 
@@ -11,12 +12,21 @@
 namespace strop::cuda {
 
 // What elements share in a step.
-struct CompactRule {
-  AdamCoefficients<float> c;
-  Gradient<float> gradient;
-  GradientForm form;
+using SharedRule = StepRule<float, AdamCoefficients<float>>;
+
+struct CompactRule : SharedRule {
   std::uint32_t key;
+  const std::int64_t* step;  // in device memory, from which the key is made
 };
+
+// Numbers in device memory in their places, and the tensor's decay.
+__device__ __forceinline__ CompactRule rule_for(const CompactRule& given,
+                                                const CompactAdamTensor& t) {
+  CompactRule r = given;
+  r.c.decay = take_numbers(r, t.decay, t.weight_decay);
+  if (r.step != nullptr) r.key = key_of(*r.step);
+  return r;
+}
 
 inline constexpr Index kQuad = 4;
 inline constexpr int kCodes = 256;

@@ -109,9 +109,9 @@ template <typename T>
 __device__ __forceinline__ void store_elements(const DeferredAdamCatchUp<T>& a,
                                                Index at, Index d, bool is_wide,
                                                const Elements<T>& e) {
-  store(a.param + at, d, a.width, is_wide, e.param);
-  store(a.moment1 + at, d, a.width, is_wide, e.moment1);
-  store(a.moment2 + at, d, a.width, is_wide, e.moment2);
+  put(a.param + at, d, a.width, is_wide, e.param);
+  put(a.moment1 + at, d, a.width, is_wide, e.moment1);
+  put(a.moment2 + at, d, a.width, is_wide, e.moment2);
 }
 
 // The coefficients of a gap from where they stand: common to all degrees of a

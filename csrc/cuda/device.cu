@@ -1,6 +1,10 @@
 // The device under the kernels, the search for an id outside its table, and
 // small arrays put together.
 
+#ifndef _WIN32
+#include <pthread.h>
+#endif
+
 #include "cuda/common.cuh"
 #include "cuda/device.h"
 
@@ -37,6 +41,23 @@ std::string text_of(int version) {
          std::to_string(version % 1000 / 10);
 }
 
+// CUDA does not survive a fork: what a child calls fails, each in words of its
+// own. Whether this process is one of a parent that had used it.
+bool forked = false;
+
+bool is_forked() {
+#ifndef _WIN32
+  static const int registered =
+      pthread_atfork(nullptr, nullptr, [] { forked = true; });
+  (void)registered;
+#endif
+  return forked;
+}
+
+constexpr const char* kForked =
+    "this process was forked from one that had used CUDA; start it by the "
+    "method 'spawn'";
+
 }  // namespace
 
 Driver driver() {
@@ -54,6 +75,8 @@ Driver driver() {
   }
   if (d.driver == 0) {
     d.reason = "no driver";
+  } else if (is_forked()) {
+    d.reason = kForked;
   } else if (error == cudaErrorInsufficientDriver) {
     d.reason = "driver too old: it serves CUDA " + text_of(d.driver) +
                ", this build needs " + text_of(d.runtime);
@@ -75,7 +98,7 @@ int device_of(const char* op, const void* pointer) {
 
 int current_device(const char* op) {
   int device = 0;
-  if (cudaGetDevice(&device) != cudaSuccess) {
+  if (is_forked() || cudaGetDevice(&device) != cudaSuccess) {
     cudaGetLastError();
     throw std::runtime_error(std::string(op) +
                              ": CUDA is not available: " + driver().reason);

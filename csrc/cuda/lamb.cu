@@ -4,6 +4,7 @@
 // CPU, element i of a block in lane i mod 16, so the bits are its own.
 
 #include "cuda/multi_tensor.cuh"
+#include "cuda/numbers.cuh"
 #include "kernels/lamb.h"
 
 namespace strop::cuda {
@@ -14,12 +15,10 @@ constexpr Index kRow = kLambBlock + kLanes;  // both rows in banks of their own
 
 template <typename T>
 struct Rule {
-  Lamb<T> c;
-  Gradient<T> gradient;
-  GradientForm form;
-  double learning_rate;
-  double* sums;   // 2 for each block of the list
-  double* steps;  // one for each tensor of the list
+  StepRule<T, Lamb<T>> step;
+  double learning_rate;  // but for `step.made`
+  double* sums;          // 2 for each block of the list
+  double* steps;         // one for each tensor of the list
 };
 
 template <typename T>
@@ -49,7 +48,8 @@ __global__ void __launch_bounds__(kBlock)
   const int which = tensor_of(list);
   const LambTensor<T>& t = list.tensors[which];
   const bool is_wide = list.is_wide[which];
-  const Rule<T>& r = list.rule;
+  StepRule<T, Lamb<T>> r = list.rule.step;
+  const T lost = take_numbers(r, t.lost, t.weight_decay);
   const Index begin = (Index{blockIdx.x} - list.first[which]) * kLambBlock;
 #pragma unroll
   for (Index k = 0; k < kLambBlock / kSize / kBlock; ++k) {
@@ -66,7 +66,7 @@ __global__ void __launch_bounds__(kBlock)
         const T p = param.v[j];
         const T seen = seen_gradient(r.form, grad.v[j], p, r.gradient);
         lamb_moments(moment1.v[j], moment2.v[j], seen, r.c);
-        const T left = p - t.lost * p;
+        const T left = p - lost * p;
         const T d =
             lamb_direction(left, moment1.v[j], moment2.v[j], t.inside, r.c);
         kept.v[j] = i + j < t.size ? left : T(0);
@@ -88,7 +88,9 @@ __global__ void __launch_bounds__(kBlock)
   if (sizeof(T) == 4 && !(lamb_held(sum) && lamb_held(other))) {
     sum = squares<double>(own, n);
   }
-  if (threadIdx.x % kLanes == 0) r.sums[2 * Index{blockIdx.x} + row] = sum;
+  if (threadIdx.x % kLanes == 0) {
+    list.rule.sums[2 * Index{blockIdx.x} + row] = sum;
+  }
 }
 
 // A block for each tensor.
@@ -107,8 +109,10 @@ __global__ void __launch_bounds__(kBlock)
   kept = over_block(kept, room, Plus{});
   direction = over_block(direction, room, Plus{});
   if (threadIdx.x == 0) {
-    list.rule.steps[blockIdx.x] =
-        lamb_step_size(kept, direction, list.rule.learning_rate);
+    const auto* made = list.rule.step.made;
+    list.rule.steps[blockIdx.x] = lamb_step_size(
+        kept, direction,
+        made == nullptr ? list.rule.learning_rate : made->learning_rate);
   }
 }
 
@@ -119,7 +123,8 @@ __global__ void __launch_bounds__(kBlock)
   const int which = tensor_of(list);
   const LambTensor<T>& t = list.tensors[which];
   const bool is_wide = list.is_wide[which];
-  const Lamb<T>& c = list.rule.c;
+  StepRule<T, Lamb<T>> r = list.rule.step;
+  const T lost = take_numbers(r, t.lost, t.weight_decay);
   const T step = T(list.rule.steps[which]);
   const Index begin = (Index{blockIdx.x} - list.first[which]) * kLambBlock;
 #pragma unroll
@@ -131,9 +136,9 @@ __global__ void __launch_bounds__(kBlock)
     const Pack<T> moment2 = load(t.moment2, i, t.size, is_wide);
 #pragma unroll
     for (int j = 0; j < kSize; ++j) {
-      const T kept = param.v[j] - t.lost * param.v[j];
+      const T kept = param.v[j] - lost * param.v[j];
       param.v[j] = kept - step * lamb_direction(kept, moment1.v[j],
-                                                moment2.v[j], t.inside, c);
+                                                moment2.v[j], t.inside, r.c);
     }
     put(t.param, i, t.size, is_wide, param);
   }
@@ -144,8 +149,8 @@ void run(const LambStep<T>& a, Stream s) {
   constexpr const char* op = "lamb_step";
   for_lists_of<List<T>>(
       a,
-      {a.coefficients, a.gradient, form_of(a.gradient), a.learning_rate, a.sums,
-       a.steps},
+      {step_rule(op, a.coefficients, a.gradient, a.numbers, s), a.learning_rate,
+       a.sums, a.steps},
       [](const LambTensor<T>& t) {
         return wide(t.param, t.grad, t.moment1, t.moment2);
       },

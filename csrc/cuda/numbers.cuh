@@ -1,7 +1,7 @@
 #pragma once
 
 #include "cuda/common.cuh"
-#include "math/adam.h"  // a coefficients_of, for the name to be looked up
+#include "math/adam.h"  // one coefficients_of must be known by name
 #include "math/gradient.h"
 
 // The numbers of a step that stand in device memory. One thread makes the

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cuda/common.cuh"
+#include "math/elementary.h"
 
 // A row of logits and the threads that share it. Where the row is kept while it
 // is worked on depends on its length, which so settles the order of its sums:

@@ -30,7 +30,8 @@ struct CompactAdamTensor {
   const float* grad;
   Index size;  // rows * width
   Index rows, width;
-  float decay;  // in place of the coefficients' own
+  float decay;              // in place of the coefficients' own
+  double weight_decay = 0;  // `decay` by the learning rate, for `numbers`
 };
 
 template <typename T>
@@ -41,6 +42,7 @@ struct CompactAdamStep {
   std::uint32_t key;  // of the step, for rounding by chance
   AdamCoefficients<T> coefficients;
   Gradient<T> gradient = {};
+  DeviceNumbers<AdamRule> numbers = {};
 };
 
 // The same for the rows that have a gradient; the others stand still. A row
@@ -53,6 +55,7 @@ struct CompactAdamRows {
   std::uint32_t key;
   AdamCoefficients<T> coefficients;
   Gradient<T> gradient = {};
+  DeviceNumbers<AdamRule> numbers = {};
 };
 
 #define STROP_COMPACT_ADAM_KERNELS(X)   \

@@ -26,8 +26,8 @@ struct Conv {
 
 // The gradients of the above, with dz = grad * slope. grad_x is a sum over the
 // windows that hold an element, in the order of their outputs and taps;
-// grad_kernel and grad_bias are sums over parts of the batch, whose number
-// depends on the sizes alone, in order.
+// grad_kernel and grad_bias are sums over parts of the outputs, which depend on
+// the sizes alone, in order.
 template <typename T>
 struct ConvBackward {
   const T* grad;    // (N, OH, OW, F)

@@ -21,6 +21,7 @@ struct LambTensor {
   Index size;
   T lost;  // both decays: math/lamb.h
   T inside;
+  double weight_decay = 0;  // `lost` by the learning rate, for `numbers`
 };
 
 // `sums`: room for 2 numbers per block of each tensor. `steps`: room for one
@@ -34,6 +35,7 @@ struct LambStep {
   double learning_rate;
   double* sums;
   double* steps;
+  DeviceNumbers<LambRule> numbers = {};
 };
 
 #define STROP_LAMB_KERNELS(X) X(lamb_step, LambStep)

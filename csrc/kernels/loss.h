@@ -1,14 +1,9 @@
 #pragma once
 
 #include "kernels/base.h"
+#include "math/loss.h"
 
 namespace strop {
-
-enum class PointwiseLoss {
-  kMeanSquaredError,
-  kMeanAbsoluteError,
-  kBinaryCrossEntropy,  // `pred` holds logits
-};
 
 // Elements whose terms are added to one partial sum. Fixed: the order of the
 // sum depends on the size alone.
@@ -17,8 +12,9 @@ inline constexpr Index kLossChunk = 4096;
 // What CUDA has before the partial sums of a loss: a ticket and a count.
 inline constexpr Index kLossHeader = 2;
 
-// Loss and gradient of N rows of D elements: the mean over a row, then
-// sum(weight * row) * scale with scale = 1/N. `grad` gets the gradient of that.
+// Loss and gradient of N rows of D elements: the mean over a row (the sum for
+// one that adds_up), then sum(weight * row) * scale with scale = 1/N. `grad`
+// gets the gradient of that.
 template <typename T>
 struct PointwiseLossArgs {
   const T* pred;      // (N, D)
@@ -29,6 +25,7 @@ struct PointwiseLossArgs {
   double* partials;   // one per kLossChunk elements: sums of weight * term
   Index rows, width;  // N, D
   PointwiseLoss which;
+  T delta = 1;              // of Huber's loss
   double* value = nullptr;  // CUDA: the mean
 };
 

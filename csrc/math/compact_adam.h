@@ -49,6 +49,11 @@ STROP_HD std::uint32_t mixed(std::uint32_t x) {
   return x ^ (x >> 16);
 }
 
+// Of a step, by its number.
+STROP_HD std::uint32_t key_of(std::int64_t step) {
+  return mixed(std::uint32_t(step));
+}
+
 STROP_HD std::uint32_t chance_of(std::uint32_t key, std::uint32_t element) {
   return mixed(element ^ key);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "math/power.h"
 #include "math/update.h"
 
 namespace strop {
@@ -25,6 +26,21 @@ struct Lamb {
   T inv_root_c2;  // 1 / sqrt(1 - beta2^t)
   T eps;
 };
+
+struct LambRule {
+  static constexpr bool kCounts = true;
+  double beta1, beta2, eps;
+};
+
+// As in math/adam.h.
+template <typename T>
+STROP_HD Lamb<T> coefficients_of(const LambRule& r, std::int64_t step,
+                                 double /*learning_rate*/) {
+  const double c1 = one_minus_power(r.beta1, step);
+  const double c2 = one_minus_power(r.beta2, step);
+  return {RunningMean<T>::of(r.beta1), T(r.beta2), T(1 - r.beta2), T(1 / c1),
+          T(1 / square_root(c2)),      T(r.eps)};
+}
 
 template <typename T>
 STROP_HD void lamb_moments(T& moment1, T& moment2, T grad, const Lamb<T>& c) {

@@ -26,7 +26,7 @@ enum class LossKind { kPointwise, kSoftmax };
 struct LossRule {
   LossKind kind;
   PointwiseLoss which;  // of the pointwise ones
-  double smoothing;     // of the softmax
+  double setting;       // smoothing of the softmax, delta of Huber's loss
 };
 
 // The mean loss of a batch and its gradient by the predictions or logits.
@@ -46,9 +46,11 @@ class Loss {
       double* partials = partials_.at_least(terms);
       cpu::pointwise_loss(
           PointwiseLossArgs<T>{pred, target, weight, grad, nullptr, partials,
-                               rows.count, width, rule_.which},
+                               rows.count, width, rule_.which,
+                               T(rule_.setting)},
           Stream{});
-      return size == 0 ? 0.0 : add_pairwise(partials, terms) / double(size);
+      const Index count = adds_up(rule_.which) ? rows.count : size;
+      return size == 0 ? 0.0 : add_pairwise(partials, terms) / double(count);
     }
     const Ids labels = take_ids(samples.labels, 1, rows, wide_, narrow_);
     const bool known =
@@ -62,7 +64,7 @@ class Loss {
     cpu::softmax_cross_entropy(
         SoftmaxCrossEntropy<T>{
             pred, target, labels, weight, grad, nullptr, partials, rows.count,
-            width, 1.0 / double(rows.count), rule_.smoothing, false, 0},
+            width, 1.0 / double(rows.count), rule_.setting, false, 0},
         Stream{});
     return add_pairwise(partials, terms) / double(rows.count);
   }

@@ -38,11 +38,12 @@ from . import (
 from ._backend import synchronize
 from ._device import device
 from .layers import Input
-from .models import Sequential
+from .models import Model, Sequential
 from .rowgrad import RowGrad
 
 __all__ = [
     "Input",
+    "Model",
     "RowGrad",
     "Sequential",
     "__version__",

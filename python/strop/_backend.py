@@ -6,6 +6,7 @@ Nothing falls back in silence: an array of another library is refused with the w
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.metadata
 import importlib.util
 import os
@@ -41,6 +42,7 @@ def _load_cpu() -> Any:
 cpu: Any = _load_cpu()
 
 
+@functools.cache
 def cuda() -> Any | None:
     """The module of CUDA kernels, loaded at the first call, or None where this build has none."""
     try:
@@ -114,7 +116,8 @@ def cupy(op: str) -> Any:
 
 def on_gpu(array: object) -> bool:
     """Whether an array is CuPy's."""
-    return type(array).__module__.split(".")[0] == "cupy"
+    module = type(array).__module__
+    return module == "cupy" or module.startswith("cupy.")
 
 
 def _has_interface(array: object) -> bool:

@@ -137,6 +137,7 @@ def input_array(op: str, name: str, value: Any, where: Device) -> Any:
 
     Raises:
         TypeError: the array is on a GPU and the model is not, or it is on another GPU.
+        ValueError: its memory was given back.
     """
     array = _gpu_array(value)
     if array is None:
@@ -152,6 +153,8 @@ def input_array(op: str, name: str, value: Any, where: Device) -> Any:
             f"{op}: {name} must be on {where} like the model; got a {kind} array on {device_of(array)}; "
             f"move it with cupy.asarray under cupy.cuda.Device({where.number})"
         )
+    if array.size and not array.data.mem.ptr:
+        raise ValueError(f"{op}: {name} must hold memory; got a freed {kind} array of shape {array.shape}")
     return array
 
 

@@ -178,6 +178,9 @@ def _check_state(state: object) -> tuple[int, dict[str, int]]:
 #: The streams everything draws from unless it has a seed of its own.
 streams = Streams()
 
+#: Held while `seeded` lends the streams to one block, which may lend them on.
+_seeding = threading.RLock()
+
 
 def set_random_seed(seed: int) -> None:
     """Make a run repeat: seed `random`, NumPy's global generator and strop's streams.
@@ -203,6 +206,18 @@ def set_random_seed(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     streams.reset(seed)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """strop's streams from this seed inside the block, and as they were afterwards; one thread at a time."""
+    with _seeding:
+        before = streams.get_state()
+        try:
+            streams.reset(seed)
+            yield
+        finally:
+            streams.set_state(before)
 
 
 def get_state() -> dict[str, Any]:

@@ -23,7 +23,7 @@ def described(value: Any) -> Any:
     if value is None or isinstance(value, str | dict):  # a dict is described already
         return value
     function = getattr(value, "function", value)
-    if hasattr(value, "kernel") and function is value:  # an activation: its name, or name and settings
+    if hasattr(value, "fused") and function is value:  # an activation: its name, or name and settings
         return {"name": value.name, **value.settings} if value.settings else value.name
     if function is not value or not hasattr(value, "get_config"):
         return {"custom": getattr(function, "__name__", type(function).__name__)}

@@ -6,7 +6,8 @@ Environment variables, read once at import:
 |---------------------|---------------------------------------------------------------------------|
 | `STROP_NUM_THREADS` | threads for kernels, 1 to 1024; default: see below                         |
 | `STROP_ISA`         | instruction set: `baseline`, `avx2`, `avx512`, `neon`; default: the widest |
-| `STROP_CHECK`       | `1` looks at every id before a CUDA kernel runs, which waits for the device |
+| `STROP_CHECK`       | `1` looks at every id before a CUDA kernel runs, which waits for the device; and stops \
+training where a loss or a gradient is not finite, with the step and the layer that first gave it |
 | `STROP_CUBLAS`      | `0` leaves NVIDIA's cuBLASLt alone: large products use the package's own kernels |
 | `STROP_DATA`        | a data file or folder that the loaders of `strop.datasets` try first       |
 | `STROP_CACHE`       | where downloads are kept; default: `$XDG_CACHE_HOME/strop` or `~/.cache/strop` |

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from ._random import set_random_seed
 from .preprocessing.sequence import pad_sequences
 
-__all__ = ["normalize", "pad_sequences", "set_random_seed", "to_categorical"]
+__all__ = ["normalize", "pad_sequences", "plot_model", "set_random_seed", "to_categorical"]
 
 Array = NDArray[Any]
 
@@ -72,3 +72,22 @@ def normalize(x: ArrayLike, axis: int = -1, order: int = 2) -> Array:
     length[length == 0] = 1
     result: Array = array / np.expand_dims(length, axis)
     return result
+
+
+def plot_model(model: Any, *, show_shapes: bool = True, ax: Any = None) -> Any:
+    """Draw the layers of a model; see `strop.plot.network`.
+
+    Args:
+        model: a `Sequential` or a `Model`.
+        show_shapes: write shapes and numbers of parameters into the boxes.
+        ax: matplotlib Axes to draw into; None makes a figure.
+
+    Returns:
+        The Axes; `ax.figure.savefig("model.png")` writes the picture.
+
+    Raises:
+        ImportError: matplotlib is absent.
+    """
+    from .plot.network import network
+
+    return network(model, show_shapes=show_shapes, ax=ax)

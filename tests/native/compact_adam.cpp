@@ -111,10 +111,55 @@ void rows(Index count, Index width, MomentFormat format) {
   a.recorded();
 }
 
+// The same numbers in device memory: the same bits, rounding by chance
+// included, on all and on rows.
+void numbers(MomentFormat format) {
+  const AdamRule rule{0.9, 0.999, 1e-7, true, true};
+  const double rate = 0.01, decay = 0.1, l2 = 0.01;
+  const Tensor host(5, 300, 5, format), other(5, 300, 5, format);
+  for (Index i = 0; i < host.param.size(); ++i) {
+    other.param[i] = host.param[i];
+    other.grad[i] = host.grad[i];
+  }
+  Guarded<double> room(kNumbersRoom), given(2);
+  Guarded<std::int64_t> step(1), ids(5);
+  for (Index i = 0; i < 5; ++i) ids[i] = i;
+  given[0] = rate, given[1] = 0.5;
+  const DeviceNumbers<AdamRule> device{
+      rule, {0, given.data()}, {0, step.data()}, {0, given.data() + 1},
+      l2,   room.data()};
+  const Gradient<float> g{0.5f, float(l2)}, form{0, float(l2)};
+  CompactAdamTensor own = host.view(), given_none = other.view();
+  given_none.decay = 0;
+  given_none.weight_decay = decay;
+  for (step[0] = 1; step[0] < 4; ++step[0]) {
+    const auto known = coefficients_of<float>(rule, step[0], rate, decay);
+    own.decay = known.decay;
+    const std::uint32_t key = key_of(step[0]);
+    backend::compact_adam_step({&own, 1, format, key, known, g}, {});
+    backend::compact_adam_step({&given_none, 1, format, 0, {}, form, device},
+                               {});
+    backend::compact_adam_rows({own, ids_of(ids), format, key, known, g}, {});
+    backend::compact_adam_rows(
+        {given_none, ids_of(ids), format, 0, {}, form, device}, {});
+  }
+  for (Index i = 0; i < host.param.size(); ++i) {
+    STROP_CHECK(host.param[i] == other.param[i], "element %d", int(i));
+  }
+  for (Index i = 0; i < host.first.size(); ++i) {
+    STROP_CHECK(host.first[i] == other.first[i], "moment1 %d", int(i));
+    STROP_CHECK(host.second[i] == other.second[i], "moment2 %d", int(i));
+  }
+}
+
 }  // namespace
 
 void test_compact_adam() {
   codes();
+  if (STROP_SIMT) {
+    numbers(MomentFormat::kBfloat16);
+    numbers(MomentFormat::kBlocks8);
+  }
   bfloat16();
   for (const auto format : {MomentFormat::kBfloat16, MomentFormat::kBlocks8}) {
     for (const Index width : {1, 3, 15, 16, 17, 255, 256, 257, 530}) {

@@ -1,3 +1,5 @@
+#include "kernels/conv.h"
+
 #include "native.h"
 
 namespace strop::native {

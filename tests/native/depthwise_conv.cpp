@@ -1,3 +1,5 @@
+#include "kernels/depthwise_conv.h"
+
 #include "native.h"
 
 namespace strop::native {

@@ -61,9 +61,54 @@ void all(Index n) {
   }
 }
 
+// The same numbers in device memory: the same bits.
+template <typename T>
+void numbers(Index n) {
+  const LambRule rule{0.9, 0.999, 1e-6};
+  const double rate = 0.01, decay = 0.1, l2 = 0.01;
+  using A = Guarded<T>;
+  A arrays[2][4] = {{A(n), A(n), A(n), A(n)}, {A(n), A(n), A(n), A(n)}};
+  for (int k = 0; k < 4; ++k) {
+    arrays[0][k].random(0.1, 1);
+    for (Index i = 0; i < n; ++i) arrays[1][k][i] = arrays[0][k][i];
+  }
+  Guarded<double> room(kNumbersRoom), given(2);
+  Guarded<std::int64_t> step(1);
+  given[0] = rate, given[1] = 0.5, step[0] = 7;
+  const DeviceNumbers<LambRule> device{
+      rule, {0, given.data()}, {0, step.data()}, {0, given.data() + 1},
+      l2,   room.data()};
+  const Gradient<T> known{T(0.5), T(l2)}, form{T(0), T(l2)};
+  Guarded<double> sums(2 * ((n + kLambBlock - 1) / kLambBlock)), steps(1);
+  for (const bool on_device : {false, true}) {
+    A* a = arrays[on_device];
+    const LambTensor<T> tensor{a[0].data(), a[1].data(),
+                               a[2].data(), a[3].data(),
+                               n,           on_device ? T(0) : T(rate * decay),
+                               T(0),        decay};
+    backend::lamb_step(
+        on_device
+            ? LambStep<
+                  T>{&tensor, 1, {}, form, 0, sums.data(), steps.data(), device}
+            : LambStep<T>{&tensor, 1, coefficients_of<T>(rule, 7, rate), known,
+                          rate, sums.data(), steps.data()},
+        {});
+  }
+  for (int k = 0; k < 4; ++k) {
+    for (Index i = 0; i < n; ++i) {
+      STROP_CHECK(arrays[0][k][i] == arrays[1][k][i], "array %d, element %d", k,
+                  int(i));
+    }
+  }
+}
+
 }  // namespace
 
 void test_lamb() {
+  if (STROP_SIMT) {
+    numbers<float>(1500);
+    numbers<double>(1500);
+  }
   for (const Index n : {0, 1, 3, 15, 16, 17, 33, 1023, 1024, 1025, 17'000}) {
     all<float>(n);
     all<double>(n);

@@ -22,7 +22,8 @@ void on(RecurrentCell cell, Index batch, Index steps, Index units,
   Guarded<T> previous(rows * units), carried(rows * units);
   Guarded<bool> mask(rows);
   x.random();
-  kernel.random();
+  // A larger state would double a rounding at every step.
+  kernel.random(-1 / (1 + double(units)), 1 / (1 + double(units)));
   bias.random();
   h0.random();
   c0.random();

@@ -3,6 +3,8 @@
 #include "capture.h"
 
 #include <cstring>
+#include <mutex>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -21,9 +23,15 @@ struct Graph {
   std::string text;
 };
 
+// Of work and captures, whichever threads they come from: there is one set of
+// fibres. Held while a grid runs, for which nobody needs Python's lock.
+std::recursive_mutex turn;
+using Turn = std::lock_guard<std::recursive_mutex>;
+
 // One at a time is enough for the tests.
 struct Capture {
   const void* stream = nullptr;
+  std::thread::id thread;
   cudaError_t error = cudaSuccess;  // of what invalidated it
   std::vector<Node> nodes;
 };
@@ -67,7 +75,9 @@ const char* error_text(cudaError_t error) {
 
 cudaError_t submit(const void* stream, std::string what,
                    std::function<void()> work) {
-  if (capture.stream == nullptr) {
+  const Turn mine(turn);
+  const bool others = capture.thread != std::this_thread::get_id();
+  if (capture.stream == nullptr || (others && !capturing(stream))) {
     work();
     return cudaSuccess;
   }
@@ -100,14 +110,16 @@ std::string describe(Size grid, Size block, const char* function) {
 using namespace simt;
 
 int simt_begin_capture(const void* stream) {
+  const Turn mine(turn);
   if (stream == nullptr || capture.stream != nullptr) {
     return cudaErrorStreamCaptureUnsupported;
   }
-  capture = {stream, cudaSuccess, {}};
+  capture = {stream, std::this_thread::get_id(), cudaSuccess, {}};
   return cudaSuccess;
 }
 
 int simt_end_capture(const void* stream, void** graph) {
+  const Turn mine(turn);
   *graph = nullptr;
   if (!capturing(stream)) return cudaErrorStreamCaptureUnmatched;
   const bool valid = capture.error == cudaSuccess;
@@ -121,6 +133,7 @@ int simt_is_capturing(const void* stream) { return capturing(stream); }
 int simt_wait_for_stream(const void* stream) { return wait_for_stream(stream); }
 
 int simt_launch_graph(void* graph, const void* stream) {
+  const Turn mine(turn);
   if (capturing(stream)) {
     return invalidate(cudaErrorStreamCaptureUnsupported);  // child graphs
   }

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <mutex>
 
 #include "cuda_runtime.h"
 
@@ -299,15 +300,18 @@ void* shared_room(const void* key, std::size_t size) {
 
 namespace {
 std::map<const void*, std::size_t> asked_for;
-}
+std::mutex asking;
+}  // namespace
 
 bool may_share(const void* kernel, std::size_t size) {
+  const std::lock_guard<std::mutex> mine(asking);
   const auto asked = asked_for.find(kernel);
   return size <= (asked == asked_for.end() ? kMostUnasked : asked->second);
 }
 
 bool ask_for_shared(const void* kernel, std::size_t size) {
   if (size > most_shared) return false;
+  const std::lock_guard<std::mutex> mine(asking);
   asked_for[kernel] = size;
   return true;
 }

@@ -73,6 +73,8 @@ registry: dict[str, type[Initializer]] = {cls.__name__: cls for cls in _CLASSES}
 _names: dict[str, type[Initializer]] = {
     **registry,
     **{snake_case(name): cls for name, cls in registry.items()},
+    "IdentityInitializer": Identity,
+    "OrthogonalInitializer": Orthogonal,
     "uniform": RandomUniform,
     "normal": RandomNormal,
     "zero": Zeros,

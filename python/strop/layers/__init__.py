@@ -4,6 +4,7 @@ from .activation import ELU, LeakyReLU, ReLU, Softmax
 from .affine import RandomRotation, RandomTranslation, RandomZoom
 from .augmentation import RandomCrop, RandomFlip
 from .base import Layer
+from .batch_normalization import BatchNormalization
 from .bidirectional import Bidirectional
 from .convolutional import Conv1D, Conv2D
 from .core import Activation, Dense, Flatten, Input
@@ -19,6 +20,7 @@ from .lstm import LSTM
 from .masking import Masking
 from .merge import Merge
 from .merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
+from .normalization import GroupNormalization, LayerNormalization
 from .pooling import AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D
 from .preprocessing import Normalization, Rescaling
 from .regularization import Dropout, GaussianNoise, SpatialDropout1D
@@ -37,6 +39,7 @@ __all__ = [
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
+    "BatchNormalization",
     "Bidirectional",
     "Concatenate",
     "Conv1D",
@@ -51,8 +54,10 @@ __all__ = [
     "GlobalAveragePooling2D",
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
+    "GroupNormalization",
     "Input",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
     "Masking",
     "MaxPooling1D",
@@ -90,6 +95,7 @@ registry: dict[str, type[Layer]] = {
         Average,
         AveragePooling1D,
         AveragePooling2D,
+        BatchNormalization,
         Bidirectional,
         Concatenate,
         Conv1D,
@@ -106,7 +112,9 @@ registry: dict[str, type[Layer]] = {
         GlobalAveragePooling2D,
         GlobalMaxPooling1D,
         GlobalMaxPooling2D,
+        GroupNormalization,
         LSTM,
+        LayerNormalization,
         LeakyReLU,
         Masking,
         MaxPooling1D,

@@ -18,6 +18,7 @@ from .._device import Device, building, find, input_array, to_device, to_host
 from .._names import check_kwargs, snake_case
 from .._serial import described
 from ..rowgrad import RowGrad
+from .symbolic import connected, is_symbolic, misfit
 from .variable import Variable, check_weights, move_layers, placed
 
 Array = NDArray[Any]
@@ -44,6 +45,8 @@ class Layer:
     reads_ids = False
     #: Whether a mask begins here.
     starts_mask = False
+    #: Whether the layer has several inputs: shapes, arrays and masks come as lists then.
+    takes_list = False
 
     def __init__(
         self,
@@ -62,6 +65,8 @@ class Layer:
         if name is not None and (not isinstance(name, str) or not name or "/" in name):
             raise ValueError(f"{self.op}: name must be a text without '/'; got {name!r}")
         self.given_name = name
+        #: Whether a model has given it its name.
+        self.in_model = False
         self.name = name or snake_case(self.op)
         self.dtype = np.dtype(dtype or config.floatx())
         self.trainable = trainable
@@ -121,6 +126,51 @@ class Layer:
                 variable.path = f"{self.name}/{variable.name}"
         return self.compute_output_shape(input_shape)
 
+    def build_from(self, input_shape: Any, sources: Sequence[str]) -> Shape:
+        """`build_once` within a model; what it refuses is said with the layer's name and what gives the input.
+
+        A layer that is built must have the same weights for the new shape.
+
+        Args:
+            input_shape: as for `build`.
+            sources: names of what gives the inputs; none where they come from outside.
+
+        Raises:
+            ValueError: the shape does not fit the layer.
+        """
+        try:
+            if self.built and input_shape != self.input_shape:
+                self._check_again(input_shape)
+            return self.build_once(input_shape)
+        except ValueError as error:
+            if type(error) is not ValueError:  # not of the layer's build, but of what gives it its weights
+                raise
+            raise ValueError(misfit(self, str(error), input_shape, sources)) from error
+
+    def _check_again(self, input_shape: Any) -> None:
+        """Build once more, with the variables that are there."""
+        held = {v.name: v for v in self.variables}
+
+        def same(name: str, shape: tuple[int, ...], *_: Any, **settings: Any) -> Variable:
+            if name not in held or held[name].shape != tuple(shape):
+                wanted: Any = self.input_shape
+                if isinstance(input_shape, tuple) and len(input_shape) == len(wanted):
+                    raise ValueError(f"inputs must have last axis {wanted[-1]}; got shape {input_shape}")
+                raise ValueError(f"inputs must have shape {wanted}; got shape {input_shape}")
+            return held[name]
+
+        vars(self)["add_variable"] = same
+        try:
+            self.build(input_shape)
+        finally:
+            del vars(self)["add_variable"]
+
+    def rename(self, name: str) -> None:
+        """Take another name, in the paths of the variables too."""
+        for variable in self.variables:
+            variable.path = name + variable.path.removeprefix(self.name)
+        self.name = name
+
     def add_variable(
         self,
         name: str,
@@ -161,7 +211,9 @@ class Layer:
             y = self.forward(to_device(array, self.device), training=training)[0]
             return y if on_gpu(given) else to_host(y)
 
-    __call__ = call
+    def __call__(self, x: Any, training: bool = False) -> Any:
+        """`call` of an array; of a symbolic tensor the symbolic tensor that the layer gives."""
+        return connected(self, x) if is_symbolic(x) else self.call(x, training)
 
     def as_input(self, x: Any) -> Array:
         """A C-contiguous array of the type that the layer reads, of the library of x."""

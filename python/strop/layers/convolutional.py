@@ -33,11 +33,12 @@ class _Conv(Windowed):
         bias_initializer: Any = "zeros",
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
         **settings: Any,
     ) -> None:
-        super().__init__(**settings)
+        super().__init__(activity_regularizer=activity_regularizer, **settings)
         self.filters = whole_number(self.op, "filters", filters)
         self.groups = whole_number(self.op, "groups", groups)
         if self.filters % self.groups:
@@ -134,6 +135,7 @@ class Conv1D(_Conv):
         bias_initializer: how the bias (filters,) starts.
         kernel_regularizer: penalty on the kernel.
         bias_regularizer: penalty on the bias.
+        activity_regularizer: penalty on the output, over the batch size.
         kernel_constraint: what is done to the kernel after each update.
         bias_constraint: what is done to the bias after each update.
         settings: name, dtype, trainable, input_shape.
@@ -173,6 +175,7 @@ class Conv2D(_Conv):
         bias_initializer: how the bias (filters,) starts.
         kernel_regularizer: penalty on the kernel.
         bias_regularizer: penalty on the bias.
+        activity_regularizer: penalty on the output, over the batch size.
         kernel_constraint: what is done to the kernel after each update.
         bias_constraint: what is done to the bias after each update.
         settings: name, dtype, trainable, input_shape.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .. import activations, constraints, initializers, ops, regularizers
 from .._serial import described
 from .base import Grads, Layer, Shape
+from .symbolic import Symbolic
 
 Array = NDArray[Any]
 
@@ -222,24 +223,39 @@ class Flatten(Layer):
         return grad.reshape(saved), []
 
 
-class Input:
-    """The shape of one sample, as the first entry of a model, so that it is built at once.
+class Input(Symbolic):
+    """The shape of one sample: the first entry of a `Sequential`, or the tensor on which layers are called.
 
     Args:
         shape: without the batch axis; None is any length.
         dtype: `"int32"` or `"int64"` for ids; None takes what the first layer reads.
-        name: for people.
+        name: for people, and for data given as a dict.
+
+    Raises:
+        TypeError: shape is no tuple of sizes.
 
     Example:
-        >>> Input((500,)).shape
+        >>> x = Input((500,))
+        >>> x.shape
         (None, 500)
+        >>> Dense(3)(x).shape
+        (None, 3)
     """
 
     def __init__(self, shape: Any, dtype: str | None = None, name: str | None = None) -> None:
         if isinstance(shape, int | np.integer):
             raise TypeError(f"Input: shape must be a tuple; got {shape}; write ({shape},)")
-        self.shape: Shape = (None, *shape)
-        self.dtype, self.name = dtype, name or "input"
+        super().__init__((None, *shape))
+        self.dtype, self.given_name = dtype, name
+        self.name = name or "input"
+
+    @property
+    def source(self) -> str:
+        """Its name."""
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"<Input {self.name!r} of shape {self.shape}>"
 
 
 def whole_number(op: str, name: str, value: Any, least: int = 1) -> int:

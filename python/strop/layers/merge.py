@@ -24,6 +24,7 @@ class Merge(Layer):
     """
 
     passes_mask = True
+    takes_list = True
     #: What stands in for a masked step, so that it does not count; None leaves it as it is.
     neutral: float | None = None
 
@@ -104,8 +105,6 @@ class Merge(Layer):
             self.build_once([(None, *array.shape[1:]) for array in arrays])
             y = self.forward([to_device(array, self.device) for array in arrays], training=training)[0]
             return y if on_gpu(given[0]) else to_host(y)
-
-    __call__ = call
 
 
 def _aligned_shapes(shapes: Sequence[Shape]) -> list[Shape]:

@@ -33,6 +33,7 @@ class DepthwiseConv2D(Windowed):
         bias_initializer: how the bias (C * depth_multiplier,) starts.
         depthwise_regularizer: penalty on the kernel.
         bias_regularizer: penalty on the bias.
+        activity_regularizer: penalty on the output, over the batch size.
         depthwise_constraint: what is done to the kernel after each update.
         bias_constraint: what is done to the bias after each update.
         settings: name, dtype, trainable, input_shape.
@@ -61,11 +62,12 @@ class DepthwiseConv2D(Windowed):
         bias_initializer: Any = "zeros",
         depthwise_regularizer: Any = None,
         bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
         depthwise_constraint: Any = None,
         bias_constraint: Any = None,
         **settings: Any,
     ) -> None:
-        super().__init__(**settings)
+        super().__init__(activity_regularizer=activity_regularizer, **settings)
         self.set_window(kernel_size, strides, padding, data_format, dilation_rate)
         self.depth_multiplier = whole_number(self.op, "depth_multiplier", depth_multiplier)
         self.set_bias(use_bias, activation)
@@ -150,6 +152,7 @@ class SeparableConv2D(Windowed):
         depthwise_regularizer: penalty on the first kernel.
         pointwise_regularizer: penalty on the second kernel.
         bias_regularizer: penalty on the bias.
+        activity_regularizer: penalty on the output, over the batch size.
         depthwise_constraint: what is done to the first kernel after each update.
         pointwise_constraint: what is done to the second kernel after each update.
         bias_constraint: what is done to the bias after each update.
@@ -182,12 +185,13 @@ class SeparableConv2D(Windowed):
         depthwise_regularizer: Any = None,
         pointwise_regularizer: Any = None,
         bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
         depthwise_constraint: Any = None,
         pointwise_constraint: Any = None,
         bias_constraint: Any = None,
         **settings: Any,
     ) -> None:
-        super().__init__(**settings)
+        super().__init__(activity_regularizer=activity_regularizer, **settings)
         self.filters = whole_number(self.op, "filters", filters)
         self.set_window(kernel_size, strides, padding, data_format, dilation_rate)
         self.depth_multiplier = whole_number(self.op, "depth_multiplier", depth_multiplier)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from .. import activations
 from .._serial import described
+from ..ops.pool import same_pads, whole_numbers
 from .base import Grads, Layer, Shape
 
 Array = NDArray[Any]
@@ -16,21 +16,6 @@ Pair = tuple[int, int]
 
 #: The axes of an input, by how many of them the window moves along.
 AXES = {1: "(batch, steps, channels)", 2: "(batch, height, width, channels)"}
-
-
-def per_axis(op: str, name: str, value: Any, rank: int) -> tuple[int, ...]:
-    """A whole number of 1 or more for each axis, from one for all or a tuple.
-
-    Example:
-        >>> per_axis("Conv2D", "strides", 2, 2), per_axis("Conv1D", "strides", (3,), 1)
-        ((2, 2), (3,))
-    """
-    values = tuple(value) if isinstance(value, list | tuple) else (value,) * rank
-    whole = all(isinstance(v, int | np.integer) and not isinstance(v, bool) and v >= 1 for v in values)
-    if len(values) != rank or not whole:
-        count = "a tuple of one" if rank == 1 else f"a tuple of {rank}"
-        raise ValueError(f"{op}: {name} must be an int of 1 or more, or {count}; got {value!r}")
-    return tuple(int(v) for v in values)
 
 
 def check_data_format(op: str, data_format: str | None) -> None:
@@ -53,8 +38,7 @@ def pads_of(padding: str, size: int, taps: int, stride: int, dilation: int) -> P
         return reach - 1, 0
     if padding == "valid":
         return 0, 0
-    total = max((-(-size // stride) - 1) * stride + reach - size, 0)
-    return total // 2, total - total // 2
+    return same_pads(size, reach, stride)
 
 
 class Windowed(Layer):
@@ -67,9 +51,9 @@ class Windowed(Layer):
         self, kernel_size: Any, strides: Any, padding: str, data_format: str | None, dilation_rate: Any
     ) -> None:
         """Check and keep the settings of the window."""
-        self.kernel_size = per_axis(self.op, "kernel_size", kernel_size, self.rank)
-        self.strides = per_axis(self.op, "strides", strides, self.rank)
-        self.dilation_rate = per_axis(self.op, "dilation_rate", dilation_rate, self.rank)
+        self.kernel_size = whole_numbers(self.op, "kernel_size", kernel_size, self.rank)
+        self.strides = whole_numbers(self.op, "strides", strides, self.rank)
+        self.dilation_rate = whole_numbers(self.op, "dilation_rate", dilation_rate, self.rank)
         check_data_format(self.op, data_format)
         name = padding.lower() if isinstance(padding, str) else padding
         if name not in self.paddings:

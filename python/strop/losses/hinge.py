@@ -61,6 +61,8 @@ class Hinge(_Margin):
         1.0
     """
 
+    kernel = "hinge"
+
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "hinge") -> None:
         super().__init__(name, reduction)
 
@@ -84,6 +86,8 @@ class SquaredHinge(_Margin):
         >>> round(SquaredHinge()([[-1], [1]], [[0.6], [0.6]]), 6)
         1.36
     """
+
+    kernel = "squared_hinge"
 
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "squared_hinge") -> None:
         super().__init__(name, reduction)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from .base import Array, Loss
+from .. import ops
+from .base import Array, Loss, ValueAndGrad
 
 #: What keeps divisions and logarithms finite, as in Keras.
 EPSILON = 1e-7
 
 
 class PointwiseLoss(Loss):
-    """Base: a class defines `terms`, and `slopes`, their derivative by the prediction."""
+    """Base: a class defines `terms`, and `slopes`, their derivative by the prediction; training takes the kernel."""
 
+    #: The name of the kernel in `ops.pointwise_loss`.
+    kernel: ClassVar[str]
     #: Whether a sample's value is the sum of its terms, not their mean.
     adds_up: ClassVar[bool] = False
 
@@ -40,3 +45,16 @@ class PointwiseLoss(Loss):
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             slopes = self.slopes(y_true.astype(np.float64), y_pred.astype(np.float64))
             return slopes / self._divisor(y_pred)  # type: ignore[no-any-return]
+
+    def kernel_settings(self) -> dict[str, float]:
+        """What the kernel takes besides the name."""
+        return {}
+
+    def value_and_grad(
+        self, y_true: ArrayLike, y_pred: Array, sample_weight: ArrayLike | None = None
+    ) -> ValueAndGrad:
+        """The loss and its gradient, by the kernel."""
+        target, pred = self._align(y_true, y_pred)
+        kernel = functools.partial(ops.pointwise_loss, name=self.kernel)
+        value, grad = self._by_kernel(kernel, target, pred, sample_weight, **self.kernel_settings())
+        return value, grad.reshape(y_pred.shape)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from .. import ops
 from .._names import check_number
 from . import targets
-from .base import Array, ValueAndGrad
+from .base import Array
 from .pointwise import EPSILON, PointwiseLoss
 
 
@@ -26,6 +24,7 @@ class MeanSquaredError(PointwiseLoss):
         0.5
     """
 
+    kernel = "mean_squared_error"
     regression = True
 
     def __init__(
@@ -41,14 +40,6 @@ class MeanSquaredError(PointwiseLoss):
         """`2 (p - y)`."""
         return 2 * (p - y)
 
-    def value_and_grad(
-        self, y_true: ArrayLike, y_pred: Array, sample_weight: ArrayLike | None = None
-    ) -> ValueAndGrad:
-        """The loss and its gradient, by the kernel."""
-        target, pred = self._align(y_true, y_pred)
-        value, grad = self._by_kernel(ops.mean_squared_error, target, pred, sample_weight)
-        return value, grad.reshape(y_pred.shape)
-
 
 class MeanAbsoluteError(PointwiseLoss):
     """Mean of `|y_true - y_pred|`; its gradient is 0 where they are equal.
@@ -62,6 +53,7 @@ class MeanAbsoluteError(PointwiseLoss):
         1.0
     """
 
+    kernel = "mean_absolute_error"
     regression = True
 
     def __init__(
@@ -76,14 +68,6 @@ class MeanAbsoluteError(PointwiseLoss):
     def slopes(self, y: Array, p: Array) -> Any:
         """The sign of `p - y`."""
         return np.sign(p - y)
-
-    def value_and_grad(
-        self, y_true: ArrayLike, y_pred: Array, sample_weight: ArrayLike | None = None
-    ) -> ValueAndGrad:
-        """The loss and its gradient, by the kernel."""
-        target, pred = self._align(y_true, y_pred)
-        value, grad = self._by_kernel(ops.mean_absolute_error, target, pred, sample_weight)
-        return value, grad.reshape(y_pred.shape)
 
 
 class MeanAbsolutePercentageError(PointwiseLoss):
@@ -100,6 +84,7 @@ class MeanAbsolutePercentageError(PointwiseLoss):
         25.0
     """
 
+    kernel = "mean_absolute_percentage_error"
     regression = True
 
     def __init__(
@@ -130,6 +115,7 @@ class MeanSquaredLogarithmicError(PointwiseLoss):
         0.240226
     """
 
+    kernel = "mean_squared_logarithmic_error"
     regression = True
 
     def __init__(
@@ -174,6 +160,7 @@ class Huber(PointwiseLoss):
         Huber, Robust estimation of a location parameter, 1964.
     """
 
+    kernel = "huber"
     regression = True
 
     def __init__(
@@ -184,6 +171,10 @@ class Huber(PointwiseLoss):
     ) -> None:
         super().__init__(name, reduction)
         self.delta = check_number("Huber", "delta", delta, low=0)
+
+    def kernel_settings(self) -> dict[str, float]:
+        """The delta."""
+        return {"delta": self.delta}
 
     def terms(self, y: Array, p: Array) -> Any:
         """The parabola or the line."""
@@ -208,6 +199,7 @@ class LogCosh(PointwiseLoss):
         1.214722
     """
 
+    kernel = "log_cosh"
     regression = True
 
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "log_cosh") -> None:
@@ -238,6 +230,7 @@ class Poisson(PointwiseLoss):
         1.0
     """
 
+    kernel = "poisson"
     regression = True
 
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "poisson") -> None:

@@ -28,6 +28,7 @@ class KLDivergence(PointwiseLoss):
         Kullback and Leibler, On information and sufficiency, 1951.
     """
 
+    kernel = "kl_divergence"
     adds_up = True
 
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "kl_divergence") -> None:

@@ -207,6 +207,9 @@ def resolve(
         target_shape: of y.
         op: the function that messages begin with.
 
+    Raises:
+        ValueError: the name is unknown, or the metric has no figure for such an output.
+
     Example:
         >>> resolve("accuracy", None, (None, 3), (None,)).__class__.__name__
         'SparseCategoricalAccuracy'
@@ -214,7 +217,9 @@ def resolve(
     if identifier in ("crossentropy", "ce"):
         return LossMetric(losses.Crossentropy().choose(output_shape, target_shape), str(identifier))
     if identifier not in ("accuracy", "acc"):
-        return get(identifier, op)
+        metric = get(identifier, op)
+        metric.check_output(output_shape)
+        return metric
     if loss is not None and loss.regression:
         warnings.warn(
             f"{op}: metrics holds {identifier!r} beside the regression loss {loss.name!r}; "

@@ -43,6 +43,9 @@ class Metric(Configurable):
         """The figure over the batches so far; a list where there are several thresholds."""
         raise NotImplementedError(f"{type(self).__name__}: result must be defined by the class")
 
+    def check_output(self, output_shape: tuple[int | None, ...]) -> None:
+        """Refuse a model whose output the metric has no figure for, before its first step."""
+
     def __call__(self, *args: Any, **kwargs: Any) -> Result:
         """Add a batch and give the result."""
         self.update_state(*args, **kwargs)

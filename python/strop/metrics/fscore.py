@@ -80,6 +80,14 @@ class FBetaScore(Metric):
             weight = row_weight(self.name, sample_weight, rows, np.float64).ravel()
         self.counts += [weight @ each for each in (truth & positive, positive, truth)]
 
+    def check_output(self, output_shape: tuple[int | None, ...]) -> None:
+        """One column needs a threshold: of one number each is the greatest."""
+        if self.threshold is None and (len(output_shape) < 2 or output_shape[-1] == 1):
+            raise ValueError(
+                f"{self.name}: threshold must be a number where y_pred has one column; got None; "
+                "pass threshold=0.5"
+            )
+
     def _truth(self, target: Array, pred: Array) -> Array:
         classes = pred.shape[-1]
         if classes > 1 and target.shape in (pred.shape[:-1], (*pred.shape[:-1], 1)):
@@ -91,11 +99,7 @@ class FBetaScore(Metric):
         if self.threshold is not None:
             above: Array = pred > self.threshold
             return above
-        if pred.shape[-1] == 1:
-            raise ValueError(
-                f"{self.name}: threshold must be a number where y_pred has one column; got None; "
-                "pass threshold=0.5"
-            )
+        self.check_output(pred.shape)
         if not pred.size:
             return np.zeros(pred.shape, bool)
         first = pred.argmax(axis=-1)[:, None]

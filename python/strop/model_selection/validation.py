@@ -228,10 +228,6 @@ def repeatable(op: str, seed: int | None, draw: int) -> Iterator[None]:
     if seed is None:
         yield
         return
-    before = _random.get_state()
     own = _random.generator(_random.check_seed(op, seed), "fits", draw)
-    try:
-        _random.streams.reset(int(own.integers(2**32)))
+    with _random.seeded(int(own.integers(2**32))):
         yield
-    finally:
-        _random.set_state(before)

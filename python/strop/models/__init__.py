@@ -1,6 +1,7 @@
-"""Models: a chain of layers that is compiled, fitted, evaluated and saved."""
+"""Models: chains and graphs of layers that are compiled, fitted, evaluated and saved."""
 
+from .functional import Model
 from .saving import load_model
 from .sequential import Sequential
 
-__all__ = ["Sequential", "load_model"]
+__all__ = ["Model", "Sequential", "load_model"]

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _random, metrics
-from .. import layers as layer_module
-from .._names import nearest
 from .._serial import restored
 from .._tensors import StoredTensor
 from ..layers import Layer, Variable
 from ..ops import stored_name
 
 if TYPE_CHECKING:
-    from .sequential import Sequential
+    from .base import BaseModel
 
 Array = NDArray[Any]
 Custom = Mapping[str, Any]
@@ -43,6 +42,10 @@ def misfit(name: str, spec: Spec, tensors: Mapping[str, StoredTensor]) -> str | 
     return None
 
 
+class UnfitError(ValueError):
+    """A weight of the file is not what a layer wants; the layer says nothing of its own to it."""
+
+
 class _Weights:
     """Gives layers their weights from the file while they are built.
 
@@ -54,14 +57,17 @@ class _Weights:
         self._left = {name: t for name, t in tensors.items() if not name.startswith(OPTIMIZER)}
         self._taken: set[str] = set()
 
-    def add_layer(self, model: Sequential, layer: Layer) -> None:
-        """Append a layer whose weights come from the file."""
-        attributes = vars(layer)
-        attributes["add_variable"] = self._adder(layer)
+    @contextmanager
+    def given_to(self, layers: Iterable[Layer]) -> Iterator[None]:
+        """Inside the block layers that are built take their weights from the file."""
+        given = [vars(layer) for layer in layers]
+        for layer, attributes in zip(layers, given, strict=True):
+            attributes["add_variable"] = self._adder(layer)
         try:
-            model.add(layer)
+            yield
         finally:
-            del attributes["add_variable"]
+            for attributes in given:
+                del attributes["add_variable"]
 
     def _adder(self, layer: Layer) -> Callable[..., Variable]:
         def add_variable(name: str, shape: tuple[int, ...], initializer: Any, **settings: Any) -> Variable:
@@ -76,11 +82,11 @@ class _Weights:
     def _take(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         problem = misfit(name, (shape, dtype), self._left)
         if problem:
-            raise ValueError(f"{OP}: {problem}")
+            raise UnfitError(f"{OP}: {problem}")
         self._taken.add(name)
         return np.asarray(self._left.pop(name))
 
-    def finish(self, model: Sequential) -> None:
+    def finish(self, model: BaseModel) -> None:
         """Set what layers made in ways of their own; nothing of the file may be left over."""
         own = {n: self._take(n, *spec) for n, spec in model.weight_specs().items() if n not in self._taken}
         if self._left:
@@ -92,48 +98,34 @@ class _Weights:
 
 def restore_layers(
     content: Mapping[str, Any], tensors: Mapping[str, StoredTensor], custom: Custom
-) -> Sequential:
+) -> BaseModel:
     """The model without what compile chose.
 
     Raises:
         ValueError: a class is unknown, or the weights are not those of the layers.
     """
+    from .functional import Model, made_layers
     from .sequential import Sequential
 
-    models: dict[str, Any] = {"Sequential": Sequential, **custom}
-    known: dict[str, Any] = {**layer_module.registry, **custom}
+    models: dict[str, Any] = {"Model": Model, "Sequential": Sequential, **custom}
     if content["class"] not in models:
         raise ValueError(f"{OP}: model class must be known or in custom_objects; got {content['class']!r}")
-    entries = content["model"]["layers"]
-    if not isinstance(entries, list) or len(entries) > MAX_LAYERS:
-        raise ValueError(f"{OP}: layers must be a list of at most {MAX_LAYERS}; got something else")
+    for name in ("layers", "calls"):
+        entries = content["model"].get(name, [] if name == "calls" else None)
+        if not isinstance(entries, list) or len(entries) > MAX_LAYERS:
+            raise ValueError(f"{OP}: {name} must be a list of at most {MAX_LAYERS}; got something else")
     config = restored(content["model"], custom, OP)
-    entries = config["layers"]
-    unknown = sorted({entry["class"] for entry in entries} - set(known))
-    if unknown:
-        raise ValueError(
-            f"{OP}: layer classes must be known or in custom_objects; "
-            f"got {', '.join(map(repr, unknown[:10]))}{nearest(unknown[0], known)}"
-        )
-    empty = config | {"layers": [], "build_input_shape": None}
-    model: Sequential = models[content["class"]].from_config(empty)
-    model.build_input_shape = _shape(config["build_input_shape"])
+    layers = made_layers(OP, config, custom)
     weights = _Weights(tensors)
-    for entry in entries:
-        weights.add_layer(model, known[entry["class"]].from_config(entry["config"]))
+    with weights.given_to(layers):
+        model: BaseModel = models[content["class"]].redrawn(config, layers, OP)
     if not model.built:
         raise ValueError(f"{OP}: settings must be those of a built model; got no layers or no input shape")
     weights.finish(model)
     return model
 
 
-def _shape(shape: Any) -> tuple[int | None, ...]:
-    if not isinstance(shape, list) or not all(n is None or (type(n) is int and n >= 0) for n in shape):
-        raise ValueError(f"{OP}: build_input_shape must be a list of sizes; got {type(shape).__name__}")
-    return tuple(shape)
-
-
-def restore_compiled(model: Sequential, config: Any, custom: Custom) -> None:
+def restore_compiled(model: BaseModel, config: Any, custom: Custom) -> None:
     """Compile; metrics are made objects here, which a later save can describe again.
 
     Raises:
@@ -145,14 +137,14 @@ def restore_compiled(model: Sequential, config: Any, custom: Custom) -> None:
     model.compile_from_config(config, dict(custom))
 
 
-def not_decaying(model: Sequential) -> list[str]:
+def not_decaying(model: BaseModel) -> list[str]:
     """The weights that were excluded from the optimizer's weight decay."""
     optimizer = model.optimizer
     return [v.path for v in model.variables if optimizer.weight_decay and not optimizer._decay_of(v)]
 
 
 def restore_optimizer(
-    model: Sequential, content: Mapping[str, Any], tensors: Mapping[str, StoredTensor]
+    model: BaseModel, content: Mapping[str, Any], tensors: Mapping[str, StoredTensor]
 ) -> None:
     """Step count, exclusions and state; all names, shapes and dtypes are checked before any state is made.
 
@@ -203,13 +195,13 @@ def restore_optimizer(
         optimizer.load_state_tensors(cast(dict[str, Array], state), iterations, pending_calls)
 
 
-def layer_streams(model: Sequential) -> dict[str, _random.Streams]:
+def layer_streams(model: BaseModel) -> dict[str, _random.Streams]:
     """The random streams of layers that have a seed of their own, by the layer's name."""
     found = {layer.name: getattr(layer, "_streams", None) for layer in model.layers}
     return {name: streams for name, streams in found.items() if streams is not None}
 
 
-def restore_streams(model: Sequential, own: Mapping[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
+def restore_streams(model: BaseModel, own: Mapping[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
     """Set the streams of layers; return strop's own, checked, for the caller to set when nothing can fail any more.
 
     Raises:

@@ -21,7 +21,12 @@ class Batches:
         with border.numbered(self._op, self._name, number) as op:
             x, y, weight = border.unpacked(op, raw)
             if y is None:
-                raise ValueError(f"{op} must be (x, y) or (x, y, sample_weight); got x alone")
+                got = (
+                    f"a dict of {', '.join(map(repr, x))}; map it to (x, y)"
+                    if isinstance(x, dict)
+                    else "x alone"
+                )
+                raise ValueError(f"{op} must be (x, y) or (x, y, sample_weight); got {got}")
             self._require_alike(op, x=x, y=y)
             if self._like.setdefault("weighted", weight is not None) != (weight is not None):
                 given, like = ("none", "one") if weight is None else ("one", "none")

@@ -61,6 +61,16 @@ class Compiled:
         raise NotImplementedError
 
     @property
+    def fed_shape(self) -> tuple[int | None, ...] | None:
+        """The shape of what the first layer reads, with None for the batch axis; None where it is not known."""
+        return self.layers[0].input_shape
+
+    @property
+    def last_layer(self) -> Layer:
+        """The layer that gives the output."""
+        return self.layers[-1]
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """The float type of the output."""
         raise NotImplementedError
@@ -161,7 +171,7 @@ class Compiled:
         ]
 
     def _warn_of_single_softmax(self) -> None:
-        last = self.layers[-1]
+        last = self.last_layer
         activation = getattr(last, "activation", None)
         if activation is not None and activation.name == "softmax" and self.output_shape[-1] == 1:  # type: ignore[index]
             warnings.warn(

@@ -49,12 +49,12 @@ class Feeding(Compiled):
         return result
 
     def _expects_column(self) -> bool:
-        shape = self.layers[0].input_shape
+        shape = self.fed_shape
         return shape is None or len(shape) == 2
 
     def _fit_shape(self, op: str, name: str, array: Array) -> None:
         first = self.layers[0]
-        wanted = first.input_shape or ()
+        wanted = self.fed_shape or ()
         if first.reads_ids:  # other lengths still run
             if array.ndim != len(wanted):
                 raise ValueError(f"{op}: {name} must have {len(wanted)} axes; got shape {array.shape}")

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import layers as layer_module
 from .._serial import restored
-from ..layers import Embedding, Input, Layer
+from ..layers import Input, Layer
 from ..layers.base import Shape
+from ..layers.symbolic import Symbolic, connected
 from ..training.plan import Plan
-from . import saving
-from .summary import print_summary
-from .trainer import Trainer
-from .weights import Weights
+from .base import BaseModel
+from .functional import made_layers
+from .network import mask_behind, name_layers
 
 Array = NDArray[Any]
 
 
-class Sequential(Weights, Trainer):
+class Sequential(BaseModel):
     """A model that is a chain of layers.
 
     Args:
@@ -51,6 +47,8 @@ class Sequential(Weights, Trainer):
         self.layers: list[Layer] = []
         self.build_input_shape: Shape | None = None
         self._output_shape: Shape | None = None
+        #: The layer at which the mask of the output began.
+        self._masked: Layer | None = None
         for layer in layers or []:
             self.add(layer)
 
@@ -68,7 +66,7 @@ class Sequential(Weights, Trainer):
         if any(layer is other for other in self.layers):
             raise ValueError(f"add: layer must not be in the model yet; got {layer.name!r} twice")
         self._take_device(layer)
-        self._name(layer)
+        name_layers("add", [layer], (other.name for other in self.layers))
         if not self.layers and self.build_input_shape is None:
             self.build_input_shape = layer.input_shape
         self._plan = None
@@ -76,6 +74,7 @@ class Sequential(Weights, Trainer):
         before = self.layers[-1] if self.layers else None
         if shape is not None and (before is None or before.built):
             self._output_shape = self._build_layer(layer, shape, before)
+            self._masked = mask_behind(layer, [self._masked], stacklevel=4)
         self.layers.append(layer)
 
     def _take_device(self, layer: Layer) -> None:
@@ -100,32 +99,15 @@ class Sequential(Weights, Trainer):
             for other in self.layers:
                 shape = other.compute_output_shape(shape)
             self._output_shape = shape
+        self._masked = self._mask(None)
         return layer
-
-    def _name(self, layer: Layer) -> None:
-        """Names are unique per model: dense, dense_1, ..."""
-        taken = {other.name for other in self.layers}
-        if layer.given_name is not None:
-            if layer.given_name in taken:
-                raise ValueError(f"add: layer names must be unique; got {layer.given_name!r} twice")
-            return
-        base, count = layer.name, 0
-        while layer.name in taken:
-            count += 1
-            layer.name = f"{base}_{count}"
 
     def _build_layer(self, layer: Layer, shape: Shape, before: Layer | None) -> Shape:
         if layer.reads_ids and before is not None:
             raise ValueError(
                 f"{layer.op} {layer.name!r}: ids must come from outside; got the output of {before.name!r}"
             )
-        kernel = getattr(layer, "kernel", None)
-        if layer.built and kernel is not None and shape[-1] != kernel.shape[0]:
-            after = f" from {before.name!r}" if before is not None else ""
-            raise ValueError(
-                f"{layer.op} {layer.name!r}: inputs must have last axis {kernel.shape[0]}; got shape {shape}{after}"
-            )
-        return layer.build_once(shape)
+        return layer.build_from(shape, [before.name] if before is not None else [])
 
     def build(self, input_shape: Sequence[int | None] | None = None) -> None:
         """Make all weights.
@@ -141,28 +123,20 @@ class Sequential(Weights, Trainer):
         shape = tuple(input_shape) if input_shape is not None else self.build_input_shape
         if shape is None:
             raise ValueError("build: input_shape must be known; give it, or start the model with an Input")
-        before = None
+        before, known = None, self.built
         current: Shape = shape
         for layer in self.layers:
             current = self._build_layer(layer, current, before)
             before = layer
         self.build_input_shape, self._output_shape = shape, current
-        self._warn_of_lost_masks()
+        self._masked = self._mask(None if known else 5)
 
-    def _warn_of_lost_masks(self) -> None:
-        source = None
+    def _mask(self, stacklevel: int | None) -> Layer | None:
+        """The layer at which the mask of the output began; one that is lost on the way gives a warning."""
+        found: Layer | None = None
         for layer in self.layers:
-            if isinstance(layer, Embedding):
-                source = layer if layer.mask_zero else None
-            elif source is not None and layer.uses_mask:
-                source = None
-            elif source is not None and not layer.passes_mask:
-                warnings.warn(
-                    f"build: the mask of {source.name!r} ends at {layer.op} {layer.name!r}, which cannot use it",
-                    UserWarning,
-                    stacklevel=4,
-                )
-                source = None
+            found = mask_behind(layer, [found], stacklevel)
+        return found
 
     @property
     def built(self) -> bool:
@@ -188,54 +162,16 @@ class Sequential(Weights, Trainer):
         """The step plan of the chain for a loss."""
         return Plan(self.layers, loss)
 
-    # ---- looking -----------------------------------------------------------
-
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """A layer by name or by place.
-
-        Raises:
-            ValueError: there is no such layer; the message lists those there are.
-        """
-        if index is not None:
-            if not -len(self.layers) <= index < len(self.layers):
-                raise ValueError(f"get_layer: index must lie in [0, {len(self.layers)}); got {index}")
-            return self.layers[index]
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        raise ValueError(
-            f"get_layer: name must be one of {', '.join(repr(layer.name) for layer in self.layers)}; got {name!r}"
-        )
-
-    def summary(self, print_fn: Callable[[str], object] | None = None) -> None:
-        """Print the layers as a table."""
-        print_summary(self, print_fn)
-
-    def count_params(self) -> int:
-        """How many numbers the weights hold."""
+    def drawn_on(self, x: Any) -> Symbolic:
+        """What the layers give of a symbolic tensor."""
+        tensor = x[0] if isinstance(x, list | tuple) and len(x) == 1 else x
+        if not isinstance(tensor, Symbolic):
+            raise ValueError(f"{self.name}: x must be one tensor; got {len(x)}")
         if not self.built:
-            raise ValueError(
-                "count_params: model must be built; call build, or start the model with an Input"
-            )
-        return sum(layer.count_params() for layer in self.layers)
-
-    # ---- files -------------------------------------------------------------
-
-    def save(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
-        """Save the model whole, so that `load_model` goes on bit for bit; see `strop.models.saving.save`."""
-        saving.save(self, filepath, overwrite)
-
-    def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
-        """Save the weights alone; see `strop.models.saving.save_weights`."""
-        saving.save_weights(self, filepath, overwrite)
-
-    def load_weights(self, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> list[str]:
-        """Load weights by name, all checked before the first write; see `strop.models.saving.load_weights`."""
-        return saving.load_weights(self, filepath, skip_mismatch)
-
-    def to_json(self) -> str:
-        """The layers and their settings as JSON, without weights."""
-        return json.dumps(self.get_config())
+            self.build(tensor.shape)
+        for layer in self.layers:
+            tensor = connected(layer, tensor)
+        return tensor
 
     # ---- config ------------------------------------------------------------
 
@@ -251,21 +187,27 @@ class Sequential(Weights, Trainer):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Sequential:
         """The model that `get_config` described, with new weights."""
-        config = restored(config, custom_objects or {}, "load_model")
-        known = {**layer_module.registry, **(custom_objects or {})}
-        made = []
-        for entry in config["layers"]:
-            if entry["class"] not in known:
-                raise ValueError(
-                    f"from_config: layer classes must be known or in custom_objects; got {entry['class']!r}"
-                )
-            made.append(known[entry["class"]].from_config(entry["config"]))
-        model = cls(name=config["name"])
+        custom = custom_objects or {}
+        config = restored(config, custom, "load_model")
+        return cls.redrawn(config, made_layers("from_config", config, custom), "from_config")
+
+    @classmethod
+    def redrawn(cls, config: dict[str, Any], layers: Iterable[Layer], op: str) -> Sequential:
+        """The model of a config whose layers have been made.
+
+        Raises:
+            ValueError: the config holds no shape, or layers do not fit one another.
+        """
         shape = config.get("build_input_shape")
-        if shape is not None:
-            model.build_input_shape = tuple(shape)
-        for layer in made:
+        sizes = shape if isinstance(shape, list) else []
+        if (shape is not None and shape is not sizes) or not all(
+            n is None or (type(n) is int and n >= 0) for n in sizes
+        ):
+            raise ValueError(f"{op}: build_input_shape must be a list of sizes; got {type(shape).__name__}")
+        model = cls(name=config["name"])
+        model.build_input_shape = None if shape is None else tuple(sizes)
+        for layer in layers:
             model.add(layer)
-        if shape is not None and made and not model.built:
-            model.build(shape)
+        if shape is not None and model.layers and not model.built:
+            model.build(tuple(sizes))
         return model

@@ -9,6 +9,13 @@ All float arrays of one call are float32, or all float64; C-contiguous. Ids are 
 
 from .activation import ACTIVATIONS, FUSED_ACTIVATIONS, activation, activation_backward
 from .adam import adam_step
+from .batch_norm import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_inference,
+    group_norm,
+    group_norm_backward,
+)
 from .bound import bind
 from .compact_adam import compact_adam_step, moment_spec, stored_name, zero_moment
 from .conv import conv, conv_backward
@@ -17,7 +24,15 @@ from .depthwise_conv import depthwise_conv, depthwise_conv_backward
 from .embedding import CompactScratch, compact_ids, embedding_lookup, embedding_lookup_backward
 from .embedding_bag import embedding_bag, embedding_bag_backward, embedding_bag_scatter
 from .lamb import lamb_step
-from .loss import binary_cross_entropy, mean_absolute_error, mean_squared_error, softmax_cross_entropy
+from .layer_norm import layer_norm, layer_norm_backward
+from .loss import (
+    POINTWISE_LOSSES,
+    binary_cross_entropy,
+    mean_absolute_error,
+    mean_squared_error,
+    pointwise_loss,
+    softmax_cross_entropy,
+)
 from .matmul import matmul, matmul_backward
 from .pool import average_pool, average_pool_backward, max_pool, max_pool_backward
 from .recurrent import CELL_ACTIVATIONS, CELLS, Recurrence, recurrent, recurrent_backward
@@ -33,6 +48,7 @@ __all__ = [
     "CELLS",
     "CELL_ACTIVATIONS",
     "FUSED_ACTIVATIONS",
+    "POINTWISE_LOSSES",
     "AdamClock",
     "CompactScratch",
     "Recurrence",
@@ -46,6 +62,9 @@ __all__ = [
     "argmax",
     "average_pool",
     "average_pool_backward",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_inference",
     "binary_cross_entropy",
     "bind",
     "choose_gap",
@@ -64,7 +83,11 @@ __all__ = [
     "embedding_lookup",
     "embedding_lookup_backward",
     "find_words",
+    "group_norm",
+    "group_norm_backward",
     "lamb_step",
+    "layer_norm",
+    "layer_norm_backward",
     "lion_step",
     "log_softmax",
     "log_softmax_backward",
@@ -80,6 +103,7 @@ __all__ = [
     "nadam_momentum",
     "nadam_step",
     "norm",
+    "pointwise_loss",
     "radam_step",
     "recurrent",
     "recurrent_backward",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,7 @@ from numpy.typing import NDArray
 from .._backend import array_module, kernels
 from .._memory import zeros_beside
 from ..rowgrad import RowGrad
-
-Arrays = NDArray[Any] | Sequence[NDArray[Any]]
+from .update import Arrays, Count, Rate
 
 _SUFFIXES: dict[Any, str] = {np.dtype(np.uint16): ".bfloat16", np.dtype(np.uint8): ".8bit"}
 #: Elements that share one scale; the same as kMomentBlock of the kernel.
@@ -83,8 +81,8 @@ def compact_adam_step(
     grad: Arrays | RowGrad,
     moment1: Arrays,
     moment2: Arrays,
-    learning_rate: float,
-    step: int,
+    learning_rate: Rate,
+    step: Count,
     beta1: float = 0.9,
     beta2: float = 0.999,
     eps: float = 1e-7,
@@ -92,7 +90,7 @@ def compact_adam_step(
     weight_decay: float | list[float] = 0.0,
     bias_correction: bool = True,
     l2: float = 0.0,
-    grad_scale: float = 1.0,
+    grad_scale: Rate = 1.0,
 ) -> None:
     """Take one Adam step in place with moments in fewer bits than float32; the arithmetic is float32's.
 
@@ -114,8 +112,8 @@ def compact_adam_step(
         grad: like param; only read. With a `RowGrad` only its rows move, and only their blocks.
         moment1: as `zero_moment` makes it, zeros before the first step; updated.
         moment2: like moment1; updated.
-        learning_rate: step length.
-        step: number of this step; the first is 1.
+        learning_rate: step length; a number, or a CuPy float64 array without axes, read when the kernel runs.
+        step: number of this step; the first is 1. A number, or a CuPy int64 array without axes.
         beta1: decay of the first moment, in [0, 1).
         beta2: decay of the second moment, in [0, 1).
         eps: added to the root of the second moment.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .._backend import kernels
 from ..rowgrad import RowGrad
-from .update import Arrays
+from .update import Arrays, Count, Rate
 
 
 def lamb_step(
@@ -13,15 +13,15 @@ def lamb_step(
     grad: Arrays,
     moment1: Arrays,
     moment2: Arrays,
-    learning_rate: float,
-    step: int,
+    learning_rate: Rate,
+    step: Count,
     beta1: float = 0.9,
     beta2: float = 0.999,
     eps: float = 1e-6,
     dialect: str = "torch",
     weight_decay: float | list[float] = 0.0,
     l2: float = 0.0,
-    grad_scale: float = 1.0,
+    grad_scale: Rate = 1.0,
 ) -> None:
     """Take one LAMB step in place, on one array or on a list of arrays in one call.
 
@@ -34,8 +34,9 @@ def lamb_step(
         grad: like param; only read.
         moment1: like param, zeros before the first step; updated.
         moment2: like param, zeros before the first step; updated.
-        learning_rate: multiplies the scaled direction.
-        step: number of this step; the first is 1.
+        learning_rate: multiplies the scaled direction; a number, or a CuPy float64 array without axes, read when the
+            kernel runs.
+        step: number of this step; the first is 1. A number, or a CuPy int64 array without axes.
         beta1: decay of the first moment, in [0, 1).
         beta2: decay of the second moment, in [0, 1).
         eps: added to the corrected root of the second moment.

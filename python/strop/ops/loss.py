@@ -12,6 +12,62 @@ Array = NDArray[Any]
 LossAndGradient = tuple[float, Array]
 
 
+#: What `pointwise_loss` computes, by name.
+POINTWISE_LOSSES = (
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "log_cosh",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_error",
+    "mean_squared_logarithmic_error",
+    "poisson",
+    "squared_hinge",
+)
+
+
+def pointwise_loss(
+    pred: Array, target: Array, *, name: str, sample_weight: Array | None = None, delta: float = 1.0
+) -> LossAndGradient:
+    """A loss that is a term per element, and its gradient by pred.
+
+    With the error e = pred - target the terms are
+
+    * `huber`: e^2 / 2 up to delta, `delta (|e| - delta / 2)` beyond it; `log_cosh`: log(cosh(e));
+    * `mean_squared_error`: e^2; `mean_absolute_error`: |e|;
+      `mean_absolute_percentage_error`: 100 |e| / max(|target|, 1e-7);
+    * `mean_squared_logarithmic_error`: `(log(1 + pred) - log(1 + target))^2`, both at least 1e-7;
+    * `poisson`: `pred - target log(pred + 1e-7)`;
+    * `hinge`, `squared_hinge`: `max(1 - target pred, 0)` and its square, targets -1 and 1;
+    * `kl_divergence`: `target log(target / pred)`, both cut to [1e-7, 1]: added over the last axis, where the
+      others are averaged.
+
+    Args:
+        pred: float32 or float64, (N, ...); then the loss is the mean over the rows.
+        target: like pred.
+        name: one of `POINTWISE_LOSSES`.
+        sample_weight: like pred, one value per row; a row's term is multiplied by it, and the sum is still
+            divided by the number of rows.
+        delta: of huber.
+
+    Returns:
+        The loss as a Python float, and its gradient, an array like pred.
+
+    Raises:
+        TypeError: dtypes differ.
+        ValueError: the name is unknown, shapes differ or an array is strided.
+
+    Example:
+        >>> import numpy as np
+        >>> pointwise_loss(np.array([[0.5, 3.0]]), np.zeros((1, 2)), name="huber")
+        (1.3125, array([[0.25, 0.5 ]]))
+    """
+    module = kernels("pointwise_loss", pred)
+    result: LossAndGradient = module.pointwise_loss(name, pred, target, sample_weight, delta)
+    return result
+
+
 def mean_squared_error(pred: Array, target: Array, *, sample_weight: Array | None = None) -> LossAndGradient:
     """Mean of `(pred - target)^2`, and its gradient by pred.
 
@@ -33,10 +89,7 @@ def mean_squared_error(pred: Array, target: Array, *, sample_weight: Array | Non
         >>> mean_squared_error(np.array([1.0, 3.0]), np.array([1.0, 1.0]))
         (2.0, array([0., 2.]))
     """
-    result: LossAndGradient = kernels("mean_squared_error", pred).mean_squared_error(
-        pred, target, sample_weight
-    )
-    return result
+    return pointwise_loss(pred, target, name="mean_squared_error", sample_weight=sample_weight)
 
 
 def mean_absolute_error(pred: Array, target: Array, *, sample_weight: Array | None = None) -> LossAndGradient:
@@ -59,10 +112,7 @@ def mean_absolute_error(pred: Array, target: Array, *, sample_weight: Array | No
         >>> mean_absolute_error(np.array([1.0, 3.0]), np.array([1.0, 1.0]))
         (1.0, array([0. , 0.5]))
     """
-    result: LossAndGradient = kernels("mean_absolute_error", pred).mean_absolute_error(
-        pred, target, sample_weight
-    )
-    return result
+    return pointwise_loss(pred, target, name="mean_absolute_error", sample_weight=sample_weight)
 
 
 def binary_cross_entropy(

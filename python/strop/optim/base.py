@@ -126,6 +126,8 @@ class Optimizer(StateDict):
                 reads[place] = grad
             check_parts(self, parts, reads, new=new)
         dense = [place for place in self._tables if flat[place] is not None]
+        if dense:
+            self.refuse_given("the dense gradient of a parameter whose rows are deferred")
         for place in dense:
             self._tables[place].flush()
         held = HeldInterrupt()
@@ -144,7 +146,10 @@ class Optimizer(StateDict):
         held.release()
 
     def counted(self, updates: int) -> None:
-        """Say that so many steps of all parameters were taken elsewhere, as by launches of a graph."""
+        """Say that so many steps of all parameters were taken elsewhere, as by launches of a graph.
+
+        Deferred rows are brought up to date where as many steps again would find no room in their table.
+        """
         with self._alone("counted"):
             for _ in range(updates):
                 for state, group in zip(self.state, self._group_of, strict=True):
@@ -152,6 +157,8 @@ class Optimizer(StateDict):
             for place, table in self._tables.items():
                 if table.capturable:
                     table.counted(updates, self.param_groups[self._group_of[place]]["weight_decay"])
+                    if table.room < updates:  # of the next launch
+                        table.flush()
 
     def host_part(self) -> str | None:
         """What of a step the host decides, for messages; None if nothing.
@@ -166,9 +173,7 @@ class Optimizer(StateDict):
             return "parameters without state: the first step makes it"
         if len(set(map(self.phase, self.state))) > 1:
             return "parameters of several ages"
-        if self.check_finite:
-            return "check_finite=True"
-        return "deferred rows" if self._tables else None
+        return "check_finite=True" if self.check_finite else None
 
     def move(self, convert: Callable[[Array], Array]) -> None:
         """Take other arrays in place of all that the optimizer holds, as when a model moves to another device.

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import ops
-from .._backend import cpu
+from .._backend import cpu, kernels, on_gpu
+from .._device import device_of, to_device
 from ..optimizers.deferred import DeferredTable
 from ..rowgrad import RowGrad
 from .groups import ParamGroups
@@ -71,6 +72,7 @@ class RowSteps(ParamGroups):
             table.flush()
             table = None
         if table is None:
+            self.refuse_given("rows that are not deferred yet: the first step with a RowGrad defers them")
             param, state = self._arrays[place], self.state[place]
             shape = (len(param), param.size // len(param))
             arrays = {name: state[key].reshape(shape) for name, key in slots.items()}
@@ -106,7 +108,8 @@ class RowSteps(ParamGroups):
 
         Args:
             key: place of the parameter in the order of the groups, or its name: keys joined by dots.
-            rows: int32 or int64, any shape; a row may stand there more than once.
+            rows: int32 or int64, any shape; a row may stand there more than once. Rows of a GPU are not looked at:
+                `strop.synchronize` tells of one outside the parameter.
 
         Raises:
             ValueError: no parameter has this key.
@@ -115,6 +118,13 @@ class RowSteps(ParamGroups):
         """
         with self._alone("catch_up"):
             place = self._place(key)
+            if on_gpu(rows):
+                if place in self._tables:
+                    plan = kernels("row_plan", rows).row_plan(
+                        rows.reshape(1, -1), len(self._arrays[place]), mode="sum"
+                    )
+                    self._tables[place].catch_up(plan.rows)
+                return
             ids = np.ascontiguousarray(rows).reshape(-1)
             if not ids.size:
                 return
@@ -125,7 +135,8 @@ class RowSteps(ParamGroups):
                 bad = least if least < 0 else most
                 raise IndexError(f"{self.op}: rows must lie in [0, {length}); got {bad}")
             if place in self._tables:
-                self._tables[place].catch_up(cpu.compact_ids(ids, length)[0])
+                unique = cpu.compact_ids(ids, length)[0]
+                self._tables[place].catch_up(to_device(unique, device_of(self._arrays[place])))
 
     def _place(self, key: int | str) -> int:
         if isinstance(key, str):

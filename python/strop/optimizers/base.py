@@ -215,8 +215,7 @@ class Optimizer(OptimizerState):
         if means is not None:
             clipped, scale = clip(means, scale, self.clipvalue, self.clipnorm, self.global_clipnorm)
             self._step(clipped, plain, rate, scale, held)
-        if self._given is None:
-            self._calls += 1
+        self._calls += self._given is None
         if self.use_ema:
             with held:
                 average(self._averages, self._arrays, self.ema_momentum if updates else 0.0)
@@ -234,6 +233,8 @@ class Optimizer(OptimizerState):
             with held:
                 self.update(self._arrays, grads, self._slots, rate, self._decays, scale)
             return
+        if any(not isinstance(grads[i], RowGrad) for i in self._tables):
+            self.refuse_given("a step without rows of a parameter whose rows are deferred")
         places: list[int] = []
         dense: list[Array] = []
         rows: list[tuple[int, RowGrad]] = []
@@ -259,7 +260,6 @@ class Optimizer(OptimizerState):
             _, params, state, decays = self._dense
             with held:
                 self.update(params, dense, state, rate, decays, scale)
-        taken = {i for i, _ in rows}
         for i, grad in rows:
             with held:
                 if i in self._tables:
@@ -267,14 +267,15 @@ class Optimizer(OptimizerState):
                 else:
                     self.update(self._arrays[i], grad, self._state(i), rate, self._decays[i], scale)
         for i, table in self._tables.items():
-            if i not in taken:  # a dense step, or none: the step counts, and nothing is outstanding
+            if not isinstance(
+                grads[i], RowGrad
+            ):  # a dense step, or none: the step counts, and nothing is outstanding
                 table.flush()
                 table.restart(self.iterations + 1)
 
     def _touched(self, place: int) -> bool:
-        return self.sparse == "touched" or (
-            self.sparse != "dense" and self.rows_are_exact(self._decays[place])
-        )
+        exact = self.sparse != "dense" and self.rows_are_exact(self._decays[place])
+        return exact or self.sparse == "touched"
 
     def finalize_variable_values(self, var_list: Sequence[Any] | None = None) -> None:
         """Set the parameters to their averages, if there are any (`use_ema`)."""

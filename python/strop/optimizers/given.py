@@ -30,6 +30,15 @@ class GivenNumbers:
         """What of a step the host decides, for messages; None if nothing."""
         raise NotImplementedError
 
+    def refuse_given(self, part: str) -> None:
+        """Refuse a step that has a part for the host, where it may be one that a graph repeats.
+
+        Raises:
+            RuntimeError: the block is that of `numbers_from`.
+        """
+        if self._given is not None:
+            raise RuntimeError(f"{self.op}: numbers_from must leave nothing to the host; got {part}")
+
     def prepare_numbers(self) -> None:
         """Bring to the device what a step looks up there."""
 

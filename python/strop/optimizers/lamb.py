@@ -74,6 +74,13 @@ class Lamb(Optimizer):
         self, params: Any, grads: Any, state: dict[str, Any], rate: float, decays: Any, scale: float
     ) -> None:
         """One step of a list of arrays, which have decayed before their norms are taken."""
-        if any(decays):  # a step of descent along no gradient; it checks all arrays
-            ops.sgd_step(param=params, grad=grads, learning_rate=rate, weight_decay=decays, grad_scale=0.0)
-        super().update(params, grads, state, rate, 0.0, scale)
+        ops.lamb_step(
+            param=params,
+            grad=grads,
+            **state,
+            learning_rate=rate,
+            dialect="keras",
+            weight_decay=decays,
+            grad_scale=scale,
+            **self.numbers(),
+        )

@@ -5,6 +5,13 @@ Nothing in the package imports this; tests and benchmarks compare the kernels wi
 
 from .activation import activation, activation_backward
 from .adam import adam_step
+from .batch_norm import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_inference,
+    group_norm,
+    group_norm_backward,
+)
 from .compact_adam import compact_adam_step
 from .conv import conv, conv_backward
 from .deferred_adam import deferred_adam_catch_up, gap_coefficients
@@ -12,7 +19,14 @@ from .depthwise_conv import depthwise_conv, depthwise_conv_backward
 from .embedding import compact_ids, embedding_lookup, embedding_lookup_backward
 from .embedding_bag import embedding_bag, embedding_bag_scatter
 from .lamb import lamb_step
-from .loss import binary_cross_entropy, mean_absolute_error, mean_squared_error, softmax_cross_entropy
+from .layer_norm import layer_norm, layer_norm_backward
+from .loss import (
+    binary_cross_entropy,
+    mean_absolute_error,
+    mean_squared_error,
+    pointwise_loss,
+    softmax_cross_entropy,
+)
 from .matmul import matmul, matmul_backward
 from .pool import average_pool, average_pool_backward, max_pool, max_pool_backward
 from .recurrent import recurrent, recurrent_backward
@@ -33,6 +47,9 @@ __all__ = [
     "argmax",
     "average_pool",
     "average_pool_backward",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_inference",
     "binary_cross_entropy",
     "compact_adam_step",
     "compact_ids",
@@ -48,7 +65,11 @@ __all__ = [
     "embedding_lookup_backward",
     "find_words",
     "gap_coefficients",
+    "group_norm",
+    "group_norm_backward",
     "lamb_step",
+    "layer_norm",
+    "layer_norm_backward",
     "lion_step",
     "log_softmax",
     "log_softmax_backward",
@@ -62,6 +83,7 @@ __all__ = [
     "mean_squared_error",
     "nadam_step",
     "norm",
+    "pointwise_loss",
     "radam_step",
     "recurrent",
     "recurrent_backward",

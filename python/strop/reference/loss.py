@@ -73,6 +73,55 @@ def binary_cross_entropy(
     return _weighted(terms, sigmoid(z) - y, sample_weight, logits.shape)
 
 
+def _terms(name: str, p: Float64, y: Float64, delta: float) -> tuple[Float64, Float64]:
+    """Term and slope of each element."""
+    error, tiny = p - y, 1e-7
+    if name == "mean_squared_error":
+        return error**2, 2 * error
+    if name == "mean_absolute_error":
+        return np.abs(error), np.sign(error)
+    if name == "mean_absolute_percentage_error":
+        scale = 100 / np.maximum(np.abs(y), tiny)
+        return np.abs(error) * scale, np.sign(error) * scale
+    if name == "mean_squared_logarithmic_error":
+        ratio = np.log1p(np.maximum(p, tiny)) - np.log1p(np.maximum(y, tiny))
+        return ratio**2, np.where(p < tiny, 0, 2 * ratio / (1 + p))
+    if name == "huber":
+        near, far = np.abs(error) <= delta, delta * (np.abs(error) - delta / 2)
+        return np.where(near, error**2 / 2, far), np.where(near, error, delta * np.sign(error))
+    if name == "log_cosh":
+        return np.logaddexp(error, -error) - math.log(2), np.tanh(error)
+    if name == "poisson":
+        return p - y * np.log(p + tiny), 1 - y / (p + tiny)
+    if name in ("hinge", "squared_hinge"):
+        margin = np.maximum(1 - y * p, 0)
+        slopes = np.where(np.isnan(margin), margin, -y * (margin > 0))
+        return (margin, slopes) if name == "hinge" else (margin**2, -2 * y * margin)
+    y = np.clip(y, tiny, 1)
+    return y * np.log(y / np.clip(p, tiny, 1)), np.where((p < tiny) | (p > 1), 0, -y / p)
+
+
+def pointwise_loss(
+    pred: NDArray[Any],
+    target: NDArray[Any],
+    *,
+    name: str,
+    sample_weight: NDArray[Any] | None = None,
+    delta: float = 1.0,
+) -> LossAndGradient:
+    """The mean of terms of p and y; of kl_divergence the sum over a row, then the mean.
+
+    Example:
+        >>> round(pointwise_loss(np.array([[0.25, 0.75]]), np.array([[0.5, 0.5]]), name="kl_divergence")[0], 6)
+        0.143841
+    """
+    p, y = _rows(pred), _rows(target)
+    width = p.shape[1] if name == "kl_divergence" else 1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms, slopes = _terms(name, p, y, delta)
+    return _weighted(terms * width, slopes * width, sample_weight, pred.shape)
+
+
 def softmax_cross_entropy(
     logits: NDArray[Any],
     target: NDArray[Any],

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._backend import kernels
+from .._backend import kernels, on_gpu
 
 Array = NDArray[Any]
 
@@ -54,7 +54,7 @@ class DenseChain:
 
     def serves(self, x: Array, mask: Array | None) -> bool:
         """Whether the kernel has room for a batch: that depends on its shape alone."""
-        if not self.steps or x.ndim != 2 or mask is not None:
+        if not self.steps or x.ndim != 2 or mask is not None or not on_gpu(x):
             return False
         module = kernels("dense_chain", x)
         room: int = module.chain_widths[x.dtype == np.float64]

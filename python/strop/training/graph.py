@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 from .. import _random
 from .._device import to_device, to_host
 from .._interrupts import HeldInterrupt
+from ..activations.base import Activation as Function
+from ..layers import Layer
 from .block import DROPOUT, Block, arrays_of
 from .capture import Recorder
+from .check import checking
 from .data import Data
 from .placing import resident, taken
 from .plan import Plan
@@ -156,7 +159,9 @@ def graph_program(plan: Plan, optimizer: Any, data: Data) -> GraphProgram | None
     """The program that trains a plan by graphs, or None where steps go one by one. The plan keeps it."""
     if (
         not plan.variables
+        or checking()
         or not getattr(optimizer, "capturable", False)
+        or not all(map(_recordable, [optimizer, *_parts_of(plan)]))
         or resident(data, plan.device) is None
     ):
         return None
@@ -164,6 +169,37 @@ def graph_program(plan: Plan, optimizer: Any, data: Data) -> GraphProgram | None
         plan.program = GraphProgram(plan, optimizer)
     kept: GraphProgram = plan.program
     return kept
+
+
+def _parts_of(plan: Plan) -> list[Any]:
+    """What a step of a plan runs: its layers and loss, and the layers, functions and penalties in them."""
+    parts: list[Any] = [plan.loss]
+    layers = list(plan.layers)
+    for layer in layers:  # it grows by layers in layers
+        for thing in vars(layer).values():
+            for each in thing if isinstance(thing, list | tuple) else [thing]:
+                if isinstance(each, Layer) and each not in layers:
+                    layers.append(each)
+                parts += [each] if isinstance(each, Function) else []
+        parts += [layer, *(v.regularizer for v in layer.variables if v.regularizer is not None)]
+    return parts + [thing.function for thing in parts if callable(getattr(thing, "function", None))]
+
+
+def _own(thing: Any) -> bool:
+    """Whether a class, an object or a function is strop's."""
+    return str(getattr(thing, "__module__", "")).split(".")[0] == __name__.split(".")[0]
+
+
+def _recordable(thing: Any) -> bool:
+    """Whether a graph may hold what it does: it is strop's own, or says so by `capturable = True`.
+
+    A graph repeats what the GPU was told. What other code draws, counts or looks up on the host would stay what it was
+    when it was recorded, and nobody would see it.
+    """
+    if _own(thing):
+        return True
+    said = (thing, *type(thing).__mro__) if hasattr(thing, "__dict__") else type(thing).__mro__
+    return any(vars(each).get("capturable") is True for each in said)
 
 
 def _streams_of(plan: Plan) -> list[_random.Streams]:
@@ -175,7 +211,9 @@ def _streams_of(plan: Plan) -> list[_random.Streams]:
 def _standing(plan: Plan, optimizer: Any) -> tuple[list[Any], list[Any]]:
     """What a graph has taken over: settings by their values, arrays by their memory."""
     layers = plan.layers
-    settings: list[Any] = [_numbers_of(thing) for thing in (optimizer, plan.loss, *layers)]
+    settings: list[Any] = [
+        _numbers_of(thing) for thing in (optimizer, *_parts_of(plan)) if hasattr(thing, "__dict__")
+    ]
     settings += [*optimizer._decays, *(stream.seed for stream in _streams_of(plan))]
     arrays = [v._value for layer in layers for v in layer.variables]
     arrays += [*optimizer._arrays, *optimizer._tables.values()]

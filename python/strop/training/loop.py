@@ -171,15 +171,17 @@ def run_prediction(plan: Plan, x: Array | Feed, *, batch_size: int, calls: Calls
     fetching = plan.device.is_gpu and not on_gpu(x)
     outputs: list[Array] = []
     held: list[Array] = []
+    shape: tuple[int, ...] | None = None
     done = 0
     with closing(turns):  # type: ignore[type-var]
         for turn in turns:
             if hooked:
                 callbacks.on_predict_batch_begin(done)
             output = plan.head.forward(turn()[1])
-            if outputs and output.shape[1:] != outputs[0].shape[1:]:
+            shape = output.shape[1:] if shape is None else shape
+            if output.shape[1:] != shape:
                 raise ValueError(
-                    f"predict: outputs must have one shape; got {outputs[0].shape[1:]} of the first batch and "
+                    f"predict: outputs must have one shape; got {shape} of the first batch and "
                     f"{output.shape[1:]} of batch {done}; predict batches of other lengths one by one"
                 )
             (held if fetching else outputs).append(output)

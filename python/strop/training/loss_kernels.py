@@ -10,6 +10,12 @@ from .. import losses
 _FROM_OUTPUT = {
     losses.MeanSquaredError: "mean_squared_error",
     losses.MeanAbsoluteError: "mean_absolute_error",
+    losses.MeanAbsolutePercentageError: "mean_absolute_percentage_error",
+    losses.MeanSquaredLogarithmicError: "mean_squared_logarithmic_error",
+    losses.Huber: "huber",
+    losses.LogCosh: "log_cosh",
+    losses.Poisson: "poisson",
+    losses.KLDivergence: "kl_divergence",
 }
 _FROM_LOGITS = {
     losses.BinaryCrossentropy: "binary_cross_entropy",
@@ -19,7 +25,7 @@ _FROM_LOGITS = {
 
 
 def loss_kernel(plan: Any) -> tuple[str, float] | None:
-    """The kernel of the loss and its smoothing, if it needs nothing else."""
+    """The kernel of the loss and its setting, smoothing or delta, if it needs nothing else."""
     loss: Any = plan.loss
     name = (_FROM_LOGITS if plan.takes_logits else _FROM_OUTPUT).get(type(loss))
     smoothing = getattr(loss, "label_smoothing", 0.0)
@@ -27,4 +33,4 @@ def loss_kernel(plan: Any) -> tuple[str, float] | None:
     plain = plain and getattr(loss, "axis", -1) == -1 and getattr(loss, "ignore_class", None) is None
     if not plain or name is None or (smoothing and name != "softmax_cross_entropy"):
         return None
-    return name, smoothing
+    return name, smoothing or getattr(loss, "delta", 0.0)

@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from .._backend import array_module
+from .check import Watch
 from .steps import ActivityStep
 
 Array = NDArray[Any]
@@ -18,20 +19,34 @@ class Tape:
 
     Args:
         training: whether the layers are trained; what backward needs is kept only then.
+        watched: whether outputs and gradients are kept to be looked at.
     """
 
-    def __init__(self, training: bool) -> None:
+    def __init__(self, training: bool, watched: bool = False) -> None:
         self.training = training
+        self.watch = Watch() if watched else None
         self.saved: list[Any] = []
         #: The activity regularizers' penalties: floats, on a GPU arrays without axes.
         self.penalties: list[Any] = []
 
-    def add(self, step: Any, saved: Any) -> None:
-        """Take in what a step has left."""
+    def add(self, step: Any, saved: Any, output: Any) -> None:
+        """Take in what a step has left, and its output."""
+        if self.watch is not None:
+            self.watch.forward(step, output)
         if isinstance(step, ActivityStep):
             self.penalties.append(step.penalty(saved))
         if self.training:
             self.saved.append(saved)
+
+
+def back_through(
+    step: Any, grad: Any, saved: Any, need_x: bool, watch: Watch | None
+) -> tuple[Any, list[Any]]:
+    """The gradients that a step gives, by its input and by its variables."""
+    grad, own = step.backward(grad, saved, need_x)
+    if watch is not None:
+        watch.backward(step, grad, own)
+    return grad, own
 
 
 def through(
@@ -41,17 +56,19 @@ def through(
     for step in steps:
         x, saved, mask = step.forward(x, training, mask)
         if tape is not None:
-            tape.add(step, saved)
+            tape.add(step, saved, x)
     return x, mask
 
 
-def masked_weight(mask: Array | None, weight: Array | None, output: Array) -> Array | None:
-    """Weights of the loss's rows under a mask: the mean is then over the steps that are not masked."""
+def masked_weight(mask: Array | None, weight: Array | None, output: Array, reduction: str) -> Array | None:
+    """Weights of the loss's rows under a mask: a mean is then over the steps that are not masked."""
     if mask is None or mask.shape != output.shape[:-1]:
         return weight
     library = array_module(output)
-    count = library.maximum(mask.sum(), 1)  # stays where it is: of a GPU nobody waits for it
-    factor = mask.astype(output.dtype) * (mask.size / count).astype(output.dtype)
+    factor = mask.astype(output.dtype)
+    if reduction in ("sum_over_batch_size", "mean"):
+        count = library.maximum(mask.sum(), 1)  # stays where it is: of a GPU nobody waits for it
+        factor *= (mask.size / count).astype(output.dtype)
     if weight is not None:
         factor = factor * weight.reshape(weight.shape + (1,) * (mask.ndim - weight.ndim))
     result: Array = library.ascontiguousarray(factor)

@@ -18,8 +18,9 @@ from .._device import HOST
 from ..layers import Layer, Variable
 from ..rowgrad import RowGrad
 from .chain import DenseChain
+from .check import checking
 from .loss_kernels import loss_kernel
-from .passes import Tape, masked_weight, through
+from .passes import Tape, back_through, masked_weight, through
 from .steps import build_steps
 
 Array = NDArray[Any]
@@ -31,10 +32,13 @@ class Plan:
     Args:
         layers: built layers.
         loss: the loss, or None for a plan that only predicts.
-        fused: False makes every layer a step of its own.
+        fused: False makes every layer a step of its own; None does so under STROP_CHECK=1.
     """
 
-    def __init__(self, layers: Sequence[Layer], loss: Any = None, *, fused: bool = True) -> None:
+    #: Whether its steps follow one another, as a step program takes them.
+    is_chain = True
+
+    def __init__(self, layers: Sequence[Layer], loss: Any = None, *, fused: bool | None = None) -> None:
         self.layers, self.loss = list(layers), loss
         #: The step program that trains it, once there is one.
         self.program: Any = None
@@ -49,11 +53,8 @@ class Plan:
         dtypes = {layer.dtype for layer in layers}
         self.mixed_dtypes, self.dtype = len(dtypes) > 1, next(iter(dtypes), np.dtype("float32"))
         head = getattr(loss, "logits_activation", None)
-        self.steps, self.ends_in_logits = build_steps(layers, fused=fused, head=head)
+        self._make_steps(not checking() if fused is None else fused, head)
         self.head = activations.get(head if self.ends_in_logits else None)
-        self.variables: list[Variable] = [v for step in self.steps for v in step.variables]
-        self._chain = DenseChain.at_end(self.steps, loss_kernel(self) if self.device.is_gpu else None)
-        self._first = next((i for i, step in enumerate(self.steps) if step.variables), len(self.steps))
         self._penalized = [(i, v) for i, v in enumerate(self.variables) if v.regularizer is not None]
         self._frozen_penalties = [
             v
@@ -61,6 +62,13 @@ class Plan:
             for v in layer.variables
             if v.regularizer is not None and not any(v is w for w in self.variables)
         ]
+
+    def _make_steps(self, fused: bool, head: str | None) -> None:
+        """Set the steps, their variables, and whether they end in logits."""
+        self.steps, self.ends_in_logits = build_steps(self.layers, fused=fused, head=head)
+        self.variables: list[Variable] = [v for step in self.steps for v in step.variables]
+        self._chain = DenseChain.at_end(self.steps, loss_kernel(self) if self.device.is_gpu else None)
+        self._first = next((i for i, step in enumerate(self.steps) if step.variables), len(self.steps))
 
     @property
     def penalized(self) -> bool:
@@ -110,35 +118,45 @@ class Plan:
         """The loss of a batch without the penalty on weights, and the output."""
         tape = Tape(training=False)
         output, mask = self.forward(x, tape=tape)
-        loss = self.value(output, target, masked_weight(mask, weight, output))[0]
+        loss = self.value(output, target, masked_weight(mask, weight, output, self.loss.reduction))[0]
         return sum(tape.penalties, loss), output
 
     def train_step(self, x: Array, target: Any, weight: Array | None, optimizer: Any) -> tuple[Any, Array]:
-        """One step of training: the loss of the batch before it, and the output."""
-        loss, output, grads = self._gradients(x, target, weight)
+        """One step of training: the loss of the batch before it, and the output.
+
+        Raises:
+            FloatingPointError: under STROP_CHECK=1 the loss or a gradient is not finite; no weight has changed.
+        """
+        tape = Tape(training=True, watched=checking())
+        loss, output, grads = self._gradients(x, target, weight, tape)
         if self.penalized:
             loss = loss + self.penalty()
             for i, variable in self._penalized:
                 dense = grads[i].to_dense() if isinstance(grads[i], RowGrad) else grads[i]
                 grads[i] = dense + variable.regularizer.gradient(variable._value)
+        if tape.watch is not None:
+            tape.watch.check(optimizer.iterations + 1, x, loss, tape.penalties, grads)
         if grads:
             optimizer.take(grads, self.variables, 1.0)  # the loss was not scaled
         return loss, output
 
-    def _gradients(self, x: Array, target: Any, weight: Array | None) -> tuple[Any, Array, list[Any]]:
+    def _gradients(
+        self, x: Array, target: Any, weight: Array | None, tape: Tape
+    ) -> tuple[Any, Array, list[Any]]:
         """The loss without the penalty on weights, the output, and the gradients by the variables."""
-        tape = Tape(training=True)
         end = len(self.steps) - len(self._chain)
         y, mask = through(self.steps[:end], x, None, True, tape)
-        if self._chain.serves(y, mask):
+        if tape.watch is None and self._chain.serves(y, mask):
             loss, output, grads, upstream = self._chain.train(y, target, weight, end > self._first)
         else:
             output, mask = through(self.steps[end:], y, mask, True, tape)
-            weight = masked_weight(mask, weight, output)
+            weight = masked_weight(mask, weight, output, self.loss.reduction)
             loss, upstream = self.value(output, target, weight)
             grads, end = [], len(self.steps)
         for i in range(end - 1, self._first - 1, -1):
             assert upstream is not None
-            upstream, own = self.steps[i].backward(upstream, tape.saved.pop(), i > self._first)
+            upstream, own = back_through(
+                self.steps[i], upstream, tape.saved.pop(), i > self._first, tape.watch
+            )
             grads[:0] = own
         return sum(tape.penalties, loss), output, grads

@@ -20,6 +20,7 @@ from ..ops import ACTIVATIONS
 from ..optimizers.deferred import DeferredTable
 from ..optimizers.linear import LinearTable
 from ..optimizers.parameters import adopt, array_of
+from .check import checking
 from .data import Data
 from .loss_kernels import loss_kernel
 from .plan import Plan
@@ -103,7 +104,7 @@ def _arrays_of(optimizer: Any) -> list[Array]:
 
 def training_program(plan: Plan, optimizer: Any) -> Program | None:
     """The program that trains a plan, or None where the plan must do it. The plan keeps it for the next epoch."""
-    if plan.device.is_gpu:
+    if plan.device.is_gpu or not plan.is_chain or checking():
         return None
     rule = optimizer.plain_rule()
     loss = loss_kernel(plan)
@@ -121,7 +122,7 @@ def training_program(plan: Plan, optimizer: Any) -> Program | None:
 
 def reading_program(plan: Plan) -> Program | None:
     """The program that evaluates a plan and predicts, or None where the plan must do it."""
-    if plan.device.is_gpu:
+    if plan.device.is_gpu or not plan.is_chain:
         return None
     compiled, samples_class = _new(plan, loss_kernel(plan) or ("mean_squared_error", 0.0))
     return Program(compiled, samples_class) if _build(compiled, plan, None) else None
@@ -130,7 +131,7 @@ def reading_program(plan: Plan) -> Program | None:
 def _new(plan: Plan, loss: tuple[str, float], **rule: Any) -> tuple[Any, Any]:
     wide = plan.dtype == np.float64
     made = (cpu.StepProgram64 if wide else cpu.StepProgram32)(
-        loss=loss[0], smoothing=loss[1], **{name: rule.get(name, {}) for name in _STATES}
+        loss=loss[0], setting=loss[1], **{name: rule.get(name, {}) for name in _STATES}
     )
     return made, cpu.StepSamples64 if wide else cpu.StepSamples32
 

@@ -87,6 +87,7 @@ class BagStep:
 
     def __init__(self, embedding: Embedding, pooling: GlobalAveragePooling1D) -> None:
         self.embedding, self.pooling = embedding, pooling
+        self.layer = embedding
         self.variables = embedding.trainable_variables
         self.pad_id = 0 if embedding.mask_zero else None
         self._scratch: Any = None

@@ -13,7 +13,7 @@
 // * A host that waits for a capturing stream, and an event from outside that a
 //   capturing stream is to wait for, are errors and invalidate the capture.
 // * So is work on another stream meanwhile, which CUDA might let pass: it would
-//   be missing in the graph.
+//   be missing in the graph. Other threads of the host work on.
 
 enum cudaError_t {
   cudaSuccess = 0,
