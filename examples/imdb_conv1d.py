@@ -2,7 +2,7 @@
 
 The reviews as numbers, imdb.npz, are looked for on disk and downloaded if they are not there.
 
-python examples/imdb_conv1d.py [--data imdb.npz] [--epochs 3] [--length 400] [--filters 128]
+python examples/imdb_conv1d.py [--data imdb.npz] [--epochs 5] [--length 400] [--filters 128]
 """
 
 import argparse
@@ -11,6 +11,7 @@ import time
 import numpy as np
 
 import strop
+from strop.callbacks import EarlyStopping
 from strop.datasets import imdb
 from strop.layers import Conv1D, Dense, Dropout, Embedding, GlobalMaxPooling1D, SpatialDropout1D
 from strop.preprocessing.sequence import pad_sequences
@@ -36,7 +37,7 @@ def build(words, length, filters):
 
 def main(
     data="imdb.npz",
-    epochs=3,
+    epochs=5,
     length=400,
     filters=128,
     words=10_000,
@@ -57,7 +58,10 @@ def main(
     model = build(words, length, filters)
     model.summary()
     start = time.perf_counter()
-    history = model.fit(x_train, y_train, batch_size=batch_size, epochs=epochs, validation_split=0.2)
+    stop = EarlyStopping(patience=1, restore_best_weights=True)  # it soon knows the training reviews by heart
+    history = model.fit(
+        x_train, y_train, batch_size=batch_size, epochs=epochs, validation_split=0.2, callbacks=[stop]
+    )
     seconds = time.perf_counter() - start
 
     _, accuracy = model.evaluate(x_test, y_test, batch_size=500, verbose=0)
@@ -68,7 +72,7 @@ def main(
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="imdb.npz", help="imdb.npz or a folder with it")
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--length", type=int, default=400, help="words of a review that are read, its last")
     parser.add_argument("--filters", type=int, default=128, help="phrases that are looked for")
     parser.add_argument("--words", type=int, default=10_000, help="the most frequent words that are kept")

@@ -2,7 +2,7 @@
 
 The reviews as numbers, imdb.npz, are looked for on disk and downloaded if they are not there.
 
-python examples/imdb_lstm.py [--data imdb.npz] [--epochs 3] [--length 200] [--units 64] [--bidirectional]
+python examples/imdb_lstm.py [--data imdb.npz] [--epochs 5] [--length 200] [--units 64] [--bidirectional]
 """
 
 import argparse
@@ -11,6 +11,7 @@ import time
 import numpy as np
 
 import strop
+from strop.callbacks import EarlyStopping
 from strop.datasets import imdb
 from strop.layers import LSTM, Bidirectional, Dense, Dropout, Embedding
 from strop.optimizers import Adam
@@ -26,18 +27,18 @@ def build(words, length, units, bidirectional):
             # mask_zero: the zeros in front of a short review are not read, they are no words.
             Embedding(words, 32, mask_zero=True),
             Bidirectional(reader) if bidirectional else reader,
-            Dropout(0.3),
+            Dropout(0.5),
             Dense(1, activation="sigmoid"),
         ]
     )
     # clipnorm: over 200 steps a gradient can grow large; its direction is kept, its length is cut.
-    model.compile(optimizer=Adam(0.002, clipnorm=1.0), loss="binary_crossentropy", metrics=["accuracy"])
+    model.compile(optimizer=Adam(0.001, clipnorm=1.0), loss="binary_crossentropy", metrics=["accuracy"])
     return model
 
 
 def main(
     data="imdb.npz",
-    epochs=3,
+    epochs=5,
     length=200,
     units=64,
     words=10_000,
@@ -59,7 +60,10 @@ def main(
     model = build(words, length, units, bidirectional)
     model.summary()
     start = time.perf_counter()
-    history = model.fit(x_train, y_train, batch_size=batch_size, epochs=epochs, validation_split=0.2)
+    stop = EarlyStopping(patience=1, restore_best_weights=True)  # it soon knows the training reviews by heart
+    history = model.fit(
+        x_train, y_train, batch_size=batch_size, epochs=epochs, validation_split=0.2, callbacks=[stop]
+    )
     seconds = time.perf_counter() - start
 
     _, accuracy = model.evaluate(x_test, y_test, batch_size=500, verbose=0)
@@ -70,7 +74,7 @@ def main(
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="imdb.npz", help="imdb.npz or a folder with it")
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--length", type=int, default=200, help="words of a review that are read, its last")
     parser.add_argument("--units", type=int, default=64, help="size of the LSTM's state")
     parser.add_argument("--words", type=int, default=10_000, help="the most frequent words that are kept")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import importlib.util
+import re
 import subprocess
 import sys
 
@@ -213,3 +214,20 @@ def test_shakespeare_lstm_on_a_part_of_the_real_text(shared):
     )
     assert figures["val_loss"] < 3.3
     assert len(figures["text"]) == len("\nROMEO:\n") + 20
+
+
+# ---- the page
+
+
+def test_the_page_shows_lines_of_the_programs_and_links_lead_somewhere():
+    page = (ROOT / "docs" / "tutorial.md").read_text()
+    programs = "".join((ROOT / "examples" / f"{name}.py").read_text() for name in CHAPTERS)
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, flags=re.M | re.S)
+    assert len(blocks) == len(CHAPTERS)
+    for block in blocks:
+        assert block in programs
+    headings = {re.sub(r"\W+", "-", title.lower()) for title in re.findall(r"^## (.+)$", page, flags=re.M)}
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", page):
+        path, _, anchor = target.partition("#")
+        assert (ROOT / "docs" / path).exists(), target
+        assert not anchor or anchor in headings, target
