@@ -1,8 +1,8 @@
-#include "native.h"
+#include "kernels/deferred_adam.h"
 
+#include "native.h"
 #if STROP_SIMT
 #include "cuda/device_clock.h"
-#include "kernels/deferred_adam.h"
 #endif
 
 // Rows that missed steps, brought up to date by replay and by the polynomial:

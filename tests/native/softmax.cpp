@@ -1,6 +1,7 @@
+#include "kernels/softmax.h"
+
 #include "native.h"
 #if STROP_SIMT
-#include "kernels/softmax.h"
 #include "simt.h"
 #endif
 
