@@ -95,7 +95,7 @@ def fitted(
 ) -> tuple[dict[str, list[float]], list[np.ndarray]]:
     """The history and the weights of a run."""
     model = model_of(make, device, optimizer)
-    x, y = (X if make in (dense, wide, noisy) else IDS), (TAGS if make is tagger else Y)
+    x, y = (IDS if make in (reviews, tagger) else X), (TAGS if make is tagger else Y)
     with pytest.MonkeyPatch.context() as patch:
         if not graphs:
             patch.setattr(turns, "graph_program", lambda *args: None)
