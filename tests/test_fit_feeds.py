@@ -310,6 +310,12 @@ def test_steps_read_on_from_epoch_to_epoch(rng):
     assert [str(w.message) for w in caught] == [text]
 
 
+def test_a_stream_begins_anew_where_an_epoch_took_its_last_batch(rng):
+    x, y = samples(rng)
+    stream = Dataset.from_generator(lambda: generator(x, y))
+    assert dense_model().fit(stream, epochs=3, steps_per_epoch=5, verbose=0).epoch == [0, 1, 2]
+
+
 @pytest.mark.parametrize("steps", [None, 3])
 @pytest.mark.parametrize("known", [False, True])
 def test_a_resumed_fit_takes_what_an_uninterrupted_one_takes(rng, steps, known):

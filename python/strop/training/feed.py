@@ -91,7 +91,11 @@ class Feed:
             while self.steps is None or done < self.steps:
                 raw = next(reader, _END)
                 if raw is _END:
-                    self._length, ended = self._at, True
+                    self._length = self._at
+                    if not done and self._at and not self.source.one_shot:
+                        reader = self._next_pass()  # the epoch before took the last batch
+                        continue
+                    ended = True
                     break
                 self._at += 1
                 yield self.prepare(done, raw)
@@ -137,6 +141,12 @@ class Feed:
         """The length of a pass that has fewer batches than `count`, by reading it, or None."""
         reader = self.source.open(0)
         return next((taken for taken in range(count) if next(reader, _END) is _END), None)
+
+    def _next_pass(self) -> Iterator[Any]:
+        self._close_reader()
+        self._pass, self._at = self._pass + 1, 0
+        self._reader = self.source.open(self._pass)
+        return self._reader
 
     def _place(self, epoch: int) -> tuple[int, int]:
         """The pass of an epoch, and the batches of it that earlier epochs have taken."""
