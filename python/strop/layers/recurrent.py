@@ -258,8 +258,6 @@ class Recurrent(Layer):
         mask = None if mask is None else np.ascontiguousarray(mask, bool)
         return self.forward(arrays if len(arrays) > 1 else arrays[0], training=training, mask=mask)[0]
 
-    __call__ = call
-
     def reset_state(self) -> None:
         """Begin the next call with zeros; of a stateful layer."""
         self.states = None
