@@ -560,6 +560,9 @@ REFUSED = {
             strop.Input((3,))
         )
     ),
+    "SimpleRNN 'simplernn': outputs must be one tensor to be drawn; got 2 of shapes (None, 2) and (None, 2)": (
+        lambda: strop.layers.SimpleRNN(2, return_state=True)(strop.Input((4, 3)))
+    ),
     "Model: layer names must be unique; got 'a' twice": lambda: (
         lambda x: strop.Model(x, Dense(2, name="a")(Dense(2, name="a")(x)))
     )(strop.Input((3,))),
@@ -601,3 +604,20 @@ def test_a_layers_own_error_gets_its_name_and_where_the_input_came_from():
         Picky()(Dense(4)(x))
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         strop.Sequential([strop.Input((3,)), Dense(4), Picky()])
+
+
+def test_recurrent_layers_in_a_graph_are_saved_and_take_other_lengths(tmp_path, rng):
+    from strop.layers import LSTM, Bidirectional, TimeDistributed
+
+    x = strop.Input((None, 4))
+    both = Bidirectional(LSTM(2, return_sequences=True))
+    rows = TimeDistributed(Dense(4))(both(x))
+    model = strop.Model(x, Dense(1)(GlobalAveragePooling1D()(Add()([rows, both(rows)]))))
+    data = rng.normal(size=(6, 5, 4)).astype("float32")
+    model.compile(optimizer="adam", loss="mse")
+    model.fit(data, data[:, 0, 0], verbose=0)
+    model.save(tmp_path / "m.safetensors")
+    again = load_model(tmp_path / "m.safetensors")
+    for length in (5, 2):
+        want = model.predict(data[:, :length], verbose=0)
+        np.testing.assert_array_equal(again.predict(data[:, :length], verbose=0), want)

@@ -185,6 +185,10 @@ class Layer:
         finally:
             del vars(self)["add_variable"]
 
+    def parts(self) -> list[tuple[Layer, str]]:
+        """The layers that make the variables, each with what the names of its variables begin with here."""
+        return [(self, "")]
+
     def rename(self, name: str) -> None:
         """Take another name, in the paths of the variables too."""
         for variable in self.variables:
@@ -231,9 +235,9 @@ class Layer:
             y = self.forward(to_device(array, self.device), training=training)[0]
             return y if on_gpu(given) else to_host(y)
 
-    def __call__(self, x: Any, training: bool = False) -> Any:
+    def __call__(self, x: Any, *args: Any, **settings: Any) -> Any:
         """`call` of an array; of a symbolic tensor the symbolic tensor that the layer gives."""
-        return connected(self, x) if is_symbolic(x) else self.call(x, training)
+        return connected(self, x) if is_symbolic(x) else self.call(x, *args, **settings)
 
     def as_input(self, x: Any) -> Array:
         """A C-contiguous array of the type that the layer reads, of the library of x."""

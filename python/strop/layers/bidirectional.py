@@ -46,6 +46,7 @@ class Bidirectional(Wrapper):
     """
 
     uses_mask = True
+    prefixes = ("forward_", "backward_")
 
     def __init__(
         self,
@@ -92,7 +93,7 @@ class Bidirectional(Wrapper):
 
     def build(self, input_shape: Any) -> None:
         """Make the variables of both layers."""
-        for layer, prefix in zip(self.halves, ("forward_", "backward_"), strict=True):
+        for layer, prefix in zip(self.halves, self.prefixes, strict=True):
             layer.build_once(input_shape)
             self.adopt(layer, prefix)
         if self._weights is not None:

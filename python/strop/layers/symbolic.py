@@ -59,7 +59,7 @@ def connected(layer: Layer, x: Any) -> Symbolic:
 
     Raises:
         TypeError: the list holds other things, too.
-        ValueError: the shapes do not fit the layer, or it takes one tensor and was given several.
+        ValueError: the shapes do not fit the layer, it takes one tensor and was given several, or gives several.
     """
     listed = isinstance(x, list | tuple)
     inputs: tuple[Any, ...] = tuple(x) if listed else (x,)
@@ -82,7 +82,13 @@ def connected(layer: Layer, x: Any) -> Symbolic:
         raise ValueError(
             f"{layer.op} {layer.name!r}: ids must come from outside; got the output of {sources[0]!r}"
         )
-    return Symbolic(layer.build_from(shape, sources), Call(layer, inputs))
+    made: Any = layer.build_from(shape, sources)
+    if isinstance(made, list):
+        raise ValueError(
+            f"{layer.op} {layer.name!r}: outputs must be one tensor to be drawn; got {len(made)} of shapes "
+            f"{' and '.join(map(str, made))}"
+        )
+    return Symbolic(made, Call(layer, inputs))
 
 
 def misfit(layer: Layer, problem: str, shape: Any, sources: Sequence[str]) -> str:

@@ -26,6 +26,23 @@ class Wrapper(Layer):
             )
         self.inner = inner
 
+    #: What the names of each inner layer's variables begin with.
+    prefixes: tuple[str, ...] = ("",)
+
+    def parts(self) -> list[tuple[Layer, str]]:
+        """The layers that make the variables, each with what the names of its variables begin with here."""
+        return [
+            (part, prefix + own)
+            for layer, prefix in zip(self.inner, self.prefixes, strict=False)
+            for part, own in layer.parts()
+        ]
+
+    def _check_again(self, input_shape: Any) -> None:
+        """Refuse another last axis: the inner layers have their weights."""
+        wanted: Any = self.input_shape
+        if input_shape[-1] != wanted[-1]:
+            raise ValueError(f"inputs must have last axis {wanted[-1]}; got shape {input_shape}")
+
     def adopt(self, layer: Layer, prefix: str = "") -> None:
         """Take the variables of a layer that has been built."""
         if any(

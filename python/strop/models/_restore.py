@@ -60,20 +60,20 @@ class _Weights:
     @contextmanager
     def given_to(self, layers: Iterable[Layer]) -> Iterator[None]:
         """Inside the block layers that are built take their weights from the file."""
-        given = [vars(layer) for layer in layers]
-        for layer, attributes in zip(layers, given, strict=True):
-            attributes["add_variable"] = self._adder(layer)
+        given = []
+        for layer in layers:
+            for part, prefix in layer.parts():
+                given.append(vars(part))
+                given[-1]["add_variable"] = self._adder(part, f"{layer.name}/{prefix}")
         try:
             yield
         finally:
             for attributes in given:
                 del attributes["add_variable"]
 
-    def _adder(self, layer: Layer) -> Callable[..., Variable]:
+    def _adder(self, layer: Layer, prefix: str) -> Callable[..., Variable]:
         def add_variable(name: str, shape: tuple[int, ...], initializer: Any, **settings: Any) -> Variable:
-            variable = Variable(
-                name, self._take(f"{layer.name}/{name}", tuple(shape), layer.dtype), **settings
-            )
+            variable = Variable(name, self._take(prefix + name, tuple(shape), layer.dtype), **settings)
             layer.variables.append(variable)
             return variable
 
