@@ -157,8 +157,9 @@ class Trainer(Fitting):
             data = self._data("train_on_batch", x, y, sample_weight, class_weight)
             plan, averages = self._ready("train_on_batch", data)
             batch = moved(data, self.device)
-            loss, output = plan.train_step(batch.x, batch.y, batch.weight, self.optimizer)
-            averages.add([loss], output, data.y, data.weight, len(data))
+            masks: list[Any] = []
+            loss, output = plan.train_step(batch.x, batch.y, batch.weight, self.optimizer, masks)
+            averages.add([loss], output, data.y, data.weight, len(data), masks[0])
             logs = averages.logs()
             plan.synchronize()
         finally:
@@ -174,9 +175,10 @@ class Trainer(Fitting):
         data = self._data("test_on_batch", x, y, sample_weight)
         plan, averages = self._ready("test_on_batch", data)
         batch = moved(data, self.device)
-        loss, output = plan.test_step(batch.x, batch.y, batch.weight)
+        masks: list[Any] = []
+        loss, output = plan.test_step(batch.x, batch.y, batch.weight, masks)
         loss = loss + plan.penalty() if plan.penalized else loss
-        averages.add([loss], output, data.y, data.weight, len(data))
+        averages.add([loss], output, data.y, data.weight, len(data), masks[0])
         logs = averages.logs()
         plan.synchronize()
         return _values(logs, return_dict)

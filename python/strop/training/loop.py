@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .. import _random
 from .._backend import on_gpu
-from .._device import to_device
+from .._device import to_device, to_host
 from .data import Data
 from .feed import Feed
 from .placing import BLOCK, joined, joined_on_host, numbers_on_host
@@ -40,13 +40,34 @@ class Averages:
         for _, metric, _ in self.metrics:
             metric.reset_state()
 
-    def add(self, losses: list[Any], output: Array, y: Array | None, weight: Array | None, size: int) -> None:
-        """Take in some batches of `size` samples, the last of which may be short; targets and weights on the host."""
+    def add(
+        self,
+        losses: list[Any],
+        output: Array,
+        y: Array | None,
+        weight: Array | None,
+        size: int,
+        mask: Array | None = None,
+    ) -> None:
+        """Take in some batches of `size` samples, the last of which may be short; targets and weights on the host.
+
+        Metrics see only the steps that the mask of the output leaves.
+        """
         left = len(output)
         for loss in losses:
             self._losses.append((loss, min(size, left)))
             left -= size
         if self.metrics and y is not None:
+            if mask is not None:
+                there = to_host(mask)
+                output, y = output[mask], y[there]
+                weight = (
+                    None
+                    if weight is None
+                    else np.broadcast_to(
+                        weight.reshape(weight.shape + (1,) * (there.ndim - weight.ndim)), there.shape
+                    )[there]
+                )
             if self._held and self._held[-1][1].shape[1:] != output.shape[1:]:
                 self._release()  # texts of another length
             self._held.append((y, output, weight))
@@ -107,8 +128,9 @@ def run_epoch(
             for turn in turns:
                 if begins:
                     callbacks.on_train_batch_begin(done)
-                losses, output, y, weight = turn()
-                averages.add(losses, output, y, weight, len(output) if isinstance(data, Feed) else batch_size)
+                losses, output, y, weight, *mask = turn()
+                size = len(output) if isinstance(data, Feed) else batch_size
+                averages.add(losses, output, y, weight, size, *mask)
                 done += len(losses)
                 if progress is not None:
                     progress.update(done, averages.logs)
@@ -146,10 +168,11 @@ def run_evaluation(
         for turn in turns:
             if begins:
                 callbacks.on_test_batch_begin(done)
-            losses, output, y, weight = turn()
+            losses, output, y, weight, *mask = turn()
             if penalty is not None:
                 losses = [loss + penalty for loss in losses]
-            averages.add(losses, output, y, weight, len(output) if isinstance(data, Feed) else batch_size)
+            size = len(output) if isinstance(data, Feed) else batch_size
+            averages.add(losses, output, y, weight, size, *mask)
             done += len(losses)
             if progress is not None:
                 progress.update(done, averages.logs)

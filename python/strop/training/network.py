@@ -19,7 +19,7 @@ from .._backend import on_gpu
 from ..layers import Layer
 from ..rowgrad import RowGrad
 from .chain import DenseChain
-from .passes import Tape, back_through, masked_weight, through
+from .passes import Tape, back_through, through
 from .plan import Plan
 from .steps import build_steps
 
@@ -137,7 +137,7 @@ class NetworkPlan(Plan):
     ) -> tuple[Any, Array, list[Any]]:
         """The loss without the penalty on weights, the output, and the gradients by the variables."""
         output, mask = self.forward(x, True, tape)
-        weight = masked_weight(mask, weight, output, self.loss.reduction)
+        weight = tape.weigh(mask, weight, output, self.loss.reduction)
         loss, upstream = self.value(output, target, weight)
         grads: list[Any] = [None] * len(self.variables)
         arriving = _Sums({self._output_slot: upstream})

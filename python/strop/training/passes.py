@@ -28,6 +28,13 @@ class Tape:
         self.saved: list[Any] = []
         #: The activity regularizers' penalties: floats, on a GPU arrays without axes.
         self.penalties: list[Any] = []
+        #: Of an output of many steps: which of them count.
+        self.mask: Array | None = None
+
+    def weigh(self, mask: Array | None, weight: Array | None, output: Array, reduction: str) -> Array | None:
+        """`masked_weight`; the mask is kept for the metrics."""
+        self.mask = None if mask is None or mask.shape != output.shape[:-1] else mask
+        return masked_weight(mask, weight, output, reduction)
 
     def add(self, step: Any, saved: Any, output: Any) -> None:
         """Take in what a step has left, and its output."""

@@ -20,7 +20,7 @@ from ..rowgrad import RowGrad
 from .chain import DenseChain
 from .check import checking
 from .loss_kernels import loss_kernel
-from .passes import Tape, back_through, masked_weight, through
+from .passes import Tape, back_through, through
 from .steps import build_steps
 
 Array = NDArray[Any]
@@ -114,15 +114,26 @@ class Plan:
         )
         return result
 
-    def test_step(self, x: Array, target: Any, weight: Array | None) -> tuple[Any, Array]:
-        """The loss of a batch without the penalty on weights, and the output."""
+    def test_step(
+        self, x: Array, target: Any, weight: Array | None, masks: list[Array | None] | None = None
+    ) -> tuple[Any, Array]:
+        """The loss of a batch without the penalty on weights, and the output; the output's mask goes into `masks`."""
         tape = Tape(training=False)
         output, mask = self.forward(x, tape=tape)
-        loss = self.value(output, target, masked_weight(mask, weight, output, self.loss.reduction))[0]
+        loss = self.value(output, target, tape.weigh(mask, weight, output, self.loss.reduction))[0]
+        if masks is not None:
+            masks.append(tape.mask)
         return sum(tape.penalties, loss), output
 
-    def train_step(self, x: Array, target: Any, weight: Array | None, optimizer: Any) -> tuple[Any, Array]:
-        """One step of training: the loss of the batch before it, and the output.
+    def train_step(
+        self,
+        x: Array,
+        target: Any,
+        weight: Array | None,
+        optimizer: Any,
+        masks: list[Array | None] | None = None,
+    ) -> tuple[Any, Array]:
+        """One step of training: the loss of the batch before it, and the output; its mask goes into `masks`.
 
         Raises:
             FloatingPointError: under STROP_CHECK=1 the loss or a gradient is not finite; no weight has changed.
@@ -138,6 +149,8 @@ class Plan:
             tape.watch.check(optimizer.iterations + 1, x, loss, tape.penalties, grads)
         if grads:
             optimizer.take(grads, self.variables, 1.0)  # the loss was not scaled
+        if masks is not None:
+            masks.append(tape.mask)
         return loss, output
 
     def _gradients(
@@ -150,7 +163,7 @@ class Plan:
             loss, output, grads, upstream = self._chain.train(y, target, weight, end > self._first)
         else:
             output, mask = through(self.steps[end:], y, mask, True, tape)
-            weight = masked_weight(mask, weight, output, self.loss.reduction)
+            weight = tape.weigh(mask, weight, output, self.loss.reduction)
             loss, upstream = self.value(output, target, weight)
             grads, end = [], len(self.steps)
         for i in range(end - 1, self._first - 1, -1):
