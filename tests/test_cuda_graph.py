@@ -13,6 +13,8 @@ import fake_streams
 import strop
 from strop import callbacks, layers, optimizers
 from strop.training import graph, turns
+from strop.training.block import Block
+from strop.training.data import Data
 
 pytestmark = pytest.mark.skipif(
     not hasattr(optimizers.Adam, "capturable"), reason="optimizers take no numbers from device memory yet"
@@ -22,6 +24,7 @@ rng = np.random.default_rng(3)
 X = rng.standard_normal((100, 6)).astype("float32")
 Y = (X[:, 0] + 0.3 * X[:, 1] > 0).astype("int64")
 IDS = rng.integers(0, 50, (100, 12)).astype("int32")
+TAGS = (IDS % 3 == 1)[..., None].astype("float32")
 WEIGHT = rng.random(100).astype("float32")
 
 
@@ -45,6 +48,15 @@ def reviews(**settings: Any) -> list[Any]:
         strop.Input((12,)),
         *bag,
         layers.Dense(3, activation="relu"),
+        layers.Dense(1, activation="sigmoid"),
+    ]
+
+
+def tagger(**settings: Any) -> list[Any]:
+    """A mask that reaches the output, and a table without a bag."""
+    return [
+        strop.Input((12,)),
+        layers.Embedding(50, 4, mask_zero=True),
         layers.Dense(1, activation="sigmoid"),
     ]
 
@@ -83,11 +95,11 @@ def fitted(
 ) -> tuple[dict[str, list[float]], list[np.ndarray]]:
     """The history and the weights of a run."""
     model = model_of(make, device, optimizer)
-    x = IDS if make is reviews else X
+    x, y = (X if make in (dense, wide, noisy) else IDS), (TAGS if make is tagger else Y)
     with pytest.MonkeyPatch.context() as patch:
         if not graphs:
             patch.setattr(turns, "graph_program", lambda *args: None)
-        history = model.fit(x, Y, **({"batch_size": 8, "epochs": 3, "verbose": 0} | settings))
+        history = model.fit(x, y, **({"batch_size": 8, "epochs": 3, "verbose": 0} | settings))
     return history.history, model.get_weights()
 
 
@@ -119,6 +131,30 @@ def test_graphs_have_the_bits_of_steps_one_by_one(gpu, recorded, make, settings)
         np.testing.assert_allclose(mine[0][name], values, rtol=1e-4, atol=1e-5)
     for got, want in zip(mine[1], cpu[1], strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("settings", [{}, {"sample_weight": WEIGHT, "validation_split": 0.2}])
+def test_masked_steps_count_nowhere(gpu, settings):
+    mine, cpu = fitted(tagger, **settings), fitted(tagger, device="cpu", **settings)
+    same(mine, fitted(tagger, graphs=False, **settings))
+    for name, values in cpu[0].items():
+        np.testing.assert_allclose(mine[0][name], values, rtol=1e-4, atol=1e-5)
+    for got, want in zip(mine[1], cpu[1], strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-5)
+
+
+def test_a_block_keeps_the_masks_of_its_steps(gpu):
+    with strop.device("cuda"):
+        block = Block(Data(gpu.asarray(X), gpu.asarray(Y)), 8, 2, [])
+        outputs = rng.standard_normal((2, 8, 3, 1)).astype("float32")
+        masks = rng.random((2, 8, 3)) < 0.5
+        block.record(
+            lambda k, _: (gpu.asarray(np.float64(k)), gpu.asarray(outputs[k]), gpu.asarray(masks[k]))
+        )
+        assert np.array_equal(gpu.host(block.output), outputs)
+        assert np.array_equal(gpu.host(block.mask), masks)
+        block.record(lambda k, _: (gpu.asarray(np.float64(k)), gpu.asarray(outputs[k]), None))
+        assert block.mask is None
 
 
 @pytest.mark.parametrize("make", [wide, noisy], ids=lambda f: f.__name__)

@@ -11,7 +11,7 @@ import strop
 from cases import embedding_bag as cases
 from strop import _backend, ops, reference
 from strop.layers import Embedding, GlobalAveragePooling1D
-from strop.training.steps import BagStep
+from strop.training.table_steps import BagStep, EmbeddingStep
 from test_cuda_capture import captured
 from test_embedding_bag import padded
 from tolerance import assert_close, bag_roundings
@@ -257,6 +257,27 @@ def test_a_bag_step(gpu, rng, mask_zero, keepdims):
         results[place] = gpu.host(y), gpu.host(by_table.to_dense())
     for a, b in zip(*results.values(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("mask_zero", [False, True])
+@pytest.mark.parametrize("shape", [(7,), (7, 9), (3, 0), (2, 3, 4)])
+def test_an_embedding_step(gpu, rng, mask_zero, shape):
+    embedding = Embedding(30, 16, mask_zero=mask_zero)
+    embedding.build((None, *shape[1:]))
+    step = EmbeddingStep(embedding)
+    ids = rng.integers(0, 30, shape)
+    grad = rng.standard_normal((*shape, 16)).astype("float32")
+    table = embedding.table._value
+    results = {}
+    for place in ("host", "gpu"):
+        moved = gpu.asarray if place == "gpu" else (lambda a: a)
+        embedding.table._value = moved(table)
+        y, saved, mask = step.forward(moved(ids), True, None)
+        _, (by_table,) = step.backward(moved(grad), saved, False)
+        results[place] = gpu.host(y), gpu.host(by_table.to_dense())
+        assert mask is None if not mask_zero else np.array_equal(gpu.host(mask), ids != 0)
+    np.testing.assert_array_equal(results["gpu"][0], results["host"][0])
+    np.testing.assert_allclose(results["gpu"][1], results["host"][1], rtol=1e-5, atol=1e-6)
 
 
 # ---- what is refused -----------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Metrics of a model whose output has a mask: only the steps that count are counted, as in the loss."""
+"""Metrics of masked sequences: a step that is masked counts nowhere."""
 
 from __future__ import annotations
 
@@ -7,74 +7,133 @@ import pytest
 
 import strop
 from conftest import import_keras
-from strop.layers import GRU, Dense, Embedding
+from strop.layers import GRU, Add, Dense, Embedding, Masking
+from strop.metrics import BinaryAccuracy, MeanAbsoluteError, Precision, Recall
 
-IDS = np.array([[1, 2, 0, 0, 0], [3, 0, 0, 0, 0], [1, 2, 3, 4, 0], [0, 0, 0, 0, 0], [5, 5, 5, 5, 5]])
-LABELS = np.random.default_rng(0).integers(0, 3, IDS.shape)
+METRICS = ["mae", "mse", BinaryAccuracy(), Precision(), Recall()]
 
 
-def tagger(drawn: bool = False, **compiled: object) -> strop.Model | strop.Sequential:
-    layers = [Embedding(6, 4, mask_zero=True), GRU(4, return_sequences=True), Dense(3, activation="softmax")]
-    x = strop.Input((5,))
+def test_the_three_errors_of_the_contract():
+    # Errors 2, x, x / 0, 1, x, where x is masked: (4 + 0 + 1) / 3 and (2 + 0 + 1) / 3.
+    x = np.array([[[1.0], [9], [9]], [[1], [2], [9]]])
+    y = np.array([[[3.0], [70], [80]], [[1], [3], [90]]])
+    model = strop.Sequential([Masking(9.0), Dense(1, kernel_initializer="ones")])
+    model.compile("sgd", "mse", metrics=["mae", "mse"], weighted_metrics=["mae"])
+    want = [5 / 3, 1.0, 5 / 3, 1.0]
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(want)
+    assert model.test_on_batch(x, y) == pytest.approx(want)
+    # Weights 1 and 3: (2 + 3 (0 + 1)) / (1 + 3 + 3) of the weighted one; the plain ones know the mask alone.
+    got = model.evaluate(x, y, sample_weight=[1.0, 3], verbose=0)
+    assert got[1:] == pytest.approx([1.0, 5 / 3, 5 / 7])
+    assert model.train_on_batch(x, y) == pytest.approx(want)
+
+
+def tagger(drawn=False, metrics=METRICS):
+    strop.utils.set_random_seed(3)
+    table = Embedding(20, 4, mask_zero=True)
+    behind = [GRU(5, return_sequences=True), Dense(1, activation="sigmoid")]
     if drawn:
-        y = x
-        for layer in layers:
-            y = layer(y)
-        model = strop.Model(x, y)
+        x = strop.Input((None,))
+        rows = table(x)
+        dense = Dense(4, activation="tanh")(rows)
+        model = strop.Model(x, behind[1](Add()([rows, dense])))
     else:
-        model = strop.Sequential([x, *layers])
-    model.compile("sgd", "sparse_categorical_crossentropy", **compiled)
+        model = strop.Sequential([strop.Input((None,)), table, *behind])
+    model.compile("adam", "binary_crossentropy", metrics=metrics, weighted_metrics=["mae"])
     return model
 
 
-def exact(model, counted):
-    """Share of right labels among the steps that are counted."""
-    right = model.predict(IDS, verbose=0).argmax(-1) == LABELS
-    return (right * counted).sum() / counted.sum()
+def texts(rng, count=70, length=6):
+    x = rng.integers(1, 20, (count, length))
+    x[np.arange(length) >= rng.integers(0, length + 1, (count, 1))] = 0
+    return x, rng.integers(0, 2, (count, length, 1)).astype(np.float32), rng.uniform(0.5, 2, count)
+
+
+def by_hand(x, y, p, weight):
+    """The metrics over the steps that are not padding, in float64."""
+    kept = x != 0
+    y, p = y[..., 0][kept].astype(np.float64), p[..., 0][kept].astype(np.float64)
+    w = np.broadcast_to(weight[:, None], x.shape)[kept]
+    error, said, true = np.abs(y - p), p > 0.5, y == 1
+    return {
+        "mae": error.mean(),
+        "mse": (error**2).mean(),
+        "binary_accuracy": (said == true).mean(),
+        "precision": true[said].mean(),
+        "recall": said[true].mean(),
+        "weighted_mae": (error * w).sum() / w.sum(),
+    }
 
 
 @pytest.mark.parametrize("drawn", [False, True])
-@pytest.mark.parametrize("batch_size", [1, 2, 5])
-def test_accuracy_counts_the_steps_that_are_not_masked(batch_size, drawn):
-    model = tagger(drawn, metrics=["accuracy"])
-    wanted = exact(model, IDS != 0)
-    logs = model.evaluate(IDS, LABELS, batch_size=batch_size, verbose=0, return_dict=True)
-    assert logs["accuracy"] == pytest.approx(wanted)
-    model.optimizer.learning_rate = 0.0
-    history = model.fit(IDS, LABELS, batch_size=batch_size, verbose=0).history
-    assert history["accuracy"] == [pytest.approx(wanted)]
+def test_arrays_and_feeds_count_the_steps_that_are_no_padding(rng, drawn):
+    model = tagger(drawn)
+    x, y, weight = texts(rng)
+    want = by_hand(x, y, model.predict(x, verbose=0), weight)
+    got = model.evaluate(x, y, sample_weight=weight, verbose=0, return_dict=True, batch_size=32)
+    assert {k: v for k, v in got.items() if k != "loss"} == pytest.approx(want, rel=1e-5)
+    parts = [(x[i : i + 9], y[i : i + 9], weight[i : i + 9]) for i in range(0, len(x), 9)]
+    got = model.evaluate(iter(parts), verbose=0, return_dict=True)
+    assert {k: v for k, v in got.items() if k != "loss"} == pytest.approx(want, rel=1e-5)
 
 
-def test_batches_alone_and_of_a_generator():
-    model = tagger(metrics=["accuracy"])
-    wanted = exact(model, IDS != 0)
-    assert model.test_on_batch(IDS, LABELS, return_dict=True)["accuracy"] == pytest.approx(wanted)
-    assert model.train_on_batch(IDS, LABELS, return_dict=True)["accuracy"] == pytest.approx(wanted)
-    wanted = exact(model, IDS != 0)
-    batches = [(IDS[i : i + 2], LABELS[i : i + 2]) for i in (0, 2, 4)]
-    logs = model.evaluate(iter(batches), verbose=0, return_dict=True)
-    assert logs["accuracy"] == pytest.approx(wanted)
+def test_a_fit_counts_them_too(rng):
+    x, y, weight = texts(rng)
+    model = tagger()
+    model.optimizer.learning_rate = 0.0  # the weights stand still, so an epoch's figures are those of its end
+    want = by_hand(x, y, model.predict(x, verbose=0), weight)
+    history = model.fit(
+        x, y, sample_weight=weight, validation_data=(x, y, weight), batch_size=16, verbose=0
+    ).history
+    for name, value in want.items():
+        assert [*history[name], *history["val_" + name]] == pytest.approx([value] * 2, rel=1e-5)
 
 
-def test_weights_of_samples_weigh_their_steps():
-    model = tagger(weighted_metrics=["accuracy"])
-    weight = np.array([1.0, 2.0, 0.5, 3.0, 0.0])
-    logs = model.evaluate(IDS, LABELS, sample_weight=weight, batch_size=2, verbose=0, return_dict=True)
-    assert logs["accuracy"] == pytest.approx(exact(model, (IDS != 0) * weight[:, None]))
+def test_texts_of_other_lengths_from_batch_to_batch(rng):
+    model = tagger()
+    parts = [texts(rng, 8, length) for length in (3, 7, 7, 5)]
+    counts = [int((x != 0).sum()) for x, _, _ in parts]
+    want = np.average(
+        [by_hand(x, y, model.predict(x, verbose=0), w)["mae"] for x, y, w in parts], weights=counts
+    )
+    got = model.evaluate(iter(parts), verbose=0, return_dict=True)
+    assert got["mae"] == pytest.approx(want, rel=1e-5)
 
 
-def test_keras_counts_the_same():
+def test_a_mask_that_does_not_reach_the_output_changes_nothing(rng):
+    x = rng.integers(0, 20, (9, 6))
+    model = strop.Sequential([Embedding(20, 4, mask_zero=True), GRU(3), Dense(1)])
+    model.compile("sgd", "mse", metrics=["mae"])
+    y = rng.normal(size=(9, 1))
+    want = np.abs(model.predict(x, verbose=0) - y).mean()
+    assert model.evaluate(x, y, verbose=0)[1] == pytest.approx(want, rel=1e-5)
+
+
+def test_all_padding_is_0(rng):
+    model = tagger(metrics=[MeanAbsoluteError()])
+    x = np.zeros((4, 6), int)
+    assert model.evaluate(x, np.ones((4, 6, 1)), verbose=0) == [0.0, 0.0, 0.0]
+
+
+def test_keras_has_the_same_means(rng):
     keras = import_keras()
-    ours = tagger(metrics=["accuracy"])
-    theirs = keras.Sequential(
+    x, y, _ = texts(rng)
+    model = tagger(metrics=["mae", "mse", "binary_accuracy"])
+    peer = keras.Sequential(
         [
-            keras.Input((5,), dtype="int32"),
-            keras.layers.Embedding(6, 4, mask_zero=True),
-            keras.layers.GRU(4, return_sequences=True),
-            keras.layers.Dense(3, activation="softmax"),
+            keras.layers.Embedding(20, 4, mask_zero=True),
+            keras.layers.GRU(5, return_sequences=True),
+            keras.layers.Dense(1, activation="sigmoid"),
         ]
     )
-    theirs.set_weights(ours.get_weights())
-    theirs.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    both = [m.evaluate(IDS[:3], LABELS[:3], batch_size=3, verbose=0) for m in (ours, theirs)]
-    np.testing.assert_allclose(*both, rtol=1e-5)
+    peer.build((None, 6))
+    peer.set_weights(model.get_weights())
+    pred, want = peer(x), {}  # the output carries the mask
+    for name in ["mae", "mse", "binary_accuracy"]:
+        metric = keras.metrics.get(name)
+        if not isinstance(metric, keras.metrics.Metric):
+            metric = keras.metrics.MeanMetricWrapper(metric)
+        metric.update_state(y, pred)
+        want[name] = float(metric.result())
+    got = model.evaluate(x, y, verbose=0, return_dict=True)
+    assert {name: got[name] for name in want} == pytest.approx(want, rel=1e-5)

@@ -105,7 +105,9 @@ class Loss(Configurable):
     ) -> Array:
         """Checked targets in the form that needs no conversion in the steps; rows may be cut from it."""
         array = targets.number_array(op, argument, y_true)
-        shape = (len(array) if array.ndim else 0, *(int(d or 0) for d in output_shape[1:]))
+        # An axis of any length, as that of the steps may be, has the length that the targets have.
+        own = array.shape + (0,) * len(output_shape)
+        shape = (own[0], *(own[i] if d is None else d for i, d in enumerate(output_shape[1:], 1)))
         array = self.align_target(op, argument, array, shape, "the model's output")
         self.check_values(op, argument, array)
         return array if self.takes_class_ids else np.ascontiguousarray(array, dtype)

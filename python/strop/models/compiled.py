@@ -101,7 +101,7 @@ class Compiled:
             loss: name, `Loss`, or function of (y_true, y_pred); None for a model that only predicts.
             loss_weights: a factor of the loss.
             metrics: list of names, metrics or functions; they ignore sample and class weights.
-            weighted_metrics: the same, with the weights.
+            weighted_metrics: the same, with the weights. Steps of a sequence that are masked count in none of them.
             ignored: jit_compile, run_eagerly, steps_per_execution, auto_scale_loss mean nothing here.
 
         Raises:

@@ -157,9 +157,8 @@ class Trainer(Fitting):
             data = self._data("train_on_batch", x, y, sample_weight, class_weight)
             plan, averages = self._ready("train_on_batch", data)
             batch = moved(data, self.device)
-            masks: list[Any] = []
-            loss, output = plan.train_step(batch.x, batch.y, batch.weight, self.optimizer, masks)
-            averages.add([loss], output, data.y, data.weight, len(data), masks[0])
+            loss, output, mask = plan.train_step(batch.x, batch.y, batch.weight, self.optimizer)
+            averages.add(([loss], output, data.y, data.weight, mask), len(data))
             logs = averages.logs()
             plan.synchronize()
         finally:
@@ -175,10 +174,9 @@ class Trainer(Fitting):
         data = self._data("test_on_batch", x, y, sample_weight)
         plan, averages = self._ready("test_on_batch", data)
         batch = moved(data, self.device)
-        masks: list[Any] = []
-        loss, output = plan.test_step(batch.x, batch.y, batch.weight, masks)
+        loss, output, mask = plan.test_step(batch.x, batch.y, batch.weight)
         loss = loss + plan.penalty() if plan.penalized else loss
-        averages.add([loss], output, data.y, data.weight, len(data), masks[0])
+        averages.add(([loss], output, data.y, data.weight, mask), len(data))
         logs = averages.logs()
         plan.synchronize()
         return _values(logs, return_dict)

@@ -16,8 +16,8 @@ from .data import Data
 
 Array = NDArray[Any]
 
-#: What a step makes of batch k: its loss, or None, and its output.
-Step = Callable[[int, Data], tuple[Any, Array]]
+#: What a step makes of batch k: its loss, its output, and the mask of the output's rows, or None.
+Step = Callable[[int, Data], tuple[Any, Array, Array | None]]
 
 DROPOUT = "dropout"
 
@@ -49,6 +49,8 @@ class Block:
         self.draws = [0] * len(streams)  # of a launch
         self.losses: Any = None
         self.output: Any = None
+        #: 0 or 1 for each row of the output, or None.
+        self.mask: Any = None
 
     def batch(self, k: int) -> Data:
         """The samples of batch k."""
@@ -57,7 +59,8 @@ class Block:
     def record(self, step: Step) -> None:
         """Take all steps and keep what they give."""
         taken = [step(k, self.batch(k)) for k in range(self.steps)]
-        self.losses, self.output = (self._kept(list(parts)) for parts in zip(*taken, strict=True))
+        self.losses, self.output = (self._kept([t[i] for t in taken]) for i in range(2))
+        self.mask = self._kept([None if t[2] is None else t[2].astype(t[1].dtype) for t in taken])
 
     def _kept(self, parts: list[Any]) -> Any:
         """What the steps have left in arrays of their own, in one that the host fetches."""

@@ -25,10 +25,10 @@ from .capture import Recorder
 from .check import checking
 from .data import Data
 from .placing import resident, taken
-from .plan import Plan
+from .plan import Plan, Result
 
 Array = NDArray[Any]
-Stretch = tuple[list[Any], Array, Array | None, Array | None]
+Stretch = tuple[list[Any], Array, Array | None, Array | None, Array | None]
 
 #: Batches of a graph. With 64 the launch and the wait for its results, about 30 us, are one part in twenty.
 STEPS = (64, 8, 1)
@@ -76,21 +76,21 @@ class GraphProgram:
             found = self._graph(whole, batch, steps) if len(rates) == steps and min(rates) >= 0 else None
             if found is None:
                 places = places[:batch]
-                losses, output = self._one_step(whole, places)
+                losses, output, mask = self._one_step(whole, places)
             else:
-                losses, output = self._launch(*found, whole, places, rates)
+                losses, output, mask = self._launch(*found, whole, places, rates)
             stop = at + len(places)
-            yield losses, output, *data.targets(order, at, stop)
+            yield losses, output, *data.targets(order, at, stop), mask
             at = stop
 
-    def _one_step(self, whole: Data, places: Array) -> tuple[list[Any], Array]:
+    def _one_step(self, whole: Data, places: Array) -> tuple[list[Any], Array, Array | None]:
         batch = taken(whole, to_device(np.ascontiguousarray(places), self._plan.device))
-        loss, output = self._plan.train_step(batch.x, batch.y, batch.weight, self.optimizer)
-        return [float(to_host(loss))], to_host(output)
+        loss, output, mask = self._plan.train_step(batch.x, batch.y, batch.weight, self.optimizer)
+        return [float(to_host(loss))], to_host(output), None if mask is None else to_host(mask)
 
     def _launch(
         self, graph: Any, block: Block, whole: Data, places: Array, rates: list[float]
-    ) -> tuple[list[Any], Array]:
+    ) -> tuple[list[Any], Array, Array | None]:
         optimizer = self.optimizer
         block.fill(whole, places, rates, optimizer.iterations + 1)
         held = HeldInterrupt()
@@ -100,8 +100,12 @@ class GraphProgram:
             for stream, draws in zip(block.streams, block.draws, strict=True):
                 stream.skip(DROPOUT, draws)
         held.release()
-        output = block.output.get()
-        return block.losses.get().tolist(), output.reshape(-1, *output.shape[2:])
+        output, mask = block.output.get(), None if block.mask is None else block.mask.get()
+        return (
+            block.losses.get().tolist(),
+            output.reshape(-1, *output.shape[2:]),
+            None if mask is None else mask.reshape(-1, *mask.shape[2:]),
+        )
 
     def _steps(self, whole: Data, size: int, most: int) -> int:
         """The batches of the next graph: as many as may be, so that few graphs serve any count."""
@@ -148,7 +152,7 @@ class GraphProgram:
     def _step_of(self, block: Block) -> Any:
         plan, optimizer = self._plan, self.optimizer
 
-        def step(k: int, batch: Data) -> tuple[Any, Array]:
+        def step(k: int, batch: Data) -> Result:
             with optimizer.numbers_from(block.rates[k], block.numbers[k]):
                 return plan.train_step(batch.x, batch.y, batch.weight, optimizer)
 

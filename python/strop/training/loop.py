@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from .. import _random
 from .._backend import on_gpu
-from .._device import to_device, to_host
+from .._device import to_device
 from .data import Data
 from .feed import Feed
 from .placing import BLOCK, joined, joined_on_host, numbers_on_host
 from .plan import Plan
+from .program import Stretch
 from .turns import reading_turns, reading_turns_of_feed, training_turns, training_turns_of_feed
 
 Array = NDArray[Any]
@@ -26,7 +27,10 @@ Calls = tuple[Any, Any]
 
 
 class Averages:
-    """Loss and metrics over an epoch: the loss weighted by batch size, metrics fed in blocks."""
+    """Loss and metrics over an epoch: the loss weighted by batch size, metrics fed in blocks.
+
+    Of a masked output every metric counts the rows that are not masked: the mask is a weight of 0 or 1.
+    """
 
     def __init__(self, plan: Plan, metrics: list[tuple[str, Any, bool]]) -> None:
         self.plan, self.metrics = plan, metrics
@@ -36,41 +40,21 @@ class Averages:
         """Start an epoch."""
         self.total, self.count = 0.0, 0
         self._losses: list[tuple[Any, int]] = []
-        self._held: list[tuple[Array, Array, Array | None]] = []
+        self._held: list[tuple[Array, Array, Array | None, Array | None]] = []
         for _, metric, _ in self.metrics:
             metric.reset_state()
 
-    def add(
-        self,
-        losses: list[Any],
-        output: Array,
-        y: Array | None,
-        weight: Array | None,
-        size: int,
-        mask: Array | None = None,
-    ) -> None:
-        """Take in some batches of `size` samples, the last of which may be short; targets and weights on the host.
-
-        Metrics see only the steps that the mask of the output leaves.
-        """
+    def add(self, stretch: Stretch, size: int) -> None:
+        """Take in some batches of `size` samples, the last of which may be short; targets and weights on the host."""
+        losses, output, y, weight, mask = stretch
         left = len(output)
         for loss in losses:
             self._losses.append((loss, min(size, left)))
             left -= size
         if self.metrics and y is not None:
-            if mask is not None:
-                there = to_host(mask)
-                output, y = output[mask], y[there]
-                weight = (
-                    None
-                    if weight is None
-                    else np.broadcast_to(
-                        weight.reshape(weight.shape + (1,) * (there.ndim - weight.ndim)), there.shape
-                    )[there]
-                )
             if self._held and self._held[-1][1].shape[1:] != output.shape[1:]:
                 self._release()  # texts of another length
-            self._held.append((y, output, weight))
+            self._held.append((y, output, weight, mask))
         if len(self._losses) >= BLOCK:
             self._release()
 
@@ -83,13 +67,17 @@ class Averages:
         self._losses = []
         if not self._held:
             return
-        targets, outputs, weights = zip(*self._held, strict=True)
+        targets, outputs, weights, masks = zip(*self._held, strict=True)
         self._held = []
         target = np.concatenate(targets)
         predicted = self.plan.head.forward(joined_on_host(outputs))
         weight = None if weights[0] is None else np.concatenate([w for w in weights if w is not None])
+        plain = None
+        if masks[0] is not None:
+            plain = joined_on_host(masks).astype(predicted.dtype)
+            weight = plain if weight is None else plain * weight.reshape(-1, *[1] * (plain.ndim - 1))
         for _, metric, weighted in self.metrics:
-            metric.update_state(target, predicted, weight if weighted else None)
+            metric.update_state(target, predicted, weight if weighted else plain)
 
     def logs(self) -> Logs:
         """The values so far, the loss first, metrics as compiled."""
@@ -128,10 +116,9 @@ def run_epoch(
             for turn in turns:
                 if begins:
                     callbacks.on_train_batch_begin(done)
-                losses, output, y, weight, *mask = turn()
-                size = len(output) if isinstance(data, Feed) else batch_size
-                averages.add(losses, output, y, weight, size, *mask)
-                done += len(losses)
+                stretch = turn()
+                averages.add(stretch, len(stretch[1]) if isinstance(data, Feed) else batch_size)
+                done += len(stretch[0])
                 if progress is not None:
                     progress.update(done, averages.logs)
                 if ends:
@@ -168,12 +155,11 @@ def run_evaluation(
         for turn in turns:
             if begins:
                 callbacks.on_test_batch_begin(done)
-            losses, output, y, weight, *mask = turn()
+            stretch = turn()
             if penalty is not None:
-                losses = [loss + penalty for loss in losses]
-            size = len(output) if isinstance(data, Feed) else batch_size
-            averages.add(losses, output, y, weight, size, *mask)
-            done += len(losses)
+                stretch = ([loss + penalty for loss in stretch[0]], *stretch[1:])
+            averages.add(stretch, len(stretch[1]) if isinstance(data, Feed) else batch_size)
+            done += len(stretch[0])
             if progress is not None:
                 progress.update(done, averages.logs)
             if ends:

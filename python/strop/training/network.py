@@ -19,7 +19,7 @@ from .._backend import on_gpu
 from ..layers import Layer
 from ..rowgrad import RowGrad
 from .chain import DenseChain
-from .passes import Tape, back_through, through
+from .passes import Tape, back_through, mask_of_rows, masked_weight, through
 from .plan import Plan
 from .steps import build_steps
 
@@ -137,7 +137,8 @@ class NetworkPlan(Plan):
     ) -> tuple[Any, Array, list[Any]]:
         """The loss without the penalty on weights, the output, and the gradients by the variables."""
         output, mask = self.forward(x, True, tape)
-        weight = tape.weigh(mask, weight, output, self.loss.reduction)
+        tape.mask = mask_of_rows(mask, output)
+        weight = masked_weight(tape.mask, weight, output, self.loss.reduction)
         loss, upstream = self.value(output, target, weight)
         grads: list[Any] = [None] * len(self.variables)
         arriving = _Sums({self._output_slot: upstream})

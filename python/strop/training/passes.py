@@ -28,13 +28,8 @@ class Tape:
         self.saved: list[Any] = []
         #: The activity regularizers' penalties: floats, on a GPU arrays without axes.
         self.penalties: list[Any] = []
-        #: Of an output of many steps: which of them count.
+        #: Which rows of the output count, or None: all.
         self.mask: Array | None = None
-
-    def weigh(self, mask: Array | None, weight: Array | None, output: Array, reduction: str) -> Array | None:
-        """`masked_weight`; the mask is kept for the metrics."""
-        self.mask = None if mask is None or mask.shape != output.shape[:-1] else mask
-        return masked_weight(mask, weight, output, reduction)
 
     def add(self, step: Any, saved: Any, output: Any) -> None:
         """Take in what a step has left, and its output."""
@@ -67,9 +62,14 @@ def through(
     return x, mask
 
 
+def mask_of_rows(mask: Array | None, output: Array) -> Array | None:
+    """The mask, if it says which rows of an output (N, ..., D) count: loss and metrics then leave out the others."""
+    return None if mask is None or mask.shape != output.shape[:-1] else mask
+
+
 def masked_weight(mask: Array | None, weight: Array | None, output: Array, reduction: str) -> Array | None:
-    """Weights of the loss's rows under a mask: a mean is then over the steps that are not masked."""
-    if mask is None or mask.shape != output.shape[:-1]:
+    """Weights of the loss's rows under a mask of them: a mean is then over the steps that are not masked."""
+    if mask is None:
         return weight
     library = array_module(output)
     factor = mask.astype(output.dtype)

@@ -20,10 +20,13 @@ from ..rowgrad import RowGrad
 from .chain import DenseChain
 from .check import checking
 from .loss_kernels import loss_kernel
-from .passes import Tape, back_through, through
+from .passes import Tape, back_through, mask_of_rows, masked_weight, through
 from .steps import build_steps
 
 Array = NDArray[Any]
+
+#: Of a batch: the loss, the output, and which rows of it count, or None.
+Result = tuple[Any, Array, Array | None]
 
 
 class Plan:
@@ -114,26 +117,16 @@ class Plan:
         )
         return result
 
-    def test_step(
-        self, x: Array, target: Any, weight: Array | None, masks: list[Array | None] | None = None
-    ) -> tuple[Any, Array]:
-        """The loss of a batch without the penalty on weights, and the output; the output's mask goes into `masks`."""
+    def test_step(self, x: Array, target: Any, weight: Array | None) -> Result:
+        """The loss of a batch without the penalty on weights, the output, and the mask of its rows."""
         tape = Tape(training=False)
         output, mask = self.forward(x, tape=tape)
-        loss = self.value(output, target, tape.weigh(mask, weight, output, self.loss.reduction))[0]
-        if masks is not None:
-            masks.append(tape.mask)
-        return sum(tape.penalties, loss), output
+        mask = mask_of_rows(mask, output)
+        loss = self.value(output, target, masked_weight(mask, weight, output, self.loss.reduction))[0]
+        return sum(tape.penalties, loss), output, mask
 
-    def train_step(
-        self,
-        x: Array,
-        target: Any,
-        weight: Array | None,
-        optimizer: Any,
-        masks: list[Array | None] | None = None,
-    ) -> tuple[Any, Array]:
-        """One step of training: the loss of the batch before it, and the output; its mask goes into `masks`.
+    def train_step(self, x: Array, target: Any, weight: Array | None, optimizer: Any) -> Result:
+        """One step of training: the loss of the batch before it, the output, and the mask of its rows.
 
         Raises:
             FloatingPointError: under STROP_CHECK=1 the loss or a gradient is not finite; no weight has changed.
@@ -149,9 +142,7 @@ class Plan:
             tape.watch.check(optimizer.iterations + 1, x, loss, tape.penalties, grads)
         if grads:
             optimizer.take(grads, self.variables, 1.0)  # the loss was not scaled
-        if masks is not None:
-            masks.append(tape.mask)
-        return loss, output
+        return loss, output, tape.mask
 
     def _gradients(
         self, x: Array, target: Any, weight: Array | None, tape: Tape
@@ -163,7 +154,8 @@ class Plan:
             loss, output, grads, upstream = self._chain.train(y, target, weight, end > self._first)
         else:
             output, mask = through(self.steps[end:], y, mask, True, tape)
-            weight = tape.weigh(mask, weight, output, self.loss.reduction)
+            tape.mask = mask_of_rows(mask, output)
+            weight = masked_weight(tape.mask, weight, output, self.loss.reduction)
             loss, upstream = self.value(output, target, weight)
             grads, end = [], len(self.steps)
         for i in range(end - 1, self._first - 1, -1):

@@ -24,7 +24,8 @@ from .check import checking
 from .data import Data
 from .loss_kernels import loss_kernel
 from .plan import Plan
-from .steps import BagStep, DenseStep, LayerStep
+from .steps import DenseStep, LayerStep
+from .table_steps import BagStep
 
 Array = NDArray[Any]
 
@@ -38,8 +39,8 @@ _STATES = {
     "rmsprop": ("mean_square", "mean_grad", "velocity"),
 }
 
-#: The losses, the outputs, the targets and the weights of some batches.
-Stretch = tuple[list[Any], Array, Array | None, Array | None]
+#: The losses, the outputs, the targets, the weights, and the masks of the outputs' rows, of some batches.
+Stretch = tuple[list[Any], Array, Array | None, Array | None, Array | None]
 
 
 class Program:
@@ -78,7 +79,7 @@ class Program:
             finally:
                 optimizer.iterations = self._compiled.steps
             stop = at + len(output)
-            yield values.tolist(), output, *data.targets(order, at, stop)
+            yield values.tolist(), output, *data.targets(order, at, stop), None
             at = stop
 
     def read(self, data: Data, size: int, count: int, most: int) -> Iterator[Stretch]:
@@ -89,7 +90,7 @@ class Program:
             stop = min(at + most * size, end)
             values, output = self._compiled.evaluate(samples, at, stop, size, data.y is not None, LIMIT)
             stop = at + len(output)
-            yield values.tolist(), output, *data.targets(None, at, stop)
+            yield values.tolist(), output, *data.targets(None, at, stop), None
             at = stop
 
 

@@ -1,7 +1,7 @@
 """The steps of a plan: what is fused, each with the passes of a layer.
 
-Embedding and the pooling behind it become one bag, a Dense and the activation behind it one matmul, and the last
-activation joins the loss, which is computed from the logits. What does not fuse stays a step of its own.
+Embedding and the pooling behind it become one bag (`table_steps.py`), a Dense and the activation behind it one matmul,
+and the last activation joins the loss, which is computed from the logits. What does not fuse stays a step of its own.
 """
 
 from __future__ import annotations
@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from .. import activations, ops
-from .._backend import kernels, on_gpu
+from .. import activations
 from ..activations.base import Activation as Function
 from ..layers import (
     ELU,
@@ -27,7 +25,7 @@ from ..layers import (
     Softmax,
     Variable,
 )
-from ..rowgrad import RowGrad
+from .table_steps import BagStep, EmbeddingStep
 
 Array = NDArray[Any]
 Grads = list[Any]
@@ -75,69 +73,6 @@ class DenseStep:
         return self.layer.linear_backward(self.activation.backward(grad, z, y), x, need_x=need_x)
 
 
-class BagStep:
-    """Embedding and GlobalAveragePooling1D as one bag.
-
-    While training, the rows that the batch reads are first copied into a compact table that stays in cache; rows that
-    the optimizer has deferred are caught up on the way. Both passes then work on places in that table.
-
-    On a GPU the rows stay where they are, caught up in place. What stands in for the compact table is a plan: the ids
-    sorted by row, from which the backward pass makes a sum per row.
-    """
-
-    def __init__(self, embedding: Embedding, pooling: GlobalAveragePooling1D) -> None:
-        self.embedding, self.pooling = embedding, pooling
-        self.layer = embedding
-        self.variables = embedding.trainable_variables
-        self.pad_id = 0 if embedding.mask_zero else None
-        self._scratch: Any = None
-
-    def forward(self, x: Array, training: bool, mask: Array | None) -> tuple[Array, Any, Array | None]:
-        """Output, what backward needs, no mask."""
-        variable = self.embedding.table
-        if not (training and self.variables):
-            y = ops.embedding_bag(variable.value, x, pad_id=self.pad_id)
-            return self._shaped(y), None, None
-        rows_in_table = self.embedding.input_dim
-        if on_gpu(x):
-            plan = kernels("row_plan", x).row_plan(x, rows_in_table, None, "mean", self.pad_id)
-            if variable.deferred is not None:
-                variable.deferred.catch_up(plan.rows)
-            return self._shaped(ops.embedding_bag(variable._value, x, pad_id=self.pad_id)), plan, None
-        if self._scratch is None:
-            self._scratch = ops.CompactScratch(rows_in_table)
-        rows, slots = ops.compact_ids(x, num_rows=rows_in_table, scratch=self._scratch)
-        table = variable.deferred
-        compact = ops.embedding_lookup(variable._value, rows) if table is None else table.gather(rows)
-        pad = self._pad_slot(rows)
-        y = ops.embedding_bag(compact, slots, pad_id=pad)
-        return self._shaped(y), (rows, slots, pad), None
-
-    def _pad_slot(self, rows: Array) -> int | None:
-        if self.pad_id is None:
-            return None
-        found = np.flatnonzero(rows == self.pad_id)
-        return int(found[0]) if found.size else None
-
-    def _shaped(self, y: Array) -> Array:
-        return y[:, None] if self.pooling.keepdims else y
-
-    def backward(self, grad: Array, saved: Any, need_x: bool) -> tuple[Array | None, Grads]:
-        """No gradient by ids; a `RowGrad` by the table."""
-        if not self.variables:
-            return None, []
-        shape = (self.embedding.input_dim, self.embedding.output_dim)
-        grad = grad.reshape(len(grad), self.embedding.output_dim)
-        if on_gpu(grad):
-            return None, [RowGrad.from_plan(saved, grad, shape)]
-        rows, slots, pad = saved
-        values = ops.embedding_bag_scatter(grad, slots, num_rows=len(rows), pad_id=pad)
-        if pad is not None:
-            kept = np.arange(len(rows)) != pad
-            rows, values = rows[kept], values[kept]
-        return None, [RowGrad.trusted(rows, values, shape)]
-
-
 class ActivityStep:
     """The activity regularizer of the layer before: its penalty on the output, over the batch size.
 
@@ -167,7 +102,7 @@ class ActivityStep:
         return grad + self.function.backward(own, x, output), []
 
 
-Step = LayerStep | DenseStep | BagStep | ActivityStep
+Step = LayerStep | DenseStep | EmbeddingStep | BagStep | ActivityStep
 
 
 def build_steps(
@@ -193,6 +128,8 @@ def build_steps(
         if type(layer) is Embedding and fused and type(follower) is GlobalAveragePooling1D:
             steps.append(BagStep(layer, follower))
             layer = rest.pop(0)
+        elif type(layer) is Embedding and fused:
+            steps.append(EmbeddingStep(layer))
         elif type(layer) is Dense:
             dense, activation = layer, layer.activation
             if (

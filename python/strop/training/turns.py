@@ -22,9 +22,7 @@ from .plan import Plan
 from .program import Stretch, reading_program, training_program
 
 Array = NDArray[Any]
-#: A stretch of one batch, and the mask of the output's steps.
-Masked = tuple[list[Any], Array, Array | None, Array | None, Array | None]
-Turn = Callable[[], Stretch | Masked]
+Turn = Callable[[], Stretch]
 
 
 def training_turns(
@@ -35,7 +33,6 @@ def training_turns(
     program: Any = (
         graph_program(plan, optimizer, data) if plan.device.is_gpu else training_program(plan, optimizer)
     )
-    stretches: Iterator[Any]
     if program is None:
         stretches = train_by_plan(plan, optimizer, data, size, order, count)
     else:
@@ -47,7 +44,6 @@ def reading_turns(plan: Plan, data: Data, size: int, steps: int | None, hooked: 
     """Turns that read samples in their own order: losses, without penalties, and outputs."""
     count = steps_of(data, size, steps)
     program = reading_program(plan)
-    stretches: Iterator[Any]
     if program is None:
         stretches = read_by_plan(plan, data, size, count)
     else:
@@ -59,13 +55,12 @@ def training_turns_of_feed(plan: Plan, optimizer: Any, feed: Feed, epoch: int) -
     """Turns that train on the batches of a feed, by the plan's program where it has one."""
     program = training_program(plan, optimizer)
 
-    def run(batch: Data) -> Stretch | Masked:
+    def run(batch: Data) -> Stretch:
         if program is not None:
             return next(program.train(batch, len(batch), None, 1, 1))
         there = moved(batch, plan.device)
-        masks: list[Array | None] = []
-        loss, output = plan.train_step(there.x, there.y, there.weight, optimizer, masks)
-        return [loss], output, batch.y, batch.weight, masks[0]
+        loss, output, mask = plan.train_step(there.x, there.y, there.weight, optimizer)
+        return [loss], output, batch.y, batch.weight, mask
 
     return _turns_of_feed(feed, epoch, run)
 
@@ -74,11 +69,11 @@ def reading_turns_of_feed(plan: Plan, feed: Feed, epoch: int) -> Iterator[Turn]:
     """Turns that read the batches of a feed."""
     program = reading_program(plan)
 
-    def run(batch: Data) -> Stretch | Masked:
+    def run(batch: Data) -> Stretch:
         size = len(batch)
-        if program is None:
-            return next(read_by_plan(plan, batch, size, 1))
-        return next(program.read(batch, size, 1, 1))
+        return next(
+            read_by_plan(plan, batch, size, 1) if program is None else program.read(batch, size, 1, 1)
+        )
 
     return _turns_of_feed(feed, epoch, run)
 
@@ -89,10 +84,10 @@ def steps_of(data: Data, size: int, steps: int | None) -> int:
     return count if steps is None else min(steps, count)
 
 
-def _turns(stretches: Iterator[Stretch | Masked], size: int, count: int) -> Iterator[Turn]:
+def _turns(stretches: Iterator[Stretch], size: int, count: int) -> Iterator[Turn]:
     done = 0
 
-    def run() -> Stretch | Masked:
+    def run() -> Stretch:
         nonlocal done
         stretch = next(stretches)
         done += math.ceil(len(stretch[1]) / size)
@@ -102,7 +97,7 @@ def _turns(stretches: Iterator[Stretch | Masked], size: int, count: int) -> Iter
         yield run
 
 
-def _turns_of_feed(feed: Feed, epoch: int, run: Callable[[Data], Stretch | Masked]) -> Iterator[Turn]:
+def _turns_of_feed(feed: Feed, epoch: int, run: Callable[[Data], Stretch]) -> Iterator[Turn]:
     with closing(feed.epoch(epoch)) as read:  # type: ignore[type-var]
         for batch in read:
             yield partial(run, batch)
@@ -110,20 +105,18 @@ def _turns_of_feed(feed: Feed, epoch: int, run: Callable[[Data], Stretch | Maske
 
 def train_by_plan(
     plan: Plan, optimizer: Any, data: Data, size: int, order: Array | None, count: int
-) -> Iterator[Masked]:
+) -> Iterator[Stretch]:
     """Train on the first `count` batches, one by one."""
     for i, batch in enumerate(batches(data, size, order, count, plan.device)):
-        masks: list[Array | None] = []
-        loss, output = plan.train_step(batch.x, batch.y, batch.weight, optimizer, masks)
-        yield [loss], output, *data.targets(order, i * size, i * size + len(batch)), masks[0]
+        loss, output, mask = plan.train_step(batch.x, batch.y, batch.weight, optimizer)
+        yield [loss], output, *data.targets(order, i * size, i * size + len(batch)), mask
 
 
-def read_by_plan(plan: Plan, data: Data, size: int, count: int) -> Iterator[Masked]:
+def read_by_plan(plan: Plan, data: Data, size: int, count: int) -> Iterator[Stretch]:
     """Losses, without penalties, and outputs of the first `count` batches."""
     for i, batch in enumerate(batches(data, size, None, count, plan.device)):
         if batch.y is None:
             yield [], plan.forward(batch.x)[0], None, None, None
         else:
-            masks: list[Array | None] = []
-            loss, output = plan.test_step(batch.x, batch.y, batch.weight, masks)
-            yield [loss], output, *data.targets(None, i * size, i * size + len(batch)), masks[0]
+            loss, output, mask = plan.test_step(batch.x, batch.y, batch.weight)
+            yield [loss], output, *data.targets(None, i * size, i * size + len(batch)), mask
