@@ -197,3 +197,24 @@ def test_a_repeated_row_is_a_row():
         MaxPooling2D()(np.zeros((1, 3, 3)))
     with pytest.raises(ValueError, match="inputs must have 4 axes"):
         Conv2D(1, 1)(np.zeros((1, 3, 3)))
+
+
+@pytest.mark.parametrize("model", [strop.Sequential, strop.Model])
+@pytest.mark.parametrize(
+    ("config", "kind", "text"),
+    [
+        ([], TypeError, "config must be a dict; got list"),
+        (None, TypeError, "config must be a dict; got NoneType"),
+        ({}, ValueError, "config must be what get_config gives; got one without 'layers'"),
+        ({"layers": [3]}, ValueError, "layers must be dicts of class and config; got 3"),
+        ({"layers": [{}]}, ValueError, "config must be what get_config gives; got one without 'class'"),
+        ({"layers": [{"class": "LSTM"}]}, ValueError,
+         "config must be what get_config gives; got one without 'config'"),
+        ({"layers": [{"class": "LSTM", "config": [1]}]}, ValueError,
+         "layers must be dicts of class and config; got {'class': 'LSTM', 'config': [1]}"),
+    ],
+)  # fmt: skip
+def test_a_config_that_is_not_of_a_model_is_refused(model, config, kind, text):
+    with pytest.raises(kind) as caught:
+        model.from_config(config)
+    assert str(caught.value) == f"from_config: {text}"
