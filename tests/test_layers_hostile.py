@@ -53,6 +53,10 @@ from strop.layers import (
         (lambda: GroupNormalization(axis=True), TypeError, "GroupNormalization: axis must be an int; got bool"),
         (lambda: Masking("a"), TypeError, "Masking: mask_value must be a number; got str"),
         (lambda: RandomRotation("a"), TypeError, "RandomRotation: factor must be a number or two; got 'a'"),
+        (lambda: Bidirectional(LSTM(2, activity_regularizer="l2")), ValueError,
+         "Bidirectional: activity_regularizer must be the wrapper's own; got that of LSTM 'forward_lstm'"),
+        (lambda: TimeDistributed(Dense(2, activity_regularizer="l2")), ValueError,
+         "TimeDistributed: activity_regularizer must be the wrapper's own; got that of Dense 'dense'"),
         (lambda: Bidirectional.from_config({"layer": 7}), ValueError,
          "Bidirectional: layer must be a dict of class_name and config; got 7"),
         (lambda: TimeDistributed.from_config([[1]]), TypeError,
@@ -96,6 +100,21 @@ def test_what_is_no_array_of_numbers_is_refused(layer, x, kind, text):
     with pytest.raises(kind) as caught:
         layer(x)
     assert str(caught.value) == f"{layer.op} {layer.name!r}: {text}"
+
+
+def test_bidirectional_has_an_activity_regularizer_of_its_own():
+    x, y = np.random.default_rng(0).normal(size=(8, 5, 3)), np.zeros((8, 4))
+    losses: list[float] = []
+    weights: list[np.ndarray] = []
+    for regularizer in (None, strop.regularizers.L2(0.1)):
+        layer = Bidirectional(LSTM(2, kernel_initializer="ones"), activity_regularizer=regularizer)
+        model = strop.Sequential([strop.Input((5, 3)), layer])
+        model.set_weights(weights or model.get_weights())
+        weights = model.get_weights()
+        model.compile("sgd", "mse")
+        losses.append(model.evaluate(x, y, verbose=0))
+    penalty = 0.1 * (model.predict(x, verbose=0) ** 2).sum() / 8
+    assert losses[1] - losses[0] == pytest.approx(penalty, rel=1e-4)
 
 
 def test_an_empty_list_is_no_sequence():
@@ -178,3 +197,24 @@ def test_a_repeated_row_is_a_row():
         MaxPooling2D()(np.zeros((1, 3, 3)))
     with pytest.raises(ValueError, match="inputs must have 4 axes"):
         Conv2D(1, 1)(np.zeros((1, 3, 3)))
+
+
+@pytest.mark.parametrize("model", [strop.Sequential, strop.Model])
+@pytest.mark.parametrize(
+    ("config", "kind", "text"),
+    [
+        ([], TypeError, "config must be a dict; got list"),
+        (None, TypeError, "config must be a dict; got NoneType"),
+        ({}, ValueError, "config must be what get_config gives; got one without 'layers'"),
+        ({"layers": [3]}, ValueError, "layers must be dicts of class and config; got 3"),
+        ({"layers": [{}]}, ValueError, "config must be what get_config gives; got one without 'class'"),
+        ({"layers": [{"class": "LSTM"}]}, ValueError,
+         "config must be what get_config gives; got one without 'config'"),
+        ({"layers": [{"class": "LSTM", "config": [1]}]}, ValueError,
+         "layers must be dicts of class and config; got {'class': 'LSTM', 'config': [1]}"),
+    ],
+)  # fmt: skip
+def test_a_config_that_is_not_of_a_model_is_refused(model, config, kind, text):
+    with pytest.raises(kind) as caught:
+        model.from_config(config)
+    assert str(caught.value) == f"from_config: {text}"

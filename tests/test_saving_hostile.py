@@ -361,7 +361,7 @@ def test_a_header_that_is_too_long_is_not_read(tmp_path):
         (lambda c: c.pop("no_decay"), "m must hold a whole model; got KeyError: 'no_decay'"),
         (
             lambda c: c["model"].update(layers=[3]),
-            "m must hold a whole model; got TypeError: 'int' object is not subscriptable",
+            "layers must be dicts of class and config; got 3",
         ),
     ],
 )

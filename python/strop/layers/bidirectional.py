@@ -28,11 +28,12 @@ class Bidirectional(Wrapper):
         weights: to start with: the forward layer's, then the backward layer's.
         backward_layer: in place of the second copy; it has the other go_backwards, and the same
             return_sequences, return_state and stateful.
-        settings: name, trainable, input_shape.
+        settings: name, trainable, input_shape, activity_regularizer.
 
     Raises:
         TypeError: a layer is no recurrent layer.
-        ValueError: the merge mode is unknown, or the layers do not go together.
+        ValueError: the merge mode is unknown, the layers do not go together, or one has an activity_regularizer, which
+            the wrapper takes itself.
 
     Example:
         >>> import numpy as np

@@ -141,6 +141,7 @@ class Conv1D(_Conv):
         settings: name, dtype, trainable, input_shape.
 
     Raises:
+        TypeError: a size is no int.
         ValueError: a setting is out of range, or the inputs do not fit.
 
     Example:
@@ -181,6 +182,7 @@ class Conv2D(_Conv):
         settings: name, dtype, trainable, input_shape.
 
     Raises:
+        TypeError: a size is no int.
         ValueError: a setting is out of range, or the inputs do not fit.
 
     Example:

@@ -38,6 +38,7 @@ class LSTM(Recurrent):
         settings: name, dtype, trainable, input_shape, activity_regularizer.
 
     Raises:
+        TypeError: a size is no int, or a rate no number.
         ValueError: a size is not 1 or more, a rate lies outside [0, 1], or a name is unknown.
 
     Example:

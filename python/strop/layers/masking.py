@@ -19,6 +19,10 @@ class Masking(Layer):
         mask_value: the value of a step that is to be left out.
         settings: name, dtype, trainable, input_shape.
 
+    Raises:
+        TypeError: mask_value is no number.
+        ValueError: the inputs have no axis of steps.
+
     Example:
         >>> import numpy as np
         >>> layer = Masking(mask_value=-1.0)

@@ -26,6 +26,7 @@ class Dropout(Layer):
         settings: name, dtype, trainable, input_shape.
 
     Raises:
+        TypeError: rate is no number.
         ValueError: rate lies outside [0, 1], or noise_shape does not broadcast to the inputs.
 
     Example:
@@ -108,6 +109,7 @@ class SpatialDropout1D(Dropout):
         settings: name, dtype, trainable, input_shape, activity_regularizer.
 
     Raises:
+        TypeError: rate is no number.
         ValueError: rate lies outside [0, 1], or the inputs have not 3 axes.
 
     Example:

@@ -39,6 +39,7 @@ class DepthwiseConv2D(Windowed):
         settings: name, dtype, trainable, input_shape.
 
     Raises:
+        TypeError: a size is no int.
         ValueError: a setting is out of range, or the inputs do not fit.
 
     Example:
@@ -159,6 +160,7 @@ class SeparableConv2D(Windowed):
         settings: name, dtype, trainable, input_shape.
 
     Raises:
+        TypeError: a size is no int.
         ValueError: a setting is out of range, or the inputs do not fit.
 
     Example:

@@ -19,6 +19,7 @@ class SimpleRNN(Recurrent):
         settings: what every recurrent layer takes; `LSTM` describes it.
 
     Raises:
+        TypeError: a size is no int, or a rate no number.
         ValueError: a size is not 1 or more, a rate lies outside [0, 1], or a name is unknown.
 
     Example:

@@ -24,6 +24,11 @@ class Wrapper(Layer):
                 f"{self.op}: layer must have dtype {self.dtype} like its wrapper; got "
                 f"{', '.join(str(layer.dtype) for layer in inner)}"
             )
+        for layer in inner:
+            if layer.activity_regularizer is not None:
+                raise ValueError(
+                    f"{self.op}: activity_regularizer must be the wrapper's own; got that of {layer.op} {layer.name!r}"
+                )
         self.inner = inner
 
     #: What the names of each inner layer's variables begin with.
@@ -99,12 +104,16 @@ def check_inner(op: str, name: str, layer: Any) -> Layer:
 class TimeDistributed(Wrapper):
     """A layer on every step of a sequence: (N, T, ...) becomes (N, T) and what the layer makes of the rest.
 
+    The steps of all samples are one batch of the layer: BatchNormalization has the statistics of all steps together,
+    where Keras takes those of one step after another.
+
     Args:
         layer: the layer; its weights are the same for all steps.
         settings: name, trainable, input_shape.
 
     Raises:
         TypeError: layer is no Layer.
+        ValueError: layer has an activity_regularizer, which the wrapper takes itself, or gives several outputs.
 
     Example:
         >>> import numpy as np

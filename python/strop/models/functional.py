@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -184,11 +185,13 @@ class Model(BaseModel):
         """The model that `get_config` described, with new weights.
 
         Raises:
-            ValueError: the config is not that of a model.
+            TypeError: the config is no dict.
+            ValueError: it is not that of a model.
         """
         custom = dict(custom_objects or {})
-        config = restored(config, custom, "from_config")
-        return cls.redrawn(config, made_layers("from_config", config, custom), "from_config")
+        with of_model("from_config", config):
+            config = restored(config, custom, "from_config")
+            return cls.redrawn(config, made_layers("from_config", config, custom), "from_config")
 
     @classmethod
     def redrawn(cls, config: Mapping[str, Any], layers: Sequence[Layer], op: str) -> Model:
@@ -220,6 +223,22 @@ class Model(BaseModel):
         return model
 
 
+@contextmanager
+def of_model(op: str, config: Any) -> Iterator[None]:
+    """Says of a config what it lacks.
+
+    Raises:
+        TypeError: it is no dict.
+        ValueError: an entry is missing while it is read.
+    """
+    if not isinstance(config, Mapping):
+        raise TypeError(f"{op}: config must be a dict; got {type(config).__name__}")
+    try:
+        yield
+    except KeyError as error:
+        raise ValueError(f"{op}: config must be what get_config gives; got one without {error}") from error
+
+
 def made_layers(op: str, config: Mapping[str, Any], custom: Mapping[str, Any]) -> list[Layer]:
     """The layers of a config, without weights.
 
@@ -228,6 +247,9 @@ def made_layers(op: str, config: Mapping[str, Any], custom: Mapping[str, Any]) -
     """
     known: dict[str, Any] = {**layer_module.registry, **custom}
     entries = _listed(op, "layers", config["layers"])
+    for entry in entries:
+        if not isinstance(entry, dict) or not isinstance(entry.get("config", {}), dict):
+            raise ValueError(f"{op}: layers must be dicts of class and config; got {str(entry)[:60]}")
     unknown = sorted({str(entry["class"]) for entry in entries} - set(known))
     if unknown:
         raise ValueError(

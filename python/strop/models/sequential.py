@@ -14,7 +14,7 @@ from ..layers.base import Shape
 from ..layers.symbolic import Symbolic, connected
 from ..training.plan import Plan
 from .base import BaseModel
-from .functional import made_layers
+from .functional import made_layers, of_model
 from .network import mask_behind, name_layers
 
 Array = NDArray[Any]
@@ -191,10 +191,16 @@ class Sequential(BaseModel):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Sequential:
-        """The model that `get_config` described, with new weights."""
+        """The model that `get_config` described, with new weights.
+
+        Raises:
+            TypeError: the config is no dict.
+            ValueError: it is not that of a model.
+        """
         custom = custom_objects or {}
-        config = restored(config, custom, "load_model")
-        return cls.redrawn(config, made_layers("from_config", config, custom), "from_config")
+        with of_model("from_config", config):
+            config = restored(config, custom, "from_config")
+            return cls.redrawn(config, made_layers("from_config", config, custom), "from_config")
 
     @classmethod
     def redrawn(cls, config: dict[str, Any], layers: Iterable[Layer], op: str) -> Sequential:
