@@ -82,13 +82,7 @@ def connected(layer: Layer, x: Any) -> Symbolic:
         raise ValueError(
             f"{layer.op} {layer.name!r}: ids must come from outside; got the output of {sources[0]!r}"
         )
-    made: Any = layer.build_from(shape, sources)
-    if isinstance(made, list):
-        raise ValueError(
-            f"{layer.op} {layer.name!r}: outputs must be one tensor to be drawn; got {len(made)} of shapes "
-            f"{' and '.join(map(str, made))}"
-        )
-    return Symbolic(made, Call(layer, inputs))
+    return Symbolic(layer.build_from(shape, sources), Call(layer, inputs))
 
 
 def misfit(layer: Layer, problem: str, shape: Any, sources: Sequence[str]) -> str:
