@@ -560,7 +560,8 @@ REFUSED = {
             strop.Input((3,))
         )
     ),
-    "SimpleRNN 'simplernn': outputs must be one tensor within a model; got 2; call the layer on arrays for the others": (
+    "SimpleRNN 'simplernn': outputs must be one tensor within a model; got 2; "
+    "call the layer on arrays for the others": (
         lambda: strop.layers.SimpleRNN(2, return_state=True)(strop.Input((4, 3)))
     ),
     "Model: layer names must be unique; got 'a' twice": lambda: (
