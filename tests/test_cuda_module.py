@@ -72,7 +72,7 @@ def test_info_says_what_was_built_and_what_is_missing():
     if _backend.cuda() is None:
         assert text == "not built; install the package where nvcc is found"
     else:
-        pattern = r"built with \d+\.\d+ for architectures [\d, a-z]+; (not available: \S.*|devices: \d+)"
+        pattern = r"built with \d+\.\d+ for architectures [\w, -]+; (not available: \S.*|devices: \d+)"
         assert re.fullmatch(pattern, text)
     assert f"cuda        {text}" in strop.config.show()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -164,9 +165,10 @@ def test_ctrl_c_ends_a_wait_for_a_slow_element():
     )
     assert program.stdout.readline() == "1\n"
     time.sleep(0.3)
-    program.send_signal(signal.SIGINT)
-    time.sleep(0.3)
-    if program.poll() is None:
+    for _ in range(30):  # on a busy machine two may come as one
         program.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            program.wait(1)
+            break
     out, _ = program.communicate(timeout=60)
     assert out == "interrupted\n"
