@@ -50,7 +50,7 @@ def trained(make, x, y, *, by_plan, monkeypatch, **fit):
     with monkeypatch.context() as patch:
         if by_plan:
             patch.setattr(turns, "training_program", lambda plan, optimizer: None)
-            patch.setattr(turns, "reading_program", lambda plan: None)
+            patch.setattr(turns, "reading_program", lambda plan, losses: None)
         strop.utils.set_random_seed(3)
         model = make()
         history = model.fit(x, y, verbose=0, **{"epochs": 3, "validation_split": 0.2, **fit})

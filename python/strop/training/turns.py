@@ -44,7 +44,7 @@ def training_turns(
 def reading_turns(plan: Plan, data: Data, size: int, steps: int | None, hooked: bool) -> Iterator[Turn]:
     """Turns that read samples in their own order: losses, without penalties, and outputs."""
     count = steps_of(data, size, steps)
-    program = reading_program(plan)
+    program = reading_program(plan, data.y is not None)
     if program is None:
         stretches = read_by_plan(plan, data, size, count)
     else:
@@ -68,10 +68,13 @@ def training_turns_of_feed(plan: Plan, optimizer: Any, feed: Feed, epoch: int) -
 
 def reading_turns_of_feed(plan: Plan, feed: Feed, epoch: int) -> Iterator[Turn]:
     """Turns that read the batches of a feed."""
-    program = reading_program(plan)
+    programs: dict[bool, Any] = {}
 
     def run(batch: Data) -> Stretch:
-        size = len(batch)
+        size, losses = len(batch), batch.y is not None
+        if losses not in programs:
+            programs[losses] = reading_program(plan, losses)
+        program = programs[losses]
         return next(
             read_by_plan(plan, batch, size, 1) if program is None else program.read(batch, size, 1, 1)
         )
