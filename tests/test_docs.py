@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT
 
 #: Pages whose blocks are programs.
-PAGES = ["bring-your-own-model.md", "data.md"]
+PAGES = ["bring-your-own-model.md", "data.md", "layouts.md"]
 
 #: What a block may need beside the package itself.
 EXTRAS = "autograd|mygrad|scipy|sklearn|thinc"
