@@ -59,9 +59,9 @@ STROP_HD T greatest(const T* x, Index n) {
   for_lanes(n, [&](Index i, Index left) __attribute__((always_inline)) {
     const Lanes<T> v = load_lanes(x + i, left, lowest);
     best = greater(v, best);
-    for (int k = 0; k < Lanes<T>::kRegisters; ++k) {
-      odd.r[k] = v.r[k] == v.r[k] ? odd.r[k] : v.r[k];
-    }
+    odd = map(odd, v, [](auto a, auto b) __attribute__((always_inline)) {
+      return b == b ? a : b;
+    });
   });
   if (!any_nan(odd)) return greatest_lane(best);
   Index i = 0;

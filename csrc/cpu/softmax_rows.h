@@ -76,12 +76,10 @@ template <typename T>
 STROP_HD double dot_product(const T* q, const T* z, Index n) {
   return sum_terms<T>(
       n, [=](Index i, Index left) __attribute__((always_inline)) {
-        const Lanes<T> share = load_lanes(q + i, left, T(0));
-        Lanes<T> v = load_lanes(z + i, left, T(0));
-        for (int k = 0; k < Lanes<T>::kRegisters; ++k) {
-          v.r[k] = share.r[k] == T(0) ? share.r[k] : share.r[k] * v.r[k];
-        }
-        return v;
+        return map(load_lanes(q + i, left, T(0)), load_lanes(z + i, left, T(0)),
+                   [](auto share, auto v) __attribute__((always_inline)) {
+                     return share == T(0) ? share : share * v;
+                   });
       });
 }
 
