@@ -143,7 +143,7 @@ def test_keras_counts_masked_steps_in_precision(rng):
     # docs/keras.md says so: the one difference between its masked metrics and ours.
     keras = import_keras()
     x, y, _ = texts(rng)
-    layer = keras.layers.Embedding(20, 1, mask_zero=True)
+    layer = keras.layers.Embedding(20, 1, "ones", mask_zero=True)
     pred = keras.layers.Activation("sigmoid")(layer(x))
     theirs = keras.metrics.Precision()
     theirs.update_state(y, pred)
