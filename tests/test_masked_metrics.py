@@ -137,3 +137,18 @@ def test_keras_has_the_same_means(rng):
         want[name] = float(metric.result())
     got = model.evaluate(x, y, verbose=0, return_dict=True)
     assert {name: got[name] for name in want} == pytest.approx(want, rel=1e-5)
+
+
+def test_keras_counts_masked_steps_in_precision(rng):
+    # docs/keras.md says so: the one difference between its masked metrics and ours.
+    keras = import_keras()
+    x, y, _ = texts(rng)
+    layer = keras.layers.Embedding(20, 1, "ones", mask_zero=True)
+    pred = keras.layers.Activation("sigmoid")(layer(x))
+    theirs = keras.metrics.Precision()
+    theirs.update_state(y, pred)
+    ours = Precision()
+    everywhere = ours(y, np.asarray(pred))
+    assert float(theirs.result()) == pytest.approx(everywhere, rel=1e-6)
+    ours.reset_state()
+    assert ours(y, np.asarray(pred), sample_weight=x != 0) != pytest.approx(everywhere, rel=1e-3)

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import activations, constraints, initializers, ops, regularizers
+from .._names import Constructor
 from .._serial import described
 from .base import Grads, Layer, Shape
 from .symbolic import Symbolic
+from .windows import check_data_format
 
 Array = NDArray[Any]
 
@@ -203,11 +205,22 @@ class Activation(Layer):
 class Flatten(Layer):
     """Every sample as one row of numbers; (N,) becomes (N, 1).
 
+    Args:
+        data_format: only `"channels_last"` or None.
+        settings: name, dtype, trainable, input_shape.
+
+    Raises:
+        ValueError: data_format is another.
+
     Example:
         >>> import numpy as np
         >>> Flatten()(np.zeros((2, 3, 4))).shape
         (2, 12)
     """
+
+    def __init__(self, data_format: str | None = None, **settings: Any) -> None:
+        super().__init__(**settings)
+        check_data_format(self.op, data_format)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """(N, product of the other axes)."""
@@ -223,7 +236,7 @@ class Flatten(Layer):
         return grad.reshape(saved), []
 
 
-class Input(Symbolic):
+class Input(Symbolic, metaclass=Constructor):
     """The shape of one sample: the first entry of a `Sequential`, or the tensor on which layers are called.
 
     Args:

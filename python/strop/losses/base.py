@@ -44,6 +44,8 @@ class Loss(Configurable):
         4.0
     """
 
+    #: Keras' dtype of the computation; ours is float64 here whatever it is.
+    ignored = frozenset({"dtype"})
     #: The last activation of a model whose logits this loss can take: "sigmoid", "softmax" or None.
     logits_activation: str | None = None
     #: Whether accuracy makes no sense beside it.

@@ -26,8 +26,8 @@ class SparseCategoricalCrossentropy(CrossEntropy):
     Args:
         from_logits: y_pred holds logits z, p = softmax(z).
         ignore_class: samples with this label add nothing and do not count.
-        axis: the axis of the classes.
         reduction: as in `Loss`.
+        axis: the axis of the classes.
         name: for histories and messages.
 
     Raises:
@@ -45,8 +45,8 @@ class SparseCategoricalCrossentropy(CrossEntropy):
         self,
         from_logits: bool = False,
         ignore_class: int | None = None,
-        axis: int = -1,
         reduction: str | None = "sum_over_batch_size",
+        axis: int = -1,
         name: str = "sparse_categorical_crossentropy",
     ) -> None:
         super().__init__(from_logits, axis, reduction, name)

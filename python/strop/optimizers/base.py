@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .._backend import kernels
 from .._interrupts import HeldInterrupt
 from .._memory import copy_into
-from .._names import check_kwargs
+from .._names import Constructor, check_kwargs
 from ..rowgrad import RowGrad
 from .accumulation import average
 from .clipping import clip
@@ -37,7 +37,7 @@ Array = NDArray[Any]
 Grad = Array | RowGrad | None
 
 
-class Optimizer(OptimizerState):
+class Optimizer(OptimizerState, metaclass=Constructor):
     """Base of the optimizers; a rule is a subclass with `own`, `slots`, `kernel` and `numbers`.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any
 from .. import losses
 
 #: Losses with a kernel from the model's output, and from its logits.
-_FROM_OUTPUT = {
+_FROM_OUTPUT: dict[type[Any], str] = {
     losses.MeanSquaredError: "mean_squared_error",
     losses.MeanAbsoluteError: "mean_absolute_error",
     losses.MeanAbsolutePercentageError: "mean_absolute_percentage_error",
@@ -17,7 +17,7 @@ _FROM_OUTPUT = {
     losses.Poisson: "poisson",
     losses.KLDivergence: "kl_divergence",
 }
-_FROM_LOGITS = {
+_FROM_LOGITS: dict[type[Any], str] = {
     losses.BinaryCrossentropy: "binary_cross_entropy",
     losses.CategoricalCrossentropy: "softmax_cross_entropy",
     losses.SparseCategoricalCrossentropy: "softmax_cross_entropy",
