@@ -322,6 +322,20 @@ def test_constraints_act_after_the_update():
     assert model.get_weights()[0][0, 0] == 0
 
 
+def test_a_fit_ends_with_the_averages_of_the_weights():
+    model = strop.Sequential([Dense(1, use_bias=False, kernel_initializer="ones")])
+    model.compile(SGD(0.1, use_ema=True, ema_momentum=0.5), lambda y, p: p[..., 0])
+    model.loss.function.gradient = lambda y, p: np.ones_like(p)
+    seen = []
+    end = callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append(model.get_weights()[0].item()),
+        on_train_end=lambda logs: seen.append(model.get_weights()[0].item()),
+    )
+    model.fit(np.ones((2, 1)), np.zeros((2, 1)), batch_size=1, callbacks=[end], verbose=0)
+    assert seen == pytest.approx([0.8, 0.85])
+    assert model.get_weights()[0].item() == seen[1]
+
+
 def test_frozen_layers_do_not_move():
     model = strop.Sequential([strop.Input((2,)), Dense(3, trainable=False), Dense(1)])
     model.compile(optimizer="sgd", loss="mse")

@@ -244,6 +244,8 @@ class Fitting(Feeding, Backup):
         finally:
             if progress is not None:
                 progress.clear()  # so that a traceback starts on a line of its own
+        if epochs:
+            self.optimizer.finalize_variable_values()
         runner.on_train_end()
         return history
 

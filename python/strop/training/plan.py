@@ -122,7 +122,11 @@ class Plan:
         tape = Tape(training=False)
         output, mask = self.forward(x, tape=tape)
         mask = mask_of_rows(mask, output)
-        loss = self.value(output, target, masked_weight(mask, weight, output, self.loss.reduction))[0]
+        weight = masked_weight(mask, weight, output, self.loss.reduction)
+        if self.loss.has_gradient:  # its kernel gives the value with it
+            loss = self.value(output, target, weight)[0]
+        else:
+            loss = self.loss(target, output, weight)
         return sum(tape.penalties, loss), output, mask
 
     def train_step(self, x: Array, target: Any, weight: Array | None, optimizer: Any) -> Result:
