@@ -59,7 +59,7 @@ class Fitting(Feeding, Backup):
             validation_data: (x, y) or (x, y, sample_weight), or what gives batches; wins over validation_split.
             shuffle: whether each epoch takes the samples in a new order, or the batches of an object with
                 `__getitem__`; a dataset or a generator has its own.
-            class_weight: factor of the loss of each class, as a dict; others weigh 1.
+            class_weight: factor of the loss of each class, as a dict; others weigh 1. Validation has none.
             sample_weight: factor of the loss of each sample, (N,).
             initial_epoch: epochs that have been run before.
             steps_per_epoch: at most so many batches per epoch. What gives batches is read on from epoch to epoch then;
@@ -114,7 +114,9 @@ class Fitting(Feeding, Backup):
                     given = validation_batch_size and validation_size
                     held_out = self._validation(validation_data, size, given, validation_steps)
                 elif validation_split:
-                    train, held_out = self._split(train, validation_split, validation_size, validation_steps)
+                    train, held_out = self._split(
+                        train, validation_split, validation_size, validation_steps, class_weight is None
+                    )
                 return self._fit(
                     train,
                     held_out,
@@ -156,9 +158,9 @@ class Fitting(Feeding, Backup):
         )
 
     def _split(
-        self, data: Data | Feed, share: float, validation_size: int, steps: int | None
+        self, data: Data | Feed, share: float, validation_size: int, steps: int | None, weighted: bool
     ) -> tuple[Data | Feed, Data | Feed]:
-        """The samples before the place where the validation begins, and those from it on."""
+        """The samples before the place where the validation begins, and those from it on, with weights or without."""
         source = data.source if isinstance(data, Feed) else data
         if not isinstance(source, Data | FromFile):
             raise ValueError(
@@ -171,8 +173,9 @@ class Fitting(Feeding, Backup):
             if text:
                 warnings.warn(text, UserWarning, stacklevel=3)
         if isinstance(data, Feed):
-            return self._file_parts(data, place, validation_size, steps)
-        return data.part(0, place), data.part(place, len(data))
+            return self._file_parts(data, place, validation_size, steps, weighted)
+        held_out = data.part(place, len(data))
+        return data.part(0, place), held_out if weighted else Data(held_out.x, held_out.y)
 
     def _fit(
         self,
@@ -244,6 +247,8 @@ class Fitting(Feeding, Backup):
         finally:
             if progress is not None:
                 progress.clear()  # so that a traceback starts on a line of its own
+        if epochs:
+            self.optimizer.finalize_variable_values()
         runner.on_train_end()
         return history
 

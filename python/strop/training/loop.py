@@ -147,7 +147,7 @@ def run_evaluation(
     begins, ends = callbacks.wants("on_test_batch_begin"), callbacks.wants("on_test_batch_end")
     penalty = plan.penalty() if plan.penalized else None
     if isinstance(data, Feed):
-        turns = reading_turns_of_feed(plan, data, 0)
+        turns = reading_turns_of_feed(plan, data, losses=True)
     else:
         turns = reading_turns(plan, data, batch_size, steps, begins or ends)
     done = 0
@@ -174,7 +174,7 @@ def run_prediction(plan: Plan, x: Array | Feed, *, batch_size: int, calls: Calls
     callbacks, progress = calls
     hooked = callbacks.wants("on_predict_batch_begin") or callbacks.wants("on_predict_batch_end")
     if isinstance(x, Feed):
-        turns = reading_turns_of_feed(plan, x, 0)
+        turns = reading_turns_of_feed(plan, x, losses=False)
     else:
         turns = reading_turns(plan, Data(x), batch_size, None, hooked)
     fetching = plan.device.is_gpu and not on_gpu(x)

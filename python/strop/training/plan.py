@@ -59,12 +59,6 @@ class Plan:
         self._make_steps(not checking() if fused is None else fused, head)
         self.head = activations.get(head if self.ends_in_logits else None)
         self._penalized = [(i, v) for i, v in enumerate(self.variables) if v.regularizer is not None]
-        self._frozen_penalties = [
-            v
-            for layer in layers
-            for v in layer.variables
-            if v.regularizer is not None and not any(v is w for w in self.variables)
-        ]
 
     def _make_steps(self, fused: bool, head: str | None) -> None:
         """Set the steps, their variables, and whether they end in logits."""
@@ -75,8 +69,8 @@ class Plan:
 
     @property
     def penalized(self) -> bool:
-        """Whether a regularizer adds to the loss."""
-        return bool(self._penalized or self._frozen_penalties)
+        """Whether a regularizer adds to the loss; as in Keras, those of frozen weights do not."""
+        return bool(self._penalized)
 
     @property
     def takes_logits(self) -> bool:
@@ -104,8 +98,7 @@ class Plan:
 
     def penalty(self) -> Any:
         """The regularizers' part of the loss: a float, of a plan on a GPU an array without axes, or 0.0."""
-        variables = [v for _, v in self._penalized] + self._frozen_penalties
-        total = sum((v.regularizer(v.value) for v in variables), 0.0)
+        total = sum((v.regularizer(v.value) for _, v in self._penalized), 0.0)
         return total if on_gpu(total) else float(total)
 
     def value(self, output: Array, target: Array, weight: Array | None) -> tuple[Any, Array]:
@@ -122,7 +115,11 @@ class Plan:
         tape = Tape(training=False)
         output, mask = self.forward(x, tape=tape)
         mask = mask_of_rows(mask, output)
-        loss = self.value(output, target, masked_weight(mask, weight, output, self.loss.reduction))[0]
+        weight = masked_weight(mask, weight, output, self.loss.reduction)
+        if self.loss.has_gradient:  # its kernel gives the value with it
+            loss = self.value(output, target, weight)[0]
+        else:
+            loss = self.loss(target, output, weight)
         return sum(tape.penalties, loss), output, mask
 
     def train_step(self, x: Array, target: Any, weight: Array | None, optimizer: Any) -> Result:

@@ -121,11 +121,15 @@ def training_program(plan: Plan, optimizer: Any) -> Program | None:
     return kept
 
 
-def reading_program(plan: Plan) -> Program | None:
-    """The program that evaluates a plan and predicts, or None where the plan must do it."""
-    if plan.device.is_gpu or not plan.is_chain:
+def reading_program(plan: Plan, losses: bool) -> Program | None:
+    """The program that evaluates a plan, or only predicts, or None where the plan must do it.
+
+    Without `losses` it predicts, and the loss that it was made with is never read.
+    """
+    loss = loss_kernel(plan)
+    if plan.device.is_gpu or not plan.is_chain or (losses and loss is None):
         return None
-    compiled, samples_class = _new(plan, loss_kernel(plan) or ("mean_squared_error", 0.0))
+    compiled, samples_class = _new(plan, loss or ("mean_squared_error", 0.0))
     return Program(compiled, samples_class) if _build(compiled, plan, None) else None
 
 
