@@ -10,12 +10,14 @@ from ..callbacks import Callback, CallbackList, History, ProgressBar
 from ..training import data as border
 from ..training.data import Data
 from ..training.feed import Feed
-from ..training.loop import Averages, run_epoch, run_evaluation
+from ..training.loop import run_epoch, run_evaluation
 from ..training.sources import FromFile, source_of
+from ..training.structure import leaves, rows
 from ..training.turns import steps_of
 from .backup import Backup
-from .compiled import fresh, on_own_device
-from .feeding import Feeding, optional, positive
+from .checking import optional, positive
+from .compiled import on_own_device
+from .feeding import Feeding
 
 
 class Fitting(Feeding, Backup):
@@ -48,9 +50,11 @@ class Fitting(Feeding, Backup):
 
         Args:
             x: the inputs, (N, ...): an array, nested lists, or a memory map, of which only the rows of a batch are read
-                where it must be converted. Or what gives batches (x, y) or (x, y, sample_weight): a
-                `strop.data.Dataset`, a generator, a Keras `PyDataset` or any object with `__len__` and `__getitem__`.
-            y: the targets, N of them; None where x gives batches.
+                where it must be converted; of several inputs a list, a tuple, or a dict by name. Or what gives
+                batches (x, y) or (x, y, sample_weight): a `strop.data.Dataset`, a generator, a Keras `PyDataset` or
+                any object with `__len__` and `__getitem__`.
+            y: the targets, N of them; of several outputs a list, a tuple, or a dict by name; None where x gives
+                batches.
             batch_size: samples per step, 32; the last batch of an epoch may be short. None where x gives batches.
             epochs: number of the last epoch: with initial_epoch 3, `epochs=5` runs two.
             verbose: 1 or `"auto"` a progress bar, 2 a line per epoch, 0 nothing.
@@ -60,7 +64,7 @@ class Fitting(Feeding, Backup):
             shuffle: whether each epoch takes the samples in a new order, or the batches of an object with
                 `__getitem__`; a dataset or a generator has its own.
             class_weight: factor of the loss of each class, as a dict; others weigh 1. Validation has none.
-            sample_weight: factor of the loss of each sample, (N,).
+            sample_weight: factor of the loss of each sample, (N,), for all outputs; or a list or dict by output.
             initial_epoch: epochs that have been run before.
             steps_per_epoch: at most so many batches per epoch. What gives batches is read on from epoch to epoch then;
                 where it ends early, a warning says so and the epoch has what there was.
@@ -166,12 +170,11 @@ class Fitting(Feeding, Backup):
             raise ValueError(
                 f"fit: validation_split must be 0 where x gives batches; got {share}; pass validation_data"
             )
-        place = border.split_place("fit", share, len(source.x))
+        place = border.split_place("fit", share, rows(source.x))
         if isinstance(source, Data) or source.checked:
-            assert source.y is not None
-            text = border.missing_class_warning(source.y, place, share)
-            if text:
-                warnings.warn(text, UserWarning, stacklevel=3)
+            texts = [border.missing_class_warning(y, place, share) for y in leaves(source.y)]
+            if any(texts):
+                warnings.warn(next(filter(None, texts)), UserWarning, stacklevel=3)
         if isinstance(data, Feed):
             return self._file_parts(data, place, validation_size, steps, weighted)
         held_out = data.part(place, len(data))
@@ -196,7 +199,7 @@ class Fitting(Feeding, Backup):
         if isinstance(held_out, Feed):
             self._first("fit", held_out, 0)
         plan, averages = self._ready("fit", first)
-        validating = Averages(plan, fresh(self._metrics))
+        validating = self._averages(plan)
         if not self.optimizer._params and plan.variables:
             self.optimizer.build(plan.variables)
         count = train.count if isinstance(train, Feed) else steps_of(train, size, steps)

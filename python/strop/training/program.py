@@ -39,8 +39,9 @@ _STATES = {
     "rmsprop": ("mean_square", "mean_grad", "velocity"),
 }
 
-#: The losses, the outputs, the targets, the weights, and the masks of the outputs' rows, of some batches.
-Stretch = tuple[list[Any], Array, Array | None, Array | None, Array | None]
+#: The losses, the outputs, the targets, the weights, and the masks of the outputs' rows, of some batches; those of
+#: several outputs are tuples.
+Stretch = tuple[list[Any], Any, Any, Any, Any]
 
 
 class Program:

@@ -20,6 +20,7 @@ from .graph import graph_program
 from .placing import BLOCK, batches, moved
 from .plan import Plan
 from .program import Stretch, reading_program, training_program
+from .structure import rows
 
 Array = NDArray[Any]
 Turn = Callable[[], Stretch]
@@ -90,7 +91,7 @@ def _turns(stretches: Iterator[Stretch], size: int, count: int) -> Iterator[Turn
     def run() -> Stretch:
         nonlocal done
         stretch = next(stretches)
-        done += math.ceil(len(stretch[1]) / size)
+        done += math.ceil(rows(stretch[1]) / size)
         return stretch
 
     while done < count:
