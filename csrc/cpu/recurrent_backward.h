@@ -1,5 +1,7 @@
 #pragma once
 
+#include "cpu/recurrent_products.h"
+
 // Backpropagation through time, included by recurrent.cpp after the forward
 // pass. A gradient that fades over a thousand steps passes the denormal
 // numbers, which are slow on many processors: here they count as zero.
@@ -23,15 +25,17 @@ struct Backward {
 };
 
 template <typename T>
-BackwardRow<T> row_of(const RecurrentBackward<T>& a, const Rows<T>& rows,
-                      const Backward<T>& b, Index r, Index s, Index t) {
+BackwardRow<T> row_of(const RecurrentBackward<T>& a, const GateGradients<T>& by,
+                      const Rows<T>& rows, const Backward<T>& b, Index r,
+                      Index s, Index t) {
   const Index at = (rows.begin + r) * a.steps + t;
   const Index gate = at * gates_of(a.cell) * a.units;
   const Index own = r * rows.stride;
   const bool lstm = a.cell == RecurrentCell::kLstm;
   BackwardRow<T> row;
   row.gates = a.gates + gate;
-  row.previous = a.previous + at * a.units;
+  const Index width = met_width(a.cell, a.inputs, a.units);
+  row.before = a.met + at * width + (width - a.units);
   row.carried = a.carried == nullptr ? nullptr : a.carried + at * a.units;
   row.before_c = nullptr;
   if (lstm && s > 0) {
@@ -39,9 +43,8 @@ BackwardRow<T> row_of(const RecurrentBackward<T>& a, const Rows<T>& rows,
   } else if (lstm && a.initial_c != nullptr) {
     row.before_c = a.initial_c + (rows.begin + r) * a.units;
   }
-  row.grad_gates = a.grad_gates + gate;
-  row.grad_recurrent =
-      a.grad_recurrent == nullptr ? nullptr : a.grad_recurrent + gate;
+  row.grad_gates = by.gates + gate;
+  row.grad_recurrent = by.recurrent == nullptr ? nullptr : by.recurrent + gate;
   row.factor = a.factor == nullptr ? nullptr : b.factor + own;
   row.grad_h = b.grad_h + own;
   row.grad_c = b.grad_c + own;
@@ -77,9 +80,9 @@ void pass_on(const RecurrentBackward<T>& a, const Rows<T>& rows,
 }
 
 template <typename T>
-void step_backward(const RecurrentBackward<T>& a, const Rows<T>& rows,
-                   const Cell& cell, const T* packed, const Backward<T>& b,
-                   Index s, Index t) {
+void step_backward(const RecurrentBackward<T>& a, const GateGradients<T>& by,
+                   const Rows<T>& rows, const Cell& cell, const T* packed,
+                   const Backward<T>& b, Index s, Index t) {
   const bool before = a.cell == RecurrentCell::kGruBefore;
   const Index height = rows.size / rows.stride;
   const auto multiply = [&](Index g, T* to, bool add) {
@@ -90,7 +93,7 @@ void step_backward(const RecurrentBackward<T>& a, const Rows<T>& rows,
     multiply(2, b.grad[3], false);
     for (Index r = 0; r < rows.count; ++r) {
       if (rows.masked(a.mask, a.steps, r, t)) continue;
-      whole_row(cell, Phase::kReset, row_of(a, rows, b, r, s, t), a.units);
+      whole_row(cell, Phase::kReset, row_of(a, by, rows, b, r, s, t), a.units);
     }
   }
   const Index products = before ? 2 : gates_of(a.cell);
@@ -98,7 +101,7 @@ void step_backward(const RecurrentBackward<T>& a, const Rows<T>& rows,
   const Index ahead = a.backwards ? a.steps - 1 - next : next;
   for (Index g = 0; g < products; ++g) {
     prefetch_gate(a.gates, a, rows, g, ahead);
-    prefetch_gate(a.grad_gates, a, rows, g, ahead);
+    prefetch_gate(by.gates, a, rows, g, ahead);
     multiply(g, b.product, g > 0);
   }
   for (Index r = 0; r < rows.count; ++r) {
@@ -107,8 +110,8 @@ void step_backward(const RecurrentBackward<T>& a, const Rows<T>& rows,
 }
 
 template <typename T>
-void backward_rows(const RecurrentBackward<T>& a, Rows<T> rows, const T* packed,
-                   T* memory) {
+void backward_rows(const RecurrentBackward<T>& a, const GateGradients<T>& by,
+                   Rows<T> rows, const T* packed, T* memory) {
   const FloatMode mode = flush_denormals();
   const Cell cell{a.cell, a.activation, a.recurrent_activation};
   const Backward<T> b(rows, memory);
@@ -126,14 +129,14 @@ void backward_rows(const RecurrentBackward<T>& a, Rows<T> rows, const T* packed,
         T* __restrict sum = b.grad_h + r * rows.stride;
         for (Index i = 0; i < a.units; ++i) sum[i] += grad[i];
       }
-      const BackwardRow<T> row = row_of(a, rows, b, r, s, t);
+      const BackwardRow<T> row = row_of(a, by, rows, b, r, s, t);
       if (masked) {
         no_gradients(a, row);
       } else {
         whole_row(cell, Phase::kAll, row, a.units);
       }
     }
-    if (any) step_backward(a, rows, cell, packed, b, s, t);
+    if (any) step_backward(a, by, rows, cell, packed, b, s, t);
   }
   store_state(rows, b.grad_h, a.grad_initial_h);
   if (a.grad_initial_c != nullptr) {
@@ -144,11 +147,20 @@ void backward_rows(const RecurrentBackward<T>& a, Rows<T> rows, const T* packed,
 
 template <typename T>
 void backward(const RecurrentBackward<T>& a) {
-  if (a.batch == 0 || a.units == 0) return;
-  const T* packed = pack_kernel(a.kernel, a.units, gates_of(a.cell), true);
-  for_rows<T>(a, [=](const Rows<T>& rows, T* memory) {
-    backward_rows(a, rows, packed, memory);
+  if (a.units == 0) return;
+  const Index m = a.batch * a.steps;
+  const Index each = m * gates_of(a.cell) * a.units;
+  const bool gru = a.cell == RecurrentCell::kGru;
+  const Index size = (gru ? 2 : 1) * each + products_scratch(a);
+  T* memory = static_cast<T*>(
+      scratch(Scratch::kSequence, std::size_t(size * Index{sizeof(T)})));
+  const GateGradients<T> by{memory, gru ? memory + each : nullptr};
+  const T* packed = pack_kernel(a.recurrent, a.units, gates_of(a.cell), true);
+  for_rows<T>(a, [=](const Rows<T>& rows, T* own) {
+    backward_rows(a, by, rows, packed, own);
   });
+  products(a, by, memory + size - products_scratch(a));
+  trim_scratch(Scratch::kSequence);
 }
 
 }  // namespace

@@ -99,9 +99,9 @@ struct Functions {
 // Arrays of one row at one step: those of the caller, and a thread's own.
 template <typename T>
 struct ForwardRow {
-  T* gates;                     // x W + bias
-  const T* bias;                // kGru
-  T *out, *previous, *carried;  // or null
+  T* gates;                   // x W + bias
+  const T* bias;              // kGru
+  T *out, *before, *carried;  // or null; `before`: what h was
   bool save;
   const T* product[4];  // of the thread, as the following
   const T *h, *met, *c;
@@ -131,7 +131,7 @@ void lstm_row(const Functions<kUsual, T>& f, const ForwardRow<T>& r,
     store<T>(r.gates + 2 * units + i, value);
     store<T>(r.gates + 3 * units + i, shown);
     store<T>(r.carried + i, c);
-    store<T>(r.previous + i, load(r.met + i));
+    store<T>(r.before + i, load(r.met + i));
   });
 }
 
@@ -144,7 +144,7 @@ void simple_row(const Functions<kUsual, T>& f, const ForwardRow<T>& r,
     if (r.out != nullptr) store<T>(r.out + i, h);
     if (!r.save) return;
     store<T>(r.gates + i, h);
-    store<T>(r.previous + i, load(r.met + i));
+    store<T>(r.before + i, load(r.met + i));
   });
 }
 
@@ -187,14 +187,14 @@ void gru_row(const Functions<kUsual, T>& f, const ForwardRow<T>& r, bool before,
     if (!r.save) return;
     store<T>(r.gates + i, z);
     store<T>(r.gates + 2 * units + i, value);
-    store<T>(r.previous + i, old);
+    store<T>(r.before + i, old);
   });
 }
 
 template <typename T>
 struct BackwardRow {
-  const T *gates, *previous, *carried;  // what forward left
-  const T* before_c;                    // or null: zeros
+  const T *gates, *before, *carried;  // what forward left
+  const T* before_c;                  // or null: zeros
   T *grad_gates, *grad_recurrent;
   const T* factor;  // of the thread, as the following; or null
   const T* grad_h;
@@ -250,7 +250,7 @@ void gru_gradients(const Functions<kUsual, T>& f, const BackwardRow<T>& r,
     const Vec<T> z = load(r.gates + i);
     const Vec<T> value = load(r.gates + 2 * units + i);
     const Vec<T> by_h = load(r.grad_h + i);
-    const Vec<T> old = load(r.previous + i);
+    const Vec<T> old = load(r.before + i);
     store_gradient(r, 0, units, i, by_h * (old - value) * f.gate_slope(z));
     const Vec<T> by_value = by_h * (T(1) - z) * f.value_slope(value);
     store<T>(r.direct + i, by_h * z);
@@ -272,7 +272,7 @@ void reset_gradients(const Functions<kUsual, T>& f, const BackwardRow<T>& r,
   for_groups<T>(count, [=](Index i) __attribute__((always_inline)) {
     const Vec<T> reset = load(r.gates + units + i);
     Vec<T> by_met = load(r.grad[3] + i);
-    Vec<T> met = load(r.previous + i);
+    Vec<T> met = load(r.before + i);
     if (r.factor != nullptr) met = met * load(r.factor + i);
     store_gradient(r, 1, units, i, by_met * met * f.gate_slope(reset));
     by_met = by_met * reset;
