@@ -26,7 +26,7 @@ py::tuple recurrent(py::handle x, py::handle kernel,
   py::object out = new_like(q.x, q.of_steps(q.units), sequences);
   py::object final_h = new_like(q.x, q.of_state());
   py::object final_c = new_like(q.x, q.of_state(), lstm);
-  py::object met = new_like(q.x, q.of_steps(q.met()), save);
+  py::object before = new_like(q.x, q.of_steps(q.units), save);
   py::object carried = new_like(q.x, q.of_steps(q.units), save && !simple);
   visit_float(q.x, [&](auto zero) {
     using T = decltype(zero);
@@ -42,7 +42,7 @@ py::tuple recurrent(py::handle x, py::handle kernel,
                                    memory_of<T>(final_h),
                                    memory_of<T>(final_c),
                                    memory_of<T>(gates),
-                                   memory_of<T>(met),
+                                   memory_of<T>(before),
                                    memory_of<T>(carried),
                                    q.batch,
                                    q.steps,
@@ -56,16 +56,16 @@ py::tuple recurrent(py::handle x, py::handle kernel,
     const Release unlocked(q.x.size());
     backend::recurrent_forward(args, queue.stream());
   });
-  return py::make_tuple(out, final_h, final_c, gates, met, carried);
+  return py::make_tuple(out, final_h, final_c, gates, before, carried);
 }
 
 py::tuple recurrent_backward(
     py::handle grad_out, py::handle grad_h, py::handle grad_c, py::handle x,
     py::handle kernel, py::handle recurrent_kernel, py::handle gates,
-    py::handle met, py::handle carried, py::handle mask, py::handle initial_c,
-    py::handle factor, const std::string& cell, const std::string& activation,
-    const std::string& recurrent_activation, bool backwards, bool zeros,
-    bool bias, bool need_x) {
+    py::handle before, py::handle carried, py::handle mask,
+    py::handle initial_c, py::handle factor, const std::string& cell,
+    const std::string& activation, const std::string& recurrent_activation,
+    bool backwards, bool zeros, bool bias, bool need_x) {
   constexpr const char* op = "recurrent_backward";
   const Sequence q =
       sequence_of(op, x, kernel, recurrent_kernel, py::none(), mask, factor,
@@ -83,13 +83,13 @@ py::tuple recurrent_backward(
   const Array by_c = optional("grad_c", grad_c, q.of_state());
   const Array c = optional("initial_c", initial_c, q.of_state());
   const Array saved_gates = optional("gates", gates, of_gates);
-  const Array saved_met = optional("met", met, q.of_steps(q.met()));
+  const Array saved_before = optional("before", before, of_units);
   const Array saved_carried = optional("carried", carried, of_units);
-  if (gates.is_none() || met.is_none()) {
+  if (gates.is_none() || before.is_none()) {
     raise_value(op, "run must have been saved; got one made with save=False");
   }
   const Queue queue(op, q.x, q.kernel, q.recurrent, q.mask, q.factor, by_out,
-                    by_h, by_c, c, saved_gates, saved_met, saved_carried);
+                    by_h, by_c, c, saved_gates, saved_before, saved_carried);
   py::object grad_initial_h = new_like(q.x, q.of_state());
   py::object grad_initial_c = new_like(q.x, q.of_state(), lstm);
   py::object grad_x = new_like(q.x, q.of_steps(q.inputs), need_x);
@@ -109,7 +109,7 @@ py::tuple recurrent_backward(
                                     data<const T>(q.kernel),
                                     data<const T>(q.recurrent),
                                     data<const T>(saved_gates),
-                                    data<const T>(saved_met),
+                                    data<const T>(saved_before),
                                     data<const T>(saved_carried),
                                     data<const bool>(q.mask),
                                     data<const T>(c),
@@ -140,7 +140,7 @@ py::tuple recurrent_backward(
 
 void bind_recurrent(py::module_& m) {
   m.def("recurrent", &recurrent,
-        "(out, h, c, gates, met, carried) of a sequence: see "
+        "(out, h, c, gates, before, carried) of a sequence: see "
         "strop.ops.recurrent.",
         py::arg("x"), py::arg("kernel"), py::arg("recurrent_kernel"),
         py::arg("bias"), py::arg("mask"), py::arg("initial_h"),
@@ -153,7 +153,7 @@ void bind_recurrent(py::module_& m) {
         "strop.ops.recurrent_backward.",
         py::arg("grad_out"), py::arg("grad_h"), py::arg("grad_c"), py::arg("x"),
         py::arg("kernel"), py::arg("recurrent_kernel"), py::arg("gates"),
-        py::arg("met"), py::arg("carried"), py::arg("mask"),
+        py::arg("before"), py::arg("carried"), py::arg("mask"),
         py::arg("initial_c"), py::arg("factor"), py::arg("cell"),
         py::arg("activation"), py::arg("recurrent_activation"),
         py::arg("backwards"), py::arg("zeros"), py::arg("bias"),

@@ -56,7 +56,6 @@ struct Sequence {
   Index batch, steps, inputs, units, gates;
   Setting setting;
 
-  Index met() const { return met_width(setting.cell, inputs, units); }
   // Gradients and states have these shapes.
   std::vector<Index> of_steps(Index width) const {
     return {batch, steps, width};

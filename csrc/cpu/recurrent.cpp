@@ -16,8 +16,6 @@ namespace strop::cpu::STROP_ISA {
 // matmul.cpp, of the same set.
 void matmul(const Matmul<float>&);
 void matmul(const Matmul<double>&);
-void matmul_backward(const MatmulBackward<float>&);
-void matmul_backward(const MatmulBackward<double>&);
 
 namespace {
 
@@ -26,16 +24,15 @@ constexpr Index kArrays = 12;  // of a thread's rows
 // What the gates take of rows whose backward pass is not wanted.
 constexpr Index kGateBytes = Index{16} << 20;
 
-// The gates of U one after another, each packed for h U; or for d U^T.
+// The gates of U one after another.
 template <typename T>
-T* pack_kernel(const T* kernel, Index units, Index gates, bool transposed) {
-  const Index each = units * padded(units);
+T* pack_kernel(const RecurrentForward<T>& a) {
+  const Index gates = gates_of(a.cell);
+  const Index each = a.units * padded(a.units);
   const Index bytes = gates * each * Index{sizeof(T)};
   T* packed = static_cast<T*>(scratch(Scratch::kPacked, std::size_t(bytes)));
   for (Index g = 0; g < gates; ++g) {
-    const T* from = kernel + g * units;
-    const Index row = gates * units;
-    pack_square(from, transposed ? 1 : row, transposed ? row : 1, units,
+    pack_panels(a.recurrent + g * a.units, gates * a.units, 1, a.units, a.units,
                 packed + g * each);
   }
   return packed;
@@ -77,13 +74,6 @@ struct Forward {
   }
 };
 
-// Of a position, h where it met U.
-template <typename T>
-STROP_HD T* met_at(const RecurrentForward<T>& a, Index at) {
-  const Index width = met_width(a.cell, a.inputs, a.units);
-  return a.met + at * width + (width - a.units);
-}
-
 // Of a GRU, inside its reset gate.
 template <typename T>
 STROP_HD const T* inner_bias(const RecurrentForward<T>& a) {
@@ -93,7 +83,7 @@ STROP_HD const T* inner_bias(const RecurrentForward<T>& a) {
 template <typename T>
 ForwardRow<T> row_of(const RecurrentForward<T>& a, const Rows<T>& rows,
                      const Forward<T>& f, Index r, Index s, Index t) {
-  const bool save = a.met != nullptr;
+  const bool save = a.before != nullptr;
   const Index at = (rows.begin + r) * a.steps + t;
   const Index own = r * rows.stride;
   ForwardRow<T> row;
@@ -102,7 +92,7 @@ ForwardRow<T> row_of(const RecurrentForward<T>& a, const Rows<T>& rows,
   row.out = a.out == nullptr
                 ? nullptr
                 : a.out + ((rows.begin + r) * a.steps + s) * a.units;
-  row.before = save ? met_at(a, at) : nullptr;
+  row.before = save ? a.before + at * a.units : nullptr;
   row.carried = a.carried == nullptr ? nullptr : a.carried + at * a.units;
   row.save = save;
   for (int g = 0; g < 4; ++g) row.product[g] = f.product[g] + own;
@@ -151,8 +141,8 @@ void forward_rows(const RecurrentForward<T>& a, Rows<T> rows, const T* packed,
     const Index ahead = a.backwards ? a.steps - 1 - next : next;
     const auto multiply = [&](const T* x, Index g) {
       prefetch_gate(a.gates, a, rows, g, ahead);
-      multiply_rows(x, packed + g * a.units * rows.stride, f.product[g], height,
-                    a.units, rows.active, false);
+      multiply_rows(x, rows.stride, a.units, packed + g * a.units * rows.stride,
+                    a.units, f.product[g], height, rows.active, false);
     };
     f.met = a.factor == nullptr ? f.h : own_met;
     for (Index i = 0; i < rows.size && a.factor != nullptr; ++i) {
@@ -171,12 +161,6 @@ void forward_rows(const RecurrentForward<T>& a, Rows<T> rows, const T* packed,
     for (Index r = 0; r < rows.count; ++r) {
       const ForwardRow<T> row = row_of(a, rows, f, r, s, t);
       const bool masked = rows.masked(a.mask, a.steps, r, t);
-      if (joins_inputs(a.cell) && row.save) {
-        const Index at = (rows.begin + r) * a.steps + t;
-        T* to = row.before - a.inputs;
-        masked ? zero_row(to, a.inputs)
-               : copy_row(a.x + at * a.inputs, to, a.inputs);
-      }
       if (masked) {
         copy_states(a, row);
       } else {
@@ -215,7 +199,7 @@ void project(const RecurrentForward<T>& a) {
 template <typename T>
 void whole_batch(const RecurrentForward<T>& a) {
   project(a);
-  const T* packed = pack_kernel(a.recurrent, a.units, gates_of(a.cell), false);
+  const T* packed = pack_kernel(a);
   for_rows<T>(a, [=](const Rows<T>& rows, T* memory) {
     forward_rows(a, rows, packed, memory);
   });
@@ -226,7 +210,7 @@ void whole_batch(const RecurrentForward<T>& a) {
 template <typename T>
 void forward(RecurrentForward<T> a) {
   if (a.batch == 0 || a.units == 0) return;
-  if (a.met != nullptr) return whole_batch(a);
+  if (a.before != nullptr) return whole_batch(a);
   const Index row = a.steps * gates_of(a.cell) * a.units * Index{sizeof(T)};
   const Index fit = at_least(kGateBytes / at_least(row, 1), 64);
   const Index parts = (a.batch + fit - 1) / fit;

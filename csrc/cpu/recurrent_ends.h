@@ -38,7 +38,7 @@ STROP_HD void groups(const Functions<kUsual, T>& f, RecurrentCell cell,
   if (phase == Phase::kReset) return reset_gradients(f, row, units, count);
   switch (cell) {
     case RecurrentCell::kSimple:
-      return simple_gradients(f, row, units, count);
+      return simple_gradients(f, row, count);
     case RecurrentCell::kLstm:
       return lstm_gradients(f, row, units, count);
     default:
@@ -132,24 +132,18 @@ void whole_row(const Cell& c, Phase phase, BackwardRow<T> row, Index units) {
   groups<T>(c, phase, row, units, i / kGroup<T>);
   if (n == 0) return;
   const Index gates = gates_of(c.cell);
-  End<T> gate, before, carried, before_c, grad, recurrent;
-  T* const grad_at = row.grad_gates + i;
-  T* const recurrent_at = from(row.grad_recurrent, i);
+  End<T> gate, before, carried, before_c;
   row.gates = gate.read(row.gates + i, gates, units, n);
   row.before = before.read(row.before + i, 1, units, n);
   row.carried = carried.read(from(row.carried, i), 1, units, n);
   row.before_c = before_c.read(from(row.before_c, i), 1, units, n);
-  // Read first: a phase writes some of the gates.
-  row.grad_gates = grad.read(grad_at, gates, units, n);
-  row.grad_recurrent = recurrent.read(recurrent_at, gates, units, n);
   row.factor = from(row.factor, i);
   row.grad_h += i;
   row.grad_c += i;
   row.direct += i;
-  for (auto& each : row.grad) each += i;
+  row.by_met += i;
+  for (auto& each : row.grad) each = from(each, i);
   groups<T>(c, phase, row, kGroup<T>, 1);
-  grad.write(grad_at, gates, units, n);
-  recurrent.write(recurrent_at, gates, units, n);
 }
 
 }  // namespace

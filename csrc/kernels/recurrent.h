@@ -24,8 +24,7 @@ struct RecurrentForward {
   T* final_c;          // (B, H), kLstm
   T* gates;            // (B, T, G H), for the backward pass; or null, and the
                        // other two with it
-  T* met;      // (B, T, M): what met U, of a GRU h without the factor; behind
-               // x where joins_inputs(cell)
+  T* before;           // (B, T, H): what met U, of a GRU h without the factor
   T* carried;  // (B, T, H) or null. kLstm: c after the step; kGru: h U + bias
                // of the candidate; kGruBefore: what its product was made of
   Index batch, steps, inputs, units;
@@ -35,14 +34,6 @@ struct RecurrentForward {
   bool backwards;
   bool zeros;  // `out` of a masked step is 0
 };
-
-// The columns of `met`. Where every gate meets h as it meets x, the gradients
-// by W and U are one product.
-constexpr bool joins_inputs(RecurrentCell cell) { return !is_gru(cell); }
-
-constexpr Index met_width(RecurrentCell cell, Index inputs, Index units) {
-  return joins_inputs(cell) ? inputs + units : units;
-}
 
 // Backpropagation through time, and the products over all steps that give the
 // gradients by x, W, U and the bias.
@@ -55,7 +46,7 @@ struct RecurrentBackward {
   const T* kernel;
   const T* recurrent;
   const T* gates;  // as forward left them
-  const T* met;
+  const T* before;
   const T* carried;
   const bool* mask;
   const T* initial_c;

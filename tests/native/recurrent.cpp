@@ -22,7 +22,7 @@ void on(RecurrentCell cell, Index batch, Index steps, Index units,
   Guarded<T> bias(gru ? 2 * n : n), gates_kept(rows * n), factor(batch * units);
   Guarded<T> h0(batch * units), c0(batch * units), out(rows * units);
   Guarded<T> h(batch * units), c(batch * units);
-  Guarded<T> met(rows * met_width(cell, kInputs, units)), carried(rows * units);
+  Guarded<T> before(rows * units), carried(rows * units);
   Guarded<bool> mask(rows);
   x.random();
   weight.random();
@@ -60,7 +60,7 @@ void on(RecurrentCell cell, Index batch, Index steps, Index units,
   a.out = out.data();
   a.final_h = h.data();
   a.final_c = lstm ? c.data() : nullptr;
-  a.met = met.data();
+  a.before = before.data();
   a.carried = simple ? nullptr : carried.data();
   a.batch = batch;
   a.steps = steps;
@@ -70,7 +70,7 @@ void on(RecurrentCell cell, Index batch, Index steps, Index units,
   a.recurrent_activation = Activation::kSigmoid;
   a.backwards = backwards;
   backend::recurrent_forward(a, {});
-  for (const auto* result : {&out, &h, &met}) result->recorded();
+  for (const auto* result : {&out, &h, &before}) result->recorded();
 
   const auto u = [&](Index k, Index g, Index j) {
     return double(kernel[k * n + g * units + j]);
@@ -144,7 +144,7 @@ void on(RecurrentCell cell, Index batch, Index steps, Index units,
   back.grad_c = lstm ? c0.data() : nullptr;
   back.x = a.x;
   back.gates = a.gates;
-  back.met = a.met;
+  back.before = a.before;
   back.carried = a.carried;
   back.kernel = a.kernel;
   back.recurrent = a.recurrent;
