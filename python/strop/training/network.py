@@ -138,7 +138,7 @@ class NetworkPlan(Plan):
         """The loss without the penalty on weights, the output, and the gradients by the variables."""
         output, mask = self.forward(x, True, tape)
         tape.mask = mask_of_rows(mask, output)
-        weight = masked_weight(tape.mask, weight, output, self.loss.reduction)
+        weight = masked_weight(tape.mask, weight, output, self.loss, target)
         loss, upstream = self.value(output, target, weight)
         grads: list[Any] = [None] * len(self.variables)
         arriving = _Sums({self._output_slot: upstream})

@@ -115,7 +115,7 @@ class Plan:
         tape = Tape(training=False)
         output, mask = self.forward(x, tape=tape)
         mask = mask_of_rows(mask, output)
-        weight = masked_weight(mask, weight, output, self.loss.reduction)
+        weight = masked_weight(mask, weight, output, self.loss, target)
         if self.loss.has_gradient:  # its kernel gives the value with it
             loss = self.value(output, target, weight)[0]
         else:
@@ -152,7 +152,7 @@ class Plan:
         else:
             output, mask = through(self.steps[end:], y, mask, True, tape)
             tape.mask = mask_of_rows(mask, output)
-            weight = masked_weight(tape.mask, weight, output, self.loss.reduction)
+            weight = masked_weight(tape.mask, weight, output, self.loss, target)
             loss, upstream = self.value(output, target, weight)
             grads, end = [], len(self.steps)
         for i in range(end - 1, self._first - 1, -1):
