@@ -30,7 +30,7 @@ def test_the_three_errors_of_the_contract():
 
 @pytest.mark.parametrize("from_logits", [False, True])
 def test_a_loss_is_the_mean_over_steps_neither_masked_nor_ignored(from_logits, rng):
-    x, y = np.array([[[1.0], [9], [9]], [[1], [2], [3]]]), np.array([[0, 1, 0], [2, 0, 1]])
+    x, y = np.array([[[1.0], [9], [9]], [[1], [2], [3]]]), np.array([[0, 1, 2], [2, 0, 1]])
     loss = strop.losses.SparseCategoricalCrossentropy(from_logits, ignore_class=0)
     last = Dense(3, None if from_logits else "softmax", dtype="float64")
     model = strop.Sequential([Masking(9.0, dtype="float64"), last])
