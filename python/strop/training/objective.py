@@ -81,7 +81,7 @@ def evaluated(
     A loss without a gradient may be read, and gives None for it.
     """
     mask = mask_of_rows(mask, output)
-    weight = masked_weight(mask, weight, output, loss.reduction)
+    weight = masked_weight(mask, weight, output, loss, target)
     if reading and not loss.has_gradient:
         return loss(target, output, weight), None, mask
     call = loss.value_and_grad_from_logits if in_logits else loss.value_and_grad
