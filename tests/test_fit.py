@@ -389,3 +389,17 @@ def test_a_deferred_fit_equals_a_dense_fit(rng):
         results.append(model.get_weights())
     for got, want in zip(*results, strict=True):
         np.testing.assert_allclose(got, want, atol=3e-6)
+
+
+def test_evaluate_has_the_compiled_loss_where_no_kernel_has_it(rng):
+    """A chain of Dense layers is read by a program of kernels, which has not every loss."""
+    x, y = rng.normal(size=(20, 3)), rng.integers(0, 2, 20)
+    for name in ("hinge", "squared_hinge", "cosine_similarity", "binary_focal_crossentropy"):
+        model = strop.Sequential([strop.Input((3,)), strop.layers.Dense(1, activation="sigmoid")])
+        model.compile("sgd", loss=name)
+        loss = strop.losses.get(name)
+        want = loss(y.astype("float32")[:, None], model.predict(x, verbose=0))
+        assert model.evaluate(x, y, verbose=0) == pytest.approx(want, rel=1e-5)
+        history = model.fit(x, y, validation_data=(x, y), verbose=0).history
+        want = loss(y.astype("float32")[:, None], model.predict(x, verbose=0))
+        assert history["val_loss"][0] == pytest.approx(want, rel=1e-5)
