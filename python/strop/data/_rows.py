@@ -162,6 +162,8 @@ def column(op: str, value: Any) -> Any:
     """What holds one leaf of every element: an array, a memory map, or what is read like one."""
     if on_gpu(value):
         raise TypeError(f"{op}: arrays must be on the host; got a cupy array; move it with .get()")
+    if isinstance(value, np.ma.MaskedArray | np.matrix):
+        raise TypeError(f"{op}: arrays must be plain; got a {type(value).__name__}")
     if isinstance(value, np.ndarray):
         found: Any = value
     elif hasattr(value, "__dlpack__"):
@@ -185,6 +187,12 @@ def _frame(op: str, value: Any) -> Array:
         if getattr(dtype, "kind", "O") not in "fiub":
             raise TypeError(f"{op}: columns must hold numbers; got {dtype} in {name!r}; pass dict(frame)")
     array: Array = value.to_numpy()
+    if array.dtype == object and hasattr(value, "columns"):  # numbers and truths side by side
+        array = np.array(array.tolist())
+        if array.dtype == object:
+            raise TypeError(
+                f"{op}: columns must hold numbers; got one that lacks some; fill them with fillna()"
+            )
     return array
 
 
