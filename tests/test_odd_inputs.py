@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 import strop
+import strop.datasets
 from strop import callbacks, plot, preprocessing
 from strop.data import Dataset
 from strop.layers import LSTM, Dense
+from strop.preprocessing import text
 from strop.preprocessing.sequence import pad_sequences
 
 MASKED = np.ma.masked_array(np.ones((2, 3)), mask=[[0, 0, 1], [0, 0, 0]])
@@ -69,8 +71,14 @@ def model():
     return network
 
 
+def fitted():
+    tokenizer = text.Tokenizer()
+    tokenizer.fit_on_texts(["a b"])
+    return tokenizer
+
+
 @pytest.mark.parametrize(
-    ("x", "kind", "text"),
+    ("x", "kind", "message"),
     [
         (
             [[[1], 2, 3], [1, 2, 3]],
@@ -84,11 +92,11 @@ def model():
         ("abc", TypeError, "x must hold numbers; got str"),
     ],
 )
-def test_what_gives_no_array_is_refused(x, kind, text):
+def test_what_gives_no_array_is_refused(x, kind, message):
     for call, op in ((model().predict, "predict"), (lambda x, **k: model().fit(x, [0, 1], **k), "fit")):
         with pytest.raises(kind) as caught:
             call(x, verbose=0)
-        assert str(caught.value) == f"{op}: {text}"
+        assert str(caught.value) == f"{op}: {message}"
 
 
 def test_a_view_of_memory_and_a_frame_of_several_kinds_are_arrays():
@@ -102,7 +110,7 @@ def test_a_view_of_memory_and_a_frame_of_several_kinds_are_arrays():
 
 
 @pytest.mark.parametrize(
-    ("call", "kind", "text"),
+    ("call", "kind", "message"),
     [
         (
             lambda: Dataset.from_tensor_slices(MASKED),
@@ -160,6 +168,26 @@ def test_a_view_of_memory_and_a_frame_of_several_kinds_are_arrays():
             "ModelCheckpoint: filepath must end in .safetensors or .strop; got 'model.h5'",
         ),
         (
+            lambda: fitted().sequences_to_matrix([[1], [2, -1]]),
+            IndexError,
+            "sequences_to_matrix: ids must be 0 or more; got -1 in sequence 1",
+        ),
+        (
+            lambda: fitted().fit_on_texts(["a", ["b", None]]),
+            TypeError,
+            "fit_on_texts: texts must hold strings; got NoneType in the list at 1",
+        ),
+        (
+            lambda: fitted().texts_to_sequences([[b"b"]]),
+            TypeError,
+            "texts_to_sequences: texts must hold strings; got bytes in the list at 0",
+        ),
+        (
+            lambda: text.text_to_word_sequence(b"a"),
+            TypeError,
+            "text_to_word_sequence: text must be a string; got bytes",
+        ),
+        (
             lambda: pad_sequences([[1], [2, 1j]]),
             ValueError,
             "pad_sequences: sequences must hold real numbers for int32; got complex128 in row 1",
@@ -176,10 +204,19 @@ def test_a_view_of_memory_and_a_frame_of_several_kinds_are_arrays():
         ),
     ],
 )
-def test_what_looks_like_data_is_refused(call, kind, text):
+def test_what_looks_like_data_is_refused(call, kind, message):
     with pytest.raises(kind) as caught:
         call()
-    assert str(caught.value) == text
+    assert str(caught.value) == message
+
+
+def test_reviews_that_are_no_lists_are_refused_with_their_file(tmp_path):
+    path = tmp_path / "imdb.npz"
+    np.savez(path, x_train=np.zeros((2, 3)), y_train=np.zeros(2), x_test=np.zeros((2, 3)), y_test=np.zeros(2))
+    with pytest.raises(ValueError) as caught:
+        strop.datasets.imdb.load_data(path)
+    want = f"imdb.load_data: {path} must hold the reviews; got x_train that is no array of lists"
+    assert str(caught.value) == want
 
 
 @pytest.mark.filterwarnings("error")
