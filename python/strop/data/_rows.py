@@ -89,7 +89,7 @@ class Items(Rows):
         return len(self._items)
 
     def __getitem__(self, place: int) -> Any:
-        return self._items[int(place)]
+        return owned(self._items[int(place)])
 
 
 class Mapped(Rows):
@@ -143,6 +143,11 @@ class Batches(Rows):
             raise IndexError(place)
         begin = place * self._size
         return self._rows.gather(slice(begin, min(begin + self._size, len(self._rows))))
+
+
+def owned(element: Any) -> Any:
+    """An element that shares no memory with what its source may write the next one into."""
+    return mapped(element, _own)
 
 
 def applied(fn: Callable[..., Any], element: Any) -> Any:
