@@ -63,7 +63,7 @@ class Dense(Layer):
         super().__init__(activity_regularizer=activity_regularizer, **settings)
         self.units = whole_number(self.op, "units", units)
         self.activation = activations.get(activation, self.op)
-        self.use_bias = use_bias
+        self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer, self.op)
         self.bias_initializer = initializers.get(bias_initializer, self.op)
         self.kernel_regularizer = regularizers.get(kernel_regularizer, self.op)
