@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import strop
 import strop.datasets
 from strop import callbacks, plot, preprocessing
+from strop._arrays import rectangular
 from strop.data import Dataset
 from strop.layers import LSTM, Dense
 from strop.preprocessing import text
@@ -187,6 +189,9 @@ def test_a_view_of_memory_and_a_frame_of_several_kinds_are_arrays():
             TypeError,
             "text_to_word_sequence: text must be a string; got bytes",
         ),
+        (lambda: strop.Input((-1, 3)), ValueError, "Input: sizes of shape must be 0 or more; got -1"),
+        (lambda: strop.Input((1.5,)), TypeError, "Input: sizes of shape must be an int; got float"),
+        (lambda: strop.Input("a"), TypeError, "Input: shape must be a tuple; got str"),
         (
             lambda: pad_sequences([[1], [2, 1j]]),
             ValueError,
@@ -235,6 +240,17 @@ def test_a_name_of_a_checkpoint_that_cannot_be_filled_in_says_what_can(tmp_path,
         str(caught.value)
         == f"ModelCheckpoint: filepath must name values of this fit (epoch, loss); got {path!r}"
     )
+
+
+def test_an_array_of_cupy_stays_on_its_device(monkeypatch):
+    class OnGpu(Kept):
+        """CuPy gives its arrays by DLPack too, and NumPy cannot read those of a GPU."""
+
+        __module__, ndim = "cupy", 2
+
+    array = OnGpu()
+    monkeypatch.setitem(sys.modules, "cupy", types.SimpleNamespace(asarray=lambda value: value))
+    assert rectangular("fit", "x", array) is array
 
 
 def test_a_bias_may_be_chosen_by_0_or_1():

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._backend import array_module
+from ._backend import array_module, on_gpu
 
 Array = NDArray[Any]
 
@@ -24,7 +24,7 @@ def rectangular(op: str, name: str, value: Any) -> Array:
     if isinstance(value, np.ma.MaskedArray | np.matrix):
         raise TypeError(f"{op}: {name} must be a plain array; got a {type(value).__name__}")
     kind = type(value).__name__
-    if not isinstance(value, list | tuple):
+    if not isinstance(value, list | tuple) and not on_gpu(value):
         value = _given(op, name, value)
     if isinstance(value, np.ndarray) and value.dtype == object:
         value = value.tolist()  # numbers of several kinds, as a frame of floats and truths gives them
@@ -51,7 +51,7 @@ def _given(op: str, name: str, value: Any) -> Any:
     try:
         if not isinstance(value, np.ndarray) and hasattr(value, "__dlpack__"):
             return np.from_dlpack(value)
-        return array_module(value).asarray(value)
+        return np.asarray(value)
     except (BufferError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         kind = type(value).__name__
         raise TypeError(f"{op}: {name} must be an array that NumPy reads; got {kind}: {error}") from error
