@@ -113,6 +113,8 @@ class Fitting(Feeding, Backup):
                 if validation_data is not None:
                     given = validation_batch_size and validation_size
                     held_out = self._validation(validation_data, size, given, validation_steps)
+                    if isinstance(held_out, Data) and not len(held_out):
+                        raise ValueError("fit: validation_x must have a sample; got 0")
                 elif validation_split:
                     train, held_out = self._split(train, validation_split, validation_size, validation_steps)
                 return self._fit(
@@ -228,18 +230,22 @@ class Fitting(Feeding, Backup):
                     steps=steps,
                     epoch=epoch,
                 )
-                if held_out is not None and (epoch + 1 - epochs.start) % validation_freq == 0:
-                    runner.on_test_begin()
-                    values = run_evaluation(
-                        plan,
-                        held_out,
-                        batch_size=validation_size,
-                        averages=validating,
-                        calls=(runner, None),
-                        steps=validation_steps,
-                    )
-                    runner.on_test_end(values)
-                    logs.update({f"val_{name}": value for name, value in values.items()})
+                if held_out is not None and (epoch + 1) % validation_freq == 0:
+                    if isinstance(held_out, Feed) and held_out.first(0) is None:
+                        held_out.warn_of_end(0, epoch)  # zeros would be the best values of the fit
+                        held_out = None
+                    else:
+                        runner.on_test_begin()
+                        values = run_evaluation(
+                            plan,
+                            held_out,
+                            batch_size=validation_size,
+                            averages=validating,
+                            calls=(runner, None),
+                            steps=validation_steps,
+                        )
+                        runner.on_test_end(values)
+                        logs.update({f"val_{name}": value for name, value in values.items()})
                 runner.on_epoch_end(epoch, logs)
         finally:
             if progress is not None:
