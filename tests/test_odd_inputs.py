@@ -187,6 +187,9 @@ def test_a_view_of_memory_and_a_frame_of_several_kinds_are_arrays():
             TypeError,
             "text_to_word_sequence: text must be a string; got bytes",
         ),
+        (lambda: strop.Input((-1, 3)), ValueError, "Input: sizes of shape must be 0 or more; got -1"),
+        (lambda: strop.Input((1.5,)), TypeError, "Input: sizes of shape must be an int; got float"),
+        (lambda: strop.Input("a"), TypeError, "Input: shape must be a tuple; got str"),
         (
             lambda: pad_sequences([[1], [2, 1j]]),
             ValueError,

@@ -233,6 +233,7 @@ class Input(Symbolic):
 
     Raises:
         TypeError: shape is no tuple of sizes.
+        ValueError: a size is negative.
 
     Example:
         >>> x = Input((500,))
@@ -245,7 +246,10 @@ class Input(Symbolic):
     def __init__(self, shape: Any, dtype: str | None = None, name: str | None = None) -> None:
         if isinstance(shape, int | np.integer):
             raise TypeError(f"Input: shape must be a tuple; got {shape}; write ({shape},)")
-        super().__init__((None, *shape))
+        if not isinstance(shape, tuple | list):
+            raise TypeError(f"Input: shape must be a tuple; got {type(shape).__name__}")
+        sizes = (None if size is None else whole_number("Input", "sizes of shape", size, 0) for size in shape)
+        super().__init__((None, *sizes))
         self.dtype, self.given_name = dtype, name
         self.name = name or "input"
 
