@@ -77,3 +77,24 @@ def test_epochs_that_validate_go_by_their_numbers_as_in_keras():
         verbose=0,
     )
     assert seen == [(1, True), (2, False), (3, True), (4, False), (5, True)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "message"),
+    [
+        ({"class_weight": {"1": 2.0}}, TypeError, "class_weight must be a dict of numbers by class; got str"),
+        (
+            {"class_weight": {1: None}},
+            TypeError,
+            "class_weight must be a dict of numbers by class; got NoneType",
+        ),
+        ({"validation_split": "x"}, TypeError, "validation_split must be a number in [0, 1); got str"),
+        ({"initial_epoch": -1}, ValueError, "initial_epoch must be 0 or more; got -1"),
+        ({"initial_epoch": 1.5}, TypeError, "initial_epoch must be an int; got float"),
+        ({"callbacks": 3}, TypeError, "callbacks must be a list of Callbacks; got 3"),
+    ],
+)
+def test_settings_of_another_kind_are_refused(settings, kind, message):
+    with pytest.raises(kind) as caught:
+        model().fit(X, Y, verbose=0, **settings)
+    assert str(caught.value) == f"fit: {message}"

@@ -95,6 +95,7 @@ class Fitting(Feeding, Backup):
             steps = optional("fit", "steps_per_epoch", steps_per_epoch)
             validation_steps = optional("fit", "validation_steps", validation_steps)
             last = positive("fit", "epochs", epochs, 1, least=0)
+            initial_epoch = positive("fit", "initial_epoch", initial_epoch, 0, least=0)
             train = self._samples(
                 "fit",
                 x,
@@ -273,6 +274,12 @@ class Fitting(Feeding, Backup):
             raise ValueError(f"{op}: verbose must be 'auto', 0, 1 or 2; got {verbose!r}")
         level = 1 if verbose == "auto" else int(verbose)
         progress = ProgressBar(level) if level else None
+        if (
+            callbacks is not None
+            and not isinstance(callbacks, Callback)
+            and not hasattr(callbacks, "__iter__")
+        ):
+            raise TypeError(f"{op}: callbacks must be a list of Callbacks; got {callbacks!r}")
         given = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or [])
         params = {"verbose": level, "epochs": epochs, "steps": steps}
         runner = CallbackList(
