@@ -99,6 +99,7 @@ class Fitting(Feeding, Backup):
             steps = optional("fit", "steps_per_epoch", steps_per_epoch)
             validation_steps = optional("fit", "validation_steps", validation_steps)
             last = positive("fit", "epochs", epochs, 1, least=0)
+            initial_epoch = positive("fit", "initial_epoch", initial_epoch, 0, least=0)
             train = self._samples(
                 "fit",
                 x,
@@ -117,6 +118,8 @@ class Fitting(Feeding, Backup):
                 if validation_data is not None:
                     given = validation_batch_size and validation_size
                     held_out = self._validation(validation_data, size, given, validation_steps)
+                    if isinstance(held_out, Data) and not len(held_out):
+                        raise ValueError("fit: validation_x must have a sample; got 0")
                 elif validation_split:
                     train, held_out = self._split(
                         train, validation_split, validation_size, validation_steps, class_weight is None
@@ -234,18 +237,22 @@ class Fitting(Feeding, Backup):
                     steps=steps,
                     epoch=epoch,
                 )
-                if held_out is not None and (epoch + 1 - epochs.start) % validation_freq == 0:
-                    runner.on_test_begin()
-                    values = run_evaluation(
-                        plan,
-                        held_out,
-                        batch_size=validation_size,
-                        averages=validating,
-                        calls=(runner, None),
-                        steps=validation_steps,
-                    )
-                    runner.on_test_end(values)
-                    logs.update({f"val_{name}": value for name, value in values.items()})
+                if held_out is not None and (epoch + 1) % validation_freq == 0:
+                    if isinstance(held_out, Feed) and held_out.first(0) is None:
+                        held_out.warn_of_end(0, epoch)  # zeros would be the best values of the fit
+                        held_out = None
+                    else:
+                        runner.on_test_begin()
+                        values = run_evaluation(
+                            plan,
+                            held_out,
+                            batch_size=validation_size,
+                            averages=validating,
+                            calls=(runner, None),
+                            steps=validation_steps,
+                        )
+                        runner.on_test_end(values)
+                        logs.update({f"val_{name}": value for name, value in values.items()})
                 runner.on_epoch_end(epoch, logs)
         finally:
             if progress is not None:
@@ -275,6 +282,12 @@ class Fitting(Feeding, Backup):
             raise ValueError(f"{op}: verbose must be 'auto', 0, 1 or 2; got {verbose!r}")
         level = 1 if verbose == "auto" else int(verbose)
         progress = ProgressBar(level) if level else None
+        if (
+            callbacks is not None
+            and not isinstance(callbacks, Callback)
+            and not hasattr(callbacks, "__iter__")
+        ):
+            raise TypeError(f"{op}: callbacks must be a list of Callbacks; got {callbacks!r}")
         given = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or [])
         params = {"verbose": level, "epochs": epochs, "steps": steps}
         runner = CallbackList(
