@@ -141,8 +141,10 @@ void forward_rows(const RecurrentForward<T>& a, Rows<T> rows, const T* packed,
     const Index ahead = a.backwards ? a.steps - 1 - next : next;
     const auto multiply = [&](const T* x, Index g) {
       prefetch_gate(a.gates, a, rows, g, ahead);
-      multiply_rows(x, rows.stride, a.units, packed + g * a.units * rows.stride,
-                    a.units, f.product[g], height, rows.active, false);
+      multiply_rows(
+          Terms<T>{x, rows.stride, 1, 0, nullptr, 0, 0, a.units, 1},
+          Panels<T>{packed + g * a.units * rows.stride, a.units, a.units, 0},
+          f.product[g], rows.stride, height, rows.active, false);
     };
     f.met = a.factor == nullptr ? f.h : own_met;
     for (Index i = 0; i < rows.size && a.factor != nullptr; ++i) {

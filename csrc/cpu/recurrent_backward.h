@@ -27,11 +27,10 @@ struct Backward {
   static Index size(const Rows<T>& rows) { return 6 * rows.size; }
 };
 
-// U^T, and W^T where the gradient by x is wanted: the gates one after another.
+// U^T, and W^T where the gradient by x is wanted: (G H) rows.
 template <typename T>
 struct Packed {
   const T *recurrent, *kernel;
-  Index each_recurrent, each_kernel;
 };
 
 // At step s, position t, the place-th of the block.
@@ -115,26 +114,28 @@ void step_backward(const RecurrentBackward<T>& a, const Rows<T>& rows,
                    const Backward<T>& b, Index s, Index t, Index place) {
   const bool before = a.cell == RecurrentCell::kGruBefore;
   const Index height = rows.size / rows.stride;
-  const auto multiply = [&](Index g, T* to, bool add) {
-    multiply_rows(b.block.gradients(g, place), b.block.grad_row, a.units,
-                  packed.recurrent + g * packed.each_recurrent, a.units, to,
-                  height, rows.active, add);
+  const Block<T>& block = b.block;
+  const Index depth = gates_of(a.cell) * a.units;
+  // Gates from g on, as one sum.
+  const auto multiply = [&](Index g, Index gates, T* to) {
+    multiply_rows(Terms<T>{block.gradients(g, place), block.grad_row, 1,
+                           block.places() * block.grad_row - a.units, nullptr,
+                           0, 0, a.units, gates},
+                  Panels<T>{packed.recurrent, depth, a.units, g * a.units}, to,
+                  rows.stride, height, rows.active, false);
   };
   if (before) {
-    multiply(2, b.by_met, false);
+    multiply(2, 1, b.by_met);
     for (Index r = 0; r < rows.count; ++r) {
       if (rows.masked(a.mask, a.steps, r, t)) continue;
       whole_row(cell, Phase::kReset, row_of(a, rows, b, r, s, t, place),
                 a.units);
     }
   }
-  const Index products = before ? 2 : gates_of(a.cell);
   // Nothing beside the product, and of no row is it kept from before.
   const bool alone =
       !is_gru(a.cell) && a.factor == nullptr && a.mask == nullptr;
-  for (Index g = 0; g < products; ++g) {
-    multiply(g, alone ? b.grad_h : b.product, g > 0);
-  }
+  multiply(0, before ? 2 : gates_of(a.cell), alone ? b.grad_h : b.product);
   for (Index r = 0; r < rows.count && !alone; ++r) {
     if (!rows.masked(a.mask, a.steps, r, t)) pass_on(a, rows, b, r);
   }
@@ -180,9 +181,11 @@ void inputs_backward(const RecurrentBackward<T>& a, const Rows<T>& rows,
                      Index end) {
   const Index places = (end - first) * b.rows;
   for (Index g = 0; g < gates_of(a.cell); ++g) {
-    multiply_rows(b.gradients(by_inputs(a.cell, g), 0), b.grad_row, a.units,
-                  packed.kernel + g * packed.each_kernel, a.inputs, b.by_x,
-                  tiled(places), nullptr, g > 0);
+    multiply_rows(Terms<T>{b.gradients(by_inputs(a.cell, g), 0), b.grad_row, 1,
+                           0, nullptr, 0, 0, a.units, 1},
+                  Panels<T>{packed.kernel, gates_of(a.cell) * a.units, a.inputs,
+                            g * a.units},
+                  b.by_x, padded(a.inputs), places, nullptr, g > 0);
   }
   for (Index s = first; s < end; ++s) {
     const Index t = a.backwards ? a.steps - 1 - s : s;
@@ -226,21 +229,15 @@ void backward_rows(const RecurrentBackward<T>& a, Rows<T> rows,
 // U^T and, behind it, W^T.
 template <typename T>
 Packed<T> pack_transposed(const RecurrentBackward<T>& a) {
-  const Index gates = gates_of(a.cell);
-  const Index u = a.units * padded(a.units);
-  const Index w = a.grad_x == nullptr ? 0 : a.units * padded(a.inputs);
-  T* packed = static_cast<T*>(scratch(
-      Scratch::kPacked, std::size_t(gates * (u + w) * Index{sizeof(T)})));
-  T* kernel = packed + gates * u;
-  const Index row = gates * a.units;
-  for (Index g = 0; g < gates; ++g) {
-    pack_panels(a.recurrent + g * a.units, 1, row, a.units, a.units,
-                packed + g * u);
-    if (w == 0) continue;
-    pack_panels(a.kernel + g * a.units, 1, row, a.units, a.inputs,
-                kernel + g * w);
-  }
-  return {packed, kernel, u, w};
+  const Index depth = gates_of(a.cell) * a.units;
+  const Index wide = a.grad_x == nullptr ? 0 : padded(a.inputs);
+  const Index size = depth * (padded(a.units) + wide);
+  T* packed = static_cast<T*>(
+      scratch(Scratch::kPacked, std::size_t(size * Index{sizeof(T)})));
+  T* kernel = packed + depth * padded(a.units);
+  pack_panels(a.recurrent, 1, depth, depth, a.units, packed);
+  if (wide > 0) pack_panels(a.kernel, 1, depth, depth, a.inputs, kernel);
+  return {packed, kernel};
 }
 
 template <typename T>
@@ -254,9 +251,10 @@ void backward(const RecurrentBackward<T>& a) {
   const bool before = a.cell == RecurrentCell::kGruBefore;
   const Index time = nanoseconds(a, sizeof(T));
   const Index threads = helpful_threads(time);
-  // Whole chunks.
+  // Whole chunks, of few enough rows for long sums.
   const Index wanted = rows_of_part<T>(a.batch, a.units, threads);
-  const Index most = most_rows<T>(a.units) / chunk * chunk;
+  const Index fit = at_most(most_rows<T>(a.units), rows_of_block(a, chunk));
+  const Index most = at_least(fit / chunk, 1) * chunk;
   const Index each = at_most(up_to(wanted, chunk), most);
   const Rows<T> rows(0, at_most(each, a.batch), a.units);
   const Block<T> block(a, rows.count);

@@ -20,9 +20,6 @@ constexpr Index kPanelVectors = 4;
 constexpr Index kPanelVectors = 2;
 #endif
 
-// Of a panel of b this much stays in L1 while all rows pass.
-constexpr Index kPanelBytes = Index{24} << 10;
-
 STROP_HD Index up_to(Index n, Index unit) {
   return (n + unit - 1) / unit * unit;
 }
@@ -112,32 +109,40 @@ STROP_HD void multiply_tile(Index vectors, const Terms<T>& t, T* c, Index c_row,
   multiply_tile<T, kM, int(kPanelVectors)>(t, c, c_row, add);
 }
 
-// Rows of a, `a_row` apart, by a packed b of (depth, n): to c, or `add`ed to
-// it. `rows` is 1 or whole tiles; those that are not `active` are left alone.
+// A packed b of (depth, n), of which rows from `first` on are wanted.
 template <typename T>
-void multiply_rows(const T* a, Index a_row, Index depth, const T* b, Index n,
-                   T* c, Index rows, const bool* active, bool add) {
+struct Panels {
+  const T* data;
+  Index depth, n, first;
+};
+
+// c = a b, or `add`ed to it, rows c_row apart. t: of a, and how many of b. What
+// is not `active`, of 4 rows at a time, is left alone.
+template <typename T>
+void multiply_rows(Terms<T> t, const Panels<T>& b, T* c, Index c_row,
+                   Index rows, const bool* active, bool add) {
   constexpr Index kL = Wide<T>::kLanes;
-  const Index c_row = padded(n);
-  for (Index j = 0; j < c_row;) {
-    const Index vectors = panel_vectors((c_row - j) / kL);
+  const T* a = t.a;
+  const T* panel = b.data;
+  for (Index j = 0; j < padded(b.n);) {
+    const Index vectors = panel_vectors((padded(b.n) - j) / kL);
     const Index width = vectors * kL;
-    const Index block = kPanelBytes / (width * Index{sizeof(T)});
-    for (Index k = 0; k < depth; k += block) {
-      const Index some = block < depth - k ? block : depth - k;
-      Terms<T> t{a + k, a_row, 1, 0, b + k * width, width, 0, some, 1};
-      if (rows == 1) {
-        multiply_tile<T, 1>(vectors, t, c + j, c_row, add || k > 0);
+    t.b = panel + b.first * width;
+    t.b_step = width;
+    for (Index i = 0; i < rows;) {
+      T* to = c + i * c_row + j;
+      t.a = a + i * t.a_row;
+      if (rows - i < kTileRows) {
+        multiply_tile<T, 1>(vectors, t, to, c_row, add);
+        ++i;
         continue;
       }
-      for (Index i = 0; i < rows; i += kTileRows) {
-        if (active != nullptr && !active[i / kTileRows]) continue;
-        t.a = a + i * a_row + k;
-        multiply_tile<T, int(kTileRows)>(vectors, t, c + i * c_row + j, c_row,
-                                         add || k > 0);
+      if (active == nullptr || active[i / kTileRows]) {
+        multiply_tile<T, int(kTileRows)>(vectors, t, to, c_row, add);
       }
+      i += kTileRows;
     }
-    b += depth * width;
+    panel += b.depth * width;
     j += width;
   }
 }
