@@ -282,13 +282,9 @@ class Fitting(Feeding, Backup):
             raise ValueError(f"{op}: verbose must be 'auto', 0, 1 or 2; got {verbose!r}")
         level = 1 if verbose == "auto" else int(verbose)
         progress = ProgressBar(level) if level else None
-        if (
-            callbacks is not None
-            and not isinstance(callbacks, Callback)
-            and not hasattr(callbacks, "__iter__")
-        ):
-            raise TypeError(f"{op}: callbacks must be a list of Callbacks; got {callbacks!r}")
-        given = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or [])
+        given = [callbacks] if isinstance(callbacks, Callback) else [] if callbacks is None else callbacks
+        if not hasattr(given, "__iter__"):
+            raise TypeError(f"{op}: callbacks must be a list of Callbacks; got {given!r}")
         params = {"verbose": level, "epochs": epochs, "steps": steps}
         runner = CallbackList(
             [*([progress] if progress else []), *given, *([history] if history is not None else [])],
