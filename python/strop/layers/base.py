@@ -16,7 +16,7 @@ from .. import config, initializers, regularizers
 from .._arrays import rectangular
 from .._backend import array_module, on_gpu
 from .._device import Device, building, find, input_array, to_device, to_host
-from .._names import check_kwargs, snake_case
+from .._names import Constructor, check_kwargs, snake_case
 from .._random import Streams
 from .._serial import described
 from ..rowgrad import RowGrad
@@ -28,7 +28,7 @@ Shape = tuple[int | None, ...]
 Grads = list[Array | RowGrad | None]
 
 
-class Layer:
+class Layer(metaclass=Constructor):
     """Base of the layers.
 
     Args:

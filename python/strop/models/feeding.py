@@ -167,16 +167,21 @@ class Feeding(Checking):
         return Feed(op, FromFile(x, y, weight, size, shuffle, checked=whole), prepare, steps, anew=True)
 
     def _file_parts(
-        self, feed: Feed, place: int, validation_size: int, steps: int | None
+        self, feed: Feed, place: int, validation_size: int, steps: int | None, weighted: bool
     ) -> tuple[Feed, Feed]:
-        """A feed from files in two: the samples before a place and those from it on."""
+        """A feed from files in two: the samples before a place and those from it on, with weights or without."""
         source = feed.source
         assert isinstance(source, FromFile)
         train = source.samples(range(place), source.size, source.shuffle)
         held_out = source.samples(range(place, rows(source.x)), validation_size, False)
+        prepare = feed.prepare
+        if not weighted:
+            held_out.weight = None
+            own = Batches(self, feed.op, "", None)
+            prepare = own.trained_on_checked if source.checked else own.trained
         return (
             Feed(feed.op, train, feed.prepare, feed.steps, anew=True),
-            Feed(feed.op, held_out, feed.prepare, steps, anew=True),
+            Feed(feed.op, held_out, prepare, steps, anew=True),
         )
 
 

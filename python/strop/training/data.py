@@ -85,6 +85,11 @@ def class_weights(op: str, weights: Mapping[Any, float], y: Array, dtype: Any) -
     classes = y.argmax(axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(len(y), -1)[:, 0]
     result = np.ones(len(y), dtype)
     for key, weight in weights.items():
+        for number in (key, weight):
+            if not isinstance(number, int | float | np.number | np.bool_):
+                raise TypeError(
+                    f"{op}: class_weight must be a dict of numbers by class; got {type(number).__name__}"
+                )
         if not (weight >= 0 and math.isfinite(weight)):
             raise ValueError(f"{op}: class_weight must be finite and 0 or more; got {weight} for class {key}")
         result[classes == key] = weight
@@ -122,6 +127,8 @@ def unpacked(op: str, batch: Any) -> tuple[Any, Any, Any]:
 
 def split_place(op: str, share: float, count: int) -> int:
     """How many samples stay for training: `floor(n * (1 - share))`; the tail validates."""
+    if not isinstance(share, float | int | np.number):
+        raise TypeError(f"{op}: validation_split must be a number in [0, 1); got {type(share).__name__}")
     if not 0 < share < 1:
         raise ValueError(f"{op}: validation_split must lie in [0, 1); got {share}")
     place = math.floor(count * (1.0 - share))

@@ -85,7 +85,7 @@ def run_evaluation(
     begins, ends = callbacks.wants("on_test_batch_begin"), callbacks.wants("on_test_batch_end")
     penalty = plan.penalty() if plan.penalized else None
     if isinstance(data, Feed):
-        turns = reading_turns_of_feed(plan, data, 0)
+        turns = reading_turns_of_feed(plan, data, losses=True)
     else:
         turns = reading_turns(plan, data, batch_size, steps, begins or ends)
     done = 0
@@ -112,7 +112,7 @@ def run_prediction(plan: Plan, data: Data | Feed, *, batch_size: int, calls: Cal
     callbacks, progress = calls
     hooked = callbacks.wants("on_predict_batch_begin") or callbacks.wants("on_predict_batch_end")
     if isinstance(data, Feed):
-        turns = reading_turns_of_feed(plan, data, 0)
+        turns = reading_turns_of_feed(plan, data, losses=False)
     else:
         turns = reading_turns(plan, data, batch_size, None, hooked)
     given_on_gpu = isinstance(data, Data) and on_gpu(leaves(data.x)[0])

@@ -181,19 +181,20 @@ class NetworkPlan(Plan):
         both = [values[slot] for slot in self._outputs]
         return tuple(output for output, _ in both), tuple(own for _, own in both)
 
-    def evaluated(self, output: Any, mask: Any, target: Any, weight: Any) -> tuple[Any, Any, Any]:
+    def evaluated(
+        self, output: Any, mask: Any, target: Any, weight: Any, reading: bool = False
+    ) -> tuple[Any, Any, Any]:
         """The loss without the penalty on weights, the gradient by the output, and the mask of its rows."""
         if not self._several:
-            return super().evaluated(output, mask, target, weight)
+            return super().evaluated(output, mask, target, weight, reading)
         total: Any = 0.0
         parts, grads, masks = [], [], []
         for k, loss in enumerate(self.loss.losses):
             value, grad, own = None, None, mask_of_rows(mask[k], output[k])
             if loss is not None:
                 settings = loss, self.loss.factors[k], self._in_logits[k]
-                value, grad, own = evaluated(
-                    *settings, output[k], mask[k], target[k], None if weight is None else weight[k]
-                )
+                own_weight = None if weight is None else weight[k]
+                value, grad, own = evaluated(*settings, output[k], mask[k], target[k], own_weight, reading)
                 total = total + value * self.loss.factors[k]
                 parts.append(value)
             grads.append(grad)

@@ -67,11 +67,23 @@ class Heads:
 
 
 def evaluated(
-    loss: Any, factor: float, in_logits: bool, output: Any, mask: Any, target: Any, weight: Any
+    loss: Any,
+    factor: float,
+    in_logits: bool,
+    output: Any,
+    mask: Any,
+    target: Any,
+    weight: Any,
+    reading: bool = False,
 ) -> tuple[Any, Any, Any]:
-    """The loss of an output without its factor, the gradient by the output with it, and the mask of its rows."""
+    """The loss of an output without its factor, the gradient by the output with it, and the mask of its rows.
+
+    A loss without a gradient may be read, and gives None for it.
+    """
     mask = mask_of_rows(mask, output)
-    weight = masked_weight(mask, weight, output, loss.reduction)
+    weight = masked_weight(mask, weight, output, loss, target)
+    if reading and not loss.has_gradient:
+        return loss(target, output, weight), None, mask
     call = loss.value_and_grad_from_logits if in_logits else loss.value_and_grad
     value, grad = call(target, output, weight)
     return value, grad if factor == 1.0 else grad * grad.dtype.type(factor), mask

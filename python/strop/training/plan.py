@@ -63,12 +63,6 @@ class Plan:
         self._make_steps(not checking() if fused is None else fused, head)
         self.head = self._make_head(head)
         self._penalized = [(i, v) for i, v in enumerate(self.variables) if v.regularizer is not None]
-        self._frozen_penalties = [
-            v
-            for layer in layers
-            for v in layer.variables
-            if v.regularizer is not None and not any(v is w for w in self.variables)
-        ]
 
     def _make_steps(self, fused: bool, head: str | None) -> None:
         """Set the steps, their variables, and whether they end in logits."""
@@ -83,8 +77,8 @@ class Plan:
 
     @property
     def penalized(self) -> bool:
-        """Whether a regularizer adds to the loss."""
-        return bool(self._penalized or self._frozen_penalties)
+        """Whether a regularizer adds to the loss; as in Keras, those of frozen weights do not."""
+        return bool(self._penalized)
 
     @property
     def takes_logits(self) -> bool:
@@ -113,14 +107,15 @@ class Plan:
 
     def penalty(self) -> Any:
         """The regularizers' part of the loss: a float, of a plan on a GPU an array without axes, or 0.0."""
-        variables = [v for _, v in self._penalized] + self._frozen_penalties
-        total = sum((v.regularizer(v.value) for v in variables), 0.0)
+        total = sum((v.regularizer(v.value) for _, v in self._penalized), 0.0)
         return total if on_gpu(total) else float(total)
 
-    def evaluated(self, output: Any, mask: Any, target: Any, weight: Any) -> tuple[Any, Any, Any]:
+    def evaluated(
+        self, output: Any, mask: Any, target: Any, weight: Any, reading: bool = False
+    ) -> tuple[Any, Any, Any]:
         """The loss without the penalty on weights, the gradient by the output, and the mask of its rows."""
         loss, grad, mask = evaluated(
-            self.loss, self.factor, self.ends_in_logits, output, mask, target, weight
+            self.loss, self.factor, self.ends_in_logits, output, mask, target, weight, reading
         )
         return loss if self.factor == 1.0 else loss * self.factor, grad, mask
 
@@ -128,7 +123,7 @@ class Plan:
         """The loss of a batch without the penalty on weights, the output, and the mask of its rows."""
         tape = Tape(training=False)
         output, mask = self.forward(x, tape=tape)
-        loss, _, mask = self.evaluated(output, mask, target, weight)
+        loss, _, mask = self.evaluated(output, mask, target, weight, reading=True)
         return sum(tape.penalties, loss), output, mask
 
     def train_step(self, x: Any, target: Any, weight: Any, optimizer: Any) -> Result:

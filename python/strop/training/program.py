@@ -122,17 +122,13 @@ def training_program(plan: Plan, optimizer: Any) -> Program | None:
     return kept
 
 
-def reading_program(plan: Plan, losses: bool = False) -> Program | None:
-    """The program that evaluates a plan and predicts, or None where the plan must do it.
+def reading_program(plan: Plan, losses: bool) -> Program | None:
+    """The program that evaluates a plan, or only predicts, or None where the plan must do it.
 
-    Args:
-        plan: what is read by.
-        losses: whether losses are wanted: one that has no kernel is the plan's.
+    Without `losses` it predicts, and the loss that it was made with is never read.
     """
-    if plan.device.is_gpu or not plan.is_chain:
-        return None
     loss = loss_kernel(plan)
-    if losses and loss is None:
+    if plan.device.is_gpu or not plan.is_chain or (losses and loss is None):
         return None
     compiled, samples_class = _new(plan, loss or ("mean_squared_error", 0.0))
     return Program(compiled, samples_class) if _build(compiled, plan, None) else None

@@ -154,7 +154,9 @@ def source_of(x: Any, shuffle: bool) -> Source | None:
     """The source of a value that gives batches; None for arrays, lists and frames."""
     if isinstance(x, Dataset):
         return FromDataset(x)
-    plain = isinstance(x, np.ndarray | list | tuple | dict | str | bytes) or on_gpu(x)
+    plain = isinstance(x, np.ndarray | list | tuple | dict | str | bytes | bytearray | memoryview) or on_gpu(
+        x
+    )
     if plain or any(hasattr(x, name) for name in ("__array__", "__dlpack__", "dtype", "to_numpy")):
         return None
     if hasattr(x, "__next__"):
@@ -168,7 +170,8 @@ def in_file(array: Any) -> bool:
     """Whether rows are read from a file when asked: a memory map or a view of one, or what h5py and zarr give."""
     if not isinstance(array, np.ndarray):
         has = all(hasattr(array, name) for name in ("shape", "dtype", "__getitem__", "__len__"))
-        return has and not on_gpu(array) and not any(hasattr(array, n) for n in ("__dlpack__", "to_numpy"))
+        other = any(hasattr(array, n) for n in ("__dlpack__", "to_numpy", "toarray"))
+        return has and not other and not on_gpu(array)
     owner: Any = array
     while isinstance(owner, np.ndarray):
         owner = owner.base

@@ -66,20 +66,17 @@ def training_turns_of_feed(plan: Plan, optimizer: Any, feed: Feed, epoch: int) -
     return _turns_of_feed(feed, epoch, run)
 
 
-def reading_turns_of_feed(plan: Plan, feed: Feed, epoch: int) -> Iterator[Turn]:
-    """Turns that read the batches of a feed."""
-    programs: dict[bool, Any] = {}
+def reading_turns_of_feed(plan: Plan, feed: Feed, losses: bool) -> Iterator[Turn]:
+    """Turns that read the batches of a feed, for their losses or only for the outputs."""
+    program = reading_program(plan, losses)
 
     def run(batch: Data) -> Stretch:
-        size, losses = len(batch), batch.y is not None
-        if losses not in programs:
-            programs[losses] = reading_program(plan, losses)
-        program = programs[losses]
+        size = len(batch)
         return next(
             read_by_plan(plan, batch, size, 1) if program is None else program.read(batch, size, 1, 1)
         )
 
-    return _turns_of_feed(feed, epoch, run)
+    return _turns_of_feed(feed, 0, run)
 
 
 def steps_of(data: Data, size: int, steps: int | None) -> int:
