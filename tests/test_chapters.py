@@ -22,6 +22,7 @@ CHAPTERS = {
     "imdb_lstm": "imdb.load_data: path must exist; got ",
     "imdb_conv1d": "imdb.load_data: path must exist; got ",
     "series_gru": "sunspots.load_data: path must exist; got ",
+    "power_demand": "italy_power_demand.load_data: path must exist; got ",
     "shakespeare_lstm": "tiny_shakespeare.load_data: path must exist; got ",
 }
 
@@ -195,6 +196,33 @@ def test_series_gru(tmp_path, capsys):
 def test_series_gru_on_the_real_series(shared):
     errors = chapter("series_gru").main(shared / "data" / "series", epochs=60, members=2)["errors"]
     assert errors["mean of the GRUs"] < 0.7 * errors["the year before"]
+
+
+def test_power_demand(tmp_path, rng, capsys):
+    pytest.importorskip("matplotlib")
+    hours = np.arange(24)
+    for part, count in (("TRAIN", 40), ("TEST", 60)):
+        labels = np.arange(count) % 2
+        days = np.sin(hours / 4) + np.where(labels, 1.5, -1.5)[:, None] * (hours == 19)
+        days += rng.normal(scale=0.2, size=days.shape)
+        lines = [",".join(f"{v:.4f}" for v in day) + f":{k + 1}" for day, k in zip(days, labels, strict=True)]
+        (tmp_path / f"ItalyPowerDemand_{part}.ts").write_text("\n".join(["@data", *lines, ""]))
+    picture = tmp_path / "days.png"
+    module = chapter("power_demand")
+    figures = module.main(tmp_path, folds=2, repeats=1, share=0.3, picture=picture)
+    assert list(figures["accuracies"]) == list(module.MODELS)
+    assert figures["accuracies"][figures["chosen"]] == max(figures["accuracies"].values()) > 0.9
+    assert figures["accuracy"] > 0.9
+    assert figures["nearest"] > 0.9
+    assert picture.stat().st_size > 5000
+    assert "40 days to train on, 50% of them in summer; 60 to test" in capsys.readouterr().out
+
+
+@pytest.mark.data
+def test_power_demand_on_the_real_days(shared):
+    figures = chapter("power_demand").main(shared / "data" / "series", folds=3, repeats=1)
+    assert figures["accuracy"] > 0.94
+    assert figures["nearest"] == pytest.approx(0.9553, abs=1e-4)
 
 
 def test_shakespeare_lstm(tmp_path, capsys):

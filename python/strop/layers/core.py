@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import activations, constraints, initializers, ops, regularizers
+from .._names import Constructor
 from .._serial import described
 from .base import Grads, Layer, Shape
 from .symbolic import Symbolic
+from .windows import check_data_format
 
 Array = NDArray[Any]
 
@@ -61,7 +63,7 @@ class Dense(Layer):
         super().__init__(activity_regularizer=activity_regularizer, **settings)
         self.units = whole_number(self.op, "units", units)
         self.activation = activations.get(activation, self.op)
-        self.use_bias = use_bias
+        self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer, self.op)
         self.bias_initializer = initializers.get(bias_initializer, self.op)
         self.kernel_regularizer = regularizers.get(kernel_regularizer, self.op)
@@ -203,11 +205,22 @@ class Activation(Layer):
 class Flatten(Layer):
     """Every sample as one row of numbers; (N,) becomes (N, 1).
 
+    Args:
+        data_format: only `"channels_last"` or None.
+        settings: name, dtype, trainable, input_shape.
+
+    Raises:
+        ValueError: data_format is another.
+
     Example:
         >>> import numpy as np
         >>> Flatten()(np.zeros((2, 3, 4))).shape
         (2, 12)
     """
+
+    def __init__(self, data_format: str | None = None, **settings: Any) -> None:
+        super().__init__(**settings)
+        check_data_format(self.op, data_format)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """(N, product of the other axes)."""
@@ -223,7 +236,7 @@ class Flatten(Layer):
         return grad.reshape(saved), []
 
 
-class Input(Symbolic):
+class Input(Symbolic, metaclass=Constructor):
     """The shape of one sample: the first entry of a `Sequential`, or the tensor on which layers are called.
 
     Args:
@@ -233,6 +246,7 @@ class Input(Symbolic):
 
     Raises:
         TypeError: shape is no tuple of sizes.
+        ValueError: a size is negative.
 
     Example:
         >>> x = Input((500,))
@@ -245,7 +259,10 @@ class Input(Symbolic):
     def __init__(self, shape: Any, dtype: str | None = None, name: str | None = None) -> None:
         if isinstance(shape, int | np.integer):
             raise TypeError(f"Input: shape must be a tuple; got {shape}; write ({shape},)")
-        super().__init__((None, *shape))
+        if not isinstance(shape, tuple | list):
+            raise TypeError(f"Input: shape must be a tuple; got {type(shape).__name__}")
+        sizes = (None if size is None else whole_number("Input", "sizes of shape", size, 0) for size in shape)
+        super().__init__((None, *sizes))
         self.dtype, self.given_name = dtype, name
         self.name = name or "input"
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import losses
-from .base import Array, LossMetric, MeanOverSamples, aligned
+from ..losses.targets import row_weight
+from .base import Array, LossMetric, MeanOverSamples, aligned, refuse_gpu
 
 
 class MeanSquaredError(LossMetric):
@@ -172,11 +173,36 @@ class CategoricalCrossentropy(LossMetric):
 
 
 class SparseCategoricalCrossentropy(LossMetric):
-    """The mean sparse categorical cross-entropy of the samples."""
+    """The mean sparse categorical cross-entropy of the samples; those of the class ignore_class do not count.
+
+    Example:
+        >>> metric = SparseCategoricalCrossentropy(ignore_class=-1)
+        >>> round(metric([1, -1], [[0.1, 0.7, 0.2], [0.5, 0.25, 0.25]]), 6)
+        0.356675
+    """
 
     def __init__(
-        self, name: str = "sparse_categorical_crossentropy", from_logits: bool = False, axis: int = -1
+        self,
+        name: str = "sparse_categorical_crossentropy",
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        axis: int = -1,
     ) -> None:
-        super().__init__(losses.SparseCategoricalCrossentropy(from_logits, axis=axis), name)
+        super().__init__(losses.SparseCategoricalCrossentropy(from_logits, ignore_class, axis=axis), name)
         self.from_logits = from_logits
+        self.ignore_class = ignore_class
         self.axis = axis
+
+    def update_state(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> None:
+        """Add a batch."""
+        if self.ignore_class is None:
+            super().update_state(y_true, y_pred, sample_weight)
+            return
+        refuse_gpu(self.name, y_true=y_true, y_pred=y_pred, sample_weight=sample_weight)
+        values = self.values(y_true, y_pred)
+        weight: Array = (np.reshape(y_true, values.shape) != self.ignore_class).astype(np.float64)
+        if sample_weight is not None:
+            weight *= row_weight(self.name, sample_weight, values.shape, np.float64)
+        self.add(values, weight)
