@@ -119,7 +119,7 @@ def test_the_confusion_matrix_takes_what_predict_gives():
     ax = plot.confusion_matrix([0, 1, 0], probabilities, labels=["a", "b", "c"])
     assert ax.images[0].get_array().tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
     assert [t.get_text() for t in ax.texts] == ["1", "1", "0", "0", "1", "0", "0", "0", "0"]
-    ax = plot.confusion_matrix([[0.0], [1.0]], np.array([[0.2], [0.5]], np.float32))
+    ax = plot.confusion_matrix([[0.0], [1.0]], np.array([[0.5], [0.6]], np.float32))
     assert ax.images[0].get_array().tolist() == [[1, 0], [0, 1]]
     ax = plot.confusion_matrix(np.eye(3), probabilities, normalize="true")
     assert ax.images[0].get_array()[2].tolist() == [0, 1, 0]

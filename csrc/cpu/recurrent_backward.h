@@ -1,5 +1,7 @@
 #pragma once
 
+#include "cpu/recurrent_gradients.h"
+
 // Backpropagation through time, included by recurrent.cpp after the forward
 // pass. A gradient that fades over a thousand steps passes the denormal
 // numbers, which are slow on many processors: here they count as zero.
@@ -10,28 +12,38 @@ namespace {
 // A thread's arrays. `direct`: what h gets beside the products.
 template <typename T>
 struct Backward {
-  T* grad[4];
-  T *grad_h, *grad_c, *direct, *product, *factor;
+  T *grad_h, *grad_c, *direct, *product, *by_met, *factor;
+  Block<T> block;
 
-  Backward(const Rows<T>& rows, T* memory) {
-    T** all[] = {&grad[0], &grad[1], &grad[2], &grad[3], &grad_h,
-                 &grad_c,  &direct,  &product, &factor};
-    for (Index i = 0; i < Index(sizeof all / sizeof all[0]); ++i) {
-      *all[i] = memory + i * rows.size;
+  Backward(const Rows<T>& rows, const Block<T>& whole, bool before, T* memory)
+      : block(whole) {
+    T** all[] = {&grad_h, &grad_c, &direct, &product, &by_met, &factor};
+    for (T** array : all) {
+      *array = memory;
+      memory += rows.size;
     }
+    block.lie_in(memory, before);
   }
+  static Index size(const Rows<T>& rows) { return 6 * rows.size; }
 };
 
+// U^T, and W^T where the gradient by x is wanted: (G H) rows.
+template <typename T>
+struct Packed {
+  const T *recurrent, *kernel;
+};
+
+// At step s, position t, the place-th of the block.
 template <typename T>
 BackwardRow<T> row_of(const RecurrentBackward<T>& a, const Rows<T>& rows,
-                      const Backward<T>& b, Index r, Index s, Index t) {
+                      const Backward<T>& b, Index r, Index s, Index t,
+                      Index place) {
   const Index at = (rows.begin + r) * a.steps + t;
-  const Index gate = at * gates_of(a.cell) * a.units;
   const Index own = r * rows.stride;
   const bool lstm = a.cell == RecurrentCell::kLstm;
   BackwardRow<T> row;
-  row.gates = a.gates + gate;
-  row.previous = a.previous + at * a.units;
+  row.gates = a.gates + at * gates_of(a.cell) * a.units;
+  row.before = a.before + at * a.units;
   row.carried = a.carried == nullptr ? nullptr : a.carried + at * a.units;
   row.before_c = nullptr;
   if (lstm && s > 0) {
@@ -39,23 +51,43 @@ BackwardRow<T> row_of(const RecurrentBackward<T>& a, const Rows<T>& rows,
   } else if (lstm && a.initial_c != nullptr) {
     row.before_c = a.initial_c + (rows.begin + r) * a.units;
   }
-  row.grad_gates = a.grad_gates + gate;
-  row.grad_recurrent =
-      a.grad_recurrent == nullptr ? nullptr : a.grad_recurrent + gate;
   row.factor = a.factor == nullptr ? nullptr : b.factor + own;
   row.grad_h = b.grad_h + own;
   row.grad_c = b.grad_c + own;
   row.direct = b.direct + own;
-  for (int g = 0; g < 4; ++g) row.grad[g] = b.grad[g] + own;
+  row.by_met = b.by_met + own;
+  for (Index g = 0; g < 4; ++g) {
+    row.grad[g] =
+        g < b.block.arrays ? b.block.gradients(g, place + r) : nullptr;
+  }
   return row;
 }
 
-// Of a masked row.
+// What met the gates, to the block; of a masked row zeros, with its gradients.
 template <typename T>
-void no_gradients(const RecurrentBackward<T>& a, const BackwardRow<T>& row) {
-  const Index width = gates_of(a.cell) * a.units;
-  zero_row(row.grad_gates, width);
-  if (row.grad_recurrent != nullptr) zero_row(row.grad_recurrent, width);
+void keep_row(const RecurrentBackward<T>& a, const Backward<T>& b,
+              const BackwardRow<T>& row, const T* x, Index place, bool masked) {
+  const Block<T>& k = b.block;
+  T* __restrict to = k.met + place * k.stride;
+  T* to_x = k.x + place * k.wide;
+  if (masked) {
+    for (Index g = 0; g < k.arrays; ++g) zero_row(row.grad[g], k.grad_row);
+    zero_row(to_x, k.wide);
+    zero_row(to, k.stride);
+    if (a.cell == RecurrentCell::kGruBefore) {
+      zero_row(k.reset + place * k.stride, k.stride);
+    }
+    return;
+  }
+  copy_row(x, to_x, a.inputs);
+  if (a.factor != nullptr && is_gru(a.cell)) {
+    for (Index i = 0; i < a.units; ++i) to[i] = row.before[i] * row.factor[i];
+  } else {
+    copy_row(row.before, to, a.units);
+  }
+  if (a.cell == RecurrentCell::kGruBefore) {
+    copy_row(row.carried, k.reset + place * k.stride, a.units);
+  }
 }
 
 // The gradient by the h that the step began with.
@@ -78,62 +110,114 @@ void pass_on(const RecurrentBackward<T>& a, const Rows<T>& rows,
 
 template <typename T>
 void step_backward(const RecurrentBackward<T>& a, const Rows<T>& rows,
-                   const Cell& cell, const T* packed, const Backward<T>& b,
-                   Index s, Index t) {
+                   const Cell& cell, const Packed<T>& packed,
+                   const Backward<T>& b, Index s, Index t, Index place) {
   const bool before = a.cell == RecurrentCell::kGruBefore;
   const Index height = rows.size / rows.stride;
-  const auto multiply = [&](Index g, T* to, bool add) {
-    multiply_rows(b.grad[g], packed + g * a.units * rows.stride, to, height,
-                  a.units, rows.active, add);
+  const Block<T>& block = b.block;
+  const Index depth = gates_of(a.cell) * a.units;
+  // Gates from g on, as one sum.
+  const auto multiply = [&](Index g, Index gates, T* to) {
+    multiply_rows(Terms<T>{block.gradients(g, place), block.grad_row, 1,
+                           block.places() * block.grad_row - a.units, nullptr,
+                           0, 0, a.units, gates},
+                  Panels<T>{packed.recurrent, depth, a.units, g * a.units}, to,
+                  rows.stride, height, rows.active, false);
   };
   if (before) {
-    multiply(2, b.grad[3], false);
+    multiply(2, 1, b.by_met);
     for (Index r = 0; r < rows.count; ++r) {
       if (rows.masked(a.mask, a.steps, r, t)) continue;
-      whole_row(cell, Phase::kReset, row_of(a, rows, b, r, s, t), a.units);
+      whole_row(cell, Phase::kReset, row_of(a, rows, b, r, s, t, place),
+                a.units);
     }
   }
-  const Index products = before ? 2 : gates_of(a.cell);
-  const Index next = at_least(s - 1, 0);
-  const Index ahead = a.backwards ? a.steps - 1 - next : next;
-  for (Index g = 0; g < products; ++g) {
-    prefetch_gate(a.gates, a, rows, g, ahead);
-    prefetch_gate(a.grad_gates, a, rows, g, ahead);
-    multiply(g, b.product, g > 0);
-  }
-  for (Index r = 0; r < rows.count; ++r) {
+  // Nothing beside the product, and of no row is it kept from before.
+  const bool alone =
+      !is_gru(a.cell) && a.factor == nullptr && a.mask == nullptr;
+  multiply(0, before ? 2 : gates_of(a.cell), alone ? b.grad_h : b.product);
+  for (Index r = 0; r < rows.count && !alone; ++r) {
     if (!rows.masked(a.mask, a.steps, r, t)) pass_on(a, rows, b, r);
   }
 }
 
+// Steps [first, end), from the last: one block.
 template <typename T>
-void backward_rows(const RecurrentBackward<T>& a, Rows<T> rows, const T* packed,
-                   T* memory) {
-  const FloatMode mode = flush_denormals();
-  const Cell cell{a.cell, a.activation, a.recurrent_activation};
-  const Backward<T> b(rows, memory);
-  load_state(rows, a.grad_h, b.grad_h);
-  load_state(rows, a.grad_c, b.grad_c);
-  if (a.factor != nullptr) load_state(rows, a.factor, b.factor);
-  for (Index s = a.steps - 1; s >= 0; --s) {
+void block_backward(const RecurrentBackward<T>& a, Rows<T>& rows,
+                    const Cell& cell, const Packed<T>& packed,
+                    const Backward<T>& b, Index first, Index end) {
+  for (Index s = end - 1; s >= first; --s) {
     const Index t = a.backwards ? a.steps - 1 - s : s;
+    const Index place = (end - 1 - s) * b.block.rows;
     const bool any = rows.look(a.mask, a.steps, t);
+    const Index next = at_least(s - 1, 0);
+    const Index ahead = a.backwards ? a.steps - 1 - next : next;
     for (Index r = 0; r < rows.count; ++r) {
-      const Index first = (rows.begin + r) * a.steps;
+      const Index from = (rows.begin + r) * a.steps;
       const bool masked = rows.masked(a.mask, a.steps, r, t);
       if (a.grad_out != nullptr && !(masked && a.zeros)) {
-        const T* __restrict grad = a.grad_out + (first + s) * a.units;
+        const T* __restrict grad = a.grad_out + (from + s) * a.units;
         T* __restrict sum = b.grad_h + r * rows.stride;
         for (Index i = 0; i < a.units; ++i) sum[i] += grad[i];
       }
-      const BackwardRow<T> row = row_of(a, rows, b, r, s, t);
-      if (masked) {
-        no_gradients(a, row);
-      } else {
-        whole_row(cell, Phase::kAll, row, a.units);
+      const BackwardRow<T> row = row_of(a, rows, b, r, s, t, place);
+      if (!masked) whole_row(cell, Phase::kAll, row, a.units);
+      keep_row(a, b, row, a.x + (from + t) * a.inputs, place + r, masked);
+      fetch_row(a.gates, from + ahead, gates_of(a.cell) * a.units);
+      fetch_row(a.before, from + ahead, a.units);
+      fetch_row(a.x, from + ahead, a.inputs);
+      if (a.carried != nullptr) {
+        fetch_row(a.carried, from + at_least(ahead - 1, 0), a.units);
       }
     }
-    if (any) step_backward(a, rows, cell, packed, b, s, t);
+    if (any) step_backward(a, rows, cell, packed, b, s, t, place);
+  }
+}
+
+// The gradient by x of the steps of a block.
+template <typename T>
+void inputs_backward(const RecurrentBackward<T>& a, const Rows<T>& rows,
+                     const Packed<T>& packed, const Block<T>& b, Index first,
+                     Index end) {
+  const Index places = (end - first) * b.rows;
+  for (Index g = 0; g < gates_of(a.cell); ++g) {
+    multiply_rows(Terms<T>{b.gradients(by_inputs(a.cell, g), 0), b.grad_row, 1,
+                           0, nullptr, 0, 0, a.units, 1},
+                  Panels<T>{packed.kernel, gates_of(a.cell) * a.units, a.inputs,
+                            g * a.units},
+                  b.by_x, padded(a.inputs), places, nullptr, g > 0);
+  }
+  for (Index s = first; s < end; ++s) {
+    const Index t = a.backwards ? a.steps - 1 - s : s;
+    for (Index r = 0; r < rows.count; ++r) {
+      copy_row(b.by_x + ((end - 1 - s) * b.rows + r) * padded(a.inputs),
+               a.grad_x + ((rows.begin + r) * a.steps + t) * a.inputs,
+               a.inputs);
+    }
+  }
+}
+
+template <typename T>
+void backward_rows(const RecurrentBackward<T>& a, Rows<T> rows,
+                   const Packed<T>& packed, const Backward<T>& b, T* sums) {
+  const FloatMode mode = flush_denormals();
+  const Cell cell{a.cell, a.activation, a.recurrent_activation};
+  const Index chunk = rows_of_chunk<T>(a.batch, a.units);
+  const Index each = Sums<T>(a).size();
+  load_state(rows, a.grad_h, b.grad_h);
+  load_state(rows, a.grad_c, b.grad_c);
+  if (a.factor != nullptr) load_state(rows, a.factor, b.factor);
+  zero_row(sums, (rows.count + chunk - 1) / chunk * each);
+  for (Index end = a.steps; end > 0; end -= b.block.steps) {
+    const Index first = at_least(end - b.block.steps, 0);
+    block_backward(a, rows, cell, packed, b, first, end);
+    for (Index r = 0; r < rows.count; r += chunk) {
+      add_block(a, b.block, end - first, r, at_most(chunk, b.block.rows - r),
+                sums + r / chunk * each);
+    }
+    if (a.grad_x != nullptr) {
+      inputs_backward(a, rows, packed, b.block, first, end);
+    }
   }
   store_state(rows, b.grad_h, a.grad_initial_h);
   if (a.grad_initial_c != nullptr) {
@@ -142,13 +226,56 @@ void backward_rows(const RecurrentBackward<T>& a, Rows<T> rows, const T* packed,
   restore_denormals(mode);
 }
 
+// U^T and, behind it, W^T.
+template <typename T>
+Packed<T> pack_transposed(const RecurrentBackward<T>& a) {
+  const Index depth = gates_of(a.cell) * a.units;
+  const Index wide = a.grad_x == nullptr ? 0 : padded(a.inputs);
+  const Index size = depth * (padded(a.units) + wide);
+  T* packed = static_cast<T*>(
+      scratch(Scratch::kPacked, std::size_t(size * Index{sizeof(T)})));
+  T* kernel = packed + depth * padded(a.units);
+  pack_panels(a.recurrent, 1, depth, depth, a.units, packed);
+  if (wide > 0) pack_panels(a.kernel, 1, depth, depth, a.inputs, kernel);
+  return {packed, kernel};
+}
+
 template <typename T>
 void backward(const RecurrentBackward<T>& a) {
-  if (a.batch == 0 || a.units == 0) return;
-  const T* packed = pack_kernel(a.kernel, a.units, gates_of(a.cell), true);
-  for_rows<T>(a, [=](const Rows<T>& rows, T* memory) {
-    backward_rows(a, rows, packed, memory);
-  });
+  if (a.units == 0) return;
+  if (a.batch == 0) return add_all<T>(a, nullptr, 0);
+  const Index chunk = rows_of_chunk<T>(a.batch, a.units);
+  const Index chunks = (a.batch + chunk - 1) / chunk;
+  const Index sums = Sums<T>(a).size();
+  const Packed<T> packed = pack_transposed(a);
+  const bool before = a.cell == RecurrentCell::kGruBefore;
+  const Index time = nanoseconds(a, sizeof(T));
+  const Index threads = helpful_threads(time);
+  // Whole chunks, of few enough rows for long sums.
+  const Index wanted = rows_of_part<T>(a.batch, a.units, threads);
+  const Index fit = at_most(most_rows<T>(a.units), rows_of_block(a, chunk));
+  const Index most = at_least(fit / chunk, 1) * chunk;
+  const Index each = at_most(up_to(wanted, chunk), most);
+  const Rows<T> rows(0, at_most(each, a.batch), a.units);
+  const Block<T> block(a, rows.count);
+  const Index size = up_to(
+      Backward<T>::size(rows) + block.size(before, a.grad_x != nullptr), 16);
+  T* memory = static_cast<T*>(scratch(
+      Scratch::kRows,
+      std::size_t((threads * size + chunks * sums) * Index{sizeof(T)})));
+  T* own_sums = memory + threads * size;
+  for_parts(
+      (a.batch + each - 1) / each, time, threads, [=](Index part, int slot) {
+        const Index begin = part * each;
+        const Rows<T> own(begin, at_most(begin + each, a.batch), a.units);
+        zero_row(memory + slot * size, size);
+        backward_rows(a, own, packed,
+                      Backward<T>(own, block, before, memory + slot * size),
+                      own_sums + begin / chunk * sums);
+      });
+  add_all(a, own_sums, chunks);
+  trim_scratch(Scratch::kRows);
+  trim_scratch(Scratch::kPacked);
 }
 
 }  // namespace

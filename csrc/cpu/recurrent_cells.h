@@ -99,9 +99,9 @@ struct Functions {
 // Arrays of one row at one step: those of the caller, and a thread's own.
 template <typename T>
 struct ForwardRow {
-  T* gates;                     // x W + bias
-  const T* bias;                // kGru
-  T *out, *previous, *carried;  // or null
+  T* gates;                   // x W + bias
+  const T* bias;              // kGru
+  T *out, *before, *carried;  // or null; `before`: what h was
   bool save;
   const T* product[4];  // of the thread, as the following
   const T *h, *met, *c;
@@ -131,7 +131,7 @@ void lstm_row(const Functions<kUsual, T>& f, const ForwardRow<T>& r,
     store<T>(r.gates + 2 * units + i, value);
     store<T>(r.gates + 3 * units + i, shown);
     store<T>(r.carried + i, c);
-    store<T>(r.previous + i, load(r.met + i));
+    store<T>(r.before + i, load(r.met + i));
   });
 }
 
@@ -144,7 +144,7 @@ void simple_row(const Functions<kUsual, T>& f, const ForwardRow<T>& r,
     if (r.out != nullptr) store<T>(r.out + i, h);
     if (!r.save) return;
     store<T>(r.gates + i, h);
-    store<T>(r.previous + i, load(r.met + i));
+    store<T>(r.before + i, load(r.met + i));
   });
 }
 
@@ -187,31 +187,19 @@ void gru_row(const Functions<kUsual, T>& f, const ForwardRow<T>& r, bool before,
     if (!r.save) return;
     store<T>(r.gates + i, z);
     store<T>(r.gates + 2 * units + i, value);
-    store<T>(r.previous + i, old);
+    store<T>(r.before + i, old);
   });
 }
 
 template <typename T>
 struct BackwardRow {
-  const T *gates, *previous, *carried;  // what forward left
-  const T* before_c;                    // or null: zeros
-  T *grad_gates, *grad_recurrent;
+  const T *gates, *before, *carried;  // what forward left
+  const T* before_c;                  // or null: zeros
   const T* factor;  // of the thread, as the following; or null
   const T* grad_h;
-  T *grad_c, *direct;
-  T* grad[4];
+  T *grad_c, *direct, *by_met;
+  T* grad[4];  // by the products; kGru: 2 by h U, 3 by x W of the candidate
 };
-
-// The gradient of a gate, to the products and to the caller.
-template <typename T>
-STROP_HD void store_gradient(const BackwardRow<T>& r, Index g, Index units,
-                             Index i, const Vec<T>& grad) {
-  store<T>(r.grad[g] + i, grad);
-  store<T>(r.grad_gates + g * units + i, grad);
-  if (r.grad_recurrent != nullptr) {
-    store<T>(r.grad_recurrent + g * units + i, grad);
-  }
-}
 
 template <bool kUsual, typename T>
 void lstm_gradients(const Functions<kUsual, T>& f, const BackwardRow<T>& r,
@@ -225,20 +213,20 @@ void lstm_gradients(const Functions<kUsual, T>& f, const BackwardRow<T>& r,
     const Vec<T> old = r.before_c == nullptr ? Vec<T>{} : load(r.before_c + i);
     const Vec<T> by_h = load(r.grad_h + i);
     const Vec<T> by_c = load(r.grad_c + i) + by_h * shown * f.value_slope(c);
-    store_gradient(r, 0, units, i, by_c * value * f.gate_slope(in));
-    store_gradient(r, 1, units, i, by_c * old * f.gate_slope(forget));
-    store_gradient(r, 2, units, i, by_c * in * f.value_slope(value));
-    store_gradient(r, 3, units, i, by_h * c * f.gate_slope(shown));
+    store<T>(r.grad[0] + i, by_c * value * f.gate_slope(in));
+    store<T>(r.grad[1] + i, by_c * old * f.gate_slope(forget));
+    store<T>(r.grad[2] + i, by_c * in * f.value_slope(value));
+    store<T>(r.grad[3] + i, by_h * c * f.gate_slope(shown));
     store<T>(r.grad_c + i, by_c * forget);
   });
 }
 
 template <bool kUsual, typename T>
 void simple_gradients(const Functions<kUsual, T>& f, const BackwardRow<T>& r,
-                      Index units, Index count) {
+                      Index count) {
   for_groups<T>(count, [=](Index i) __attribute__((always_inline)) {
     const Vec<T> slope = f.value_slope(load(r.gates + i));
-    store_gradient(r, 0, units, i, load(r.grad_h + i) * slope);
+    store<T>(r.grad[0] + i, load(r.grad_h + i) * slope);
   });
 }
 
@@ -250,31 +238,30 @@ void gru_gradients(const Functions<kUsual, T>& f, const BackwardRow<T>& r,
     const Vec<T> z = load(r.gates + i);
     const Vec<T> value = load(r.gates + 2 * units + i);
     const Vec<T> by_h = load(r.grad_h + i);
-    const Vec<T> old = load(r.previous + i);
-    store_gradient(r, 0, units, i, by_h * (old - value) * f.gate_slope(z));
+    const Vec<T> old = load(r.before + i);
+    store<T>(r.grad[0] + i, by_h * (old - value) * f.gate_slope(z));
     const Vec<T> by_value = by_h * (T(1) - z) * f.value_slope(value);
     store<T>(r.direct + i, by_h * z);
-    store<T>(r.grad_gates + 2 * units + i, by_value);
     if (before) return store<T>(r.grad[2] + i, by_value);
+    store<T>(r.grad[3] + i, by_value);
     const Vec<T> reset = load(r.gates + units + i);
     const Vec<T> inner = load(r.carried + i);
-    store_gradient(r, 1, units, i, by_value * inner * f.gate_slope(reset));
+    store<T>(r.grad[1] + i, by_value * inner * f.gate_slope(reset));
     const Vec<T> by_inner = by_value * reset;
     store<T>(r.grad[2] + i, by_inner);
-    store<T>(r.grad_recurrent + 2 * units + i, by_inner);
   });
 }
 
-// Behind the product that gives the gradient by the reset state, in grad[3].
+// Behind the product that gives the gradient by the reset state.
 template <bool kUsual, typename T>
 void reset_gradients(const Functions<kUsual, T>& f, const BackwardRow<T>& r,
                      Index units, Index count) {
   for_groups<T>(count, [=](Index i) __attribute__((always_inline)) {
     const Vec<T> reset = load(r.gates + units + i);
-    Vec<T> by_met = load(r.grad[3] + i);
-    Vec<T> met = load(r.previous + i);
+    Vec<T> by_met = load(r.by_met + i);
+    Vec<T> met = load(r.before + i);
     if (r.factor != nullptr) met = met * load(r.factor + i);
-    store_gradient(r, 1, units, i, by_met * met * f.gate_slope(reset));
+    store<T>(r.grad[1] + i, by_met * met * f.gate_slope(reset));
     by_met = by_met * reset;
     if (r.factor != nullptr) by_met = by_met * load(r.factor + i);
     store<T>(r.direct + i, load(r.direct + i) + by_met);

@@ -38,7 +38,7 @@ STROP_HD void groups(const Functions<kUsual, T>& f, RecurrentCell cell,
   if (phase == Phase::kReset) return reset_gradients(f, row, units, count);
   switch (cell) {
     case RecurrentCell::kSimple:
-      return simple_gradients(f, row, units, count);
+      return simple_gradients(f, row, count);
     case RecurrentCell::kLstm:
       return lstm_gradients(f, row, units, count);
     default:
@@ -97,15 +97,15 @@ void whole_row(const Cell& c, Phase phase, ForwardRow<T> row, Index units) {
   groups<T>(c, phase, row, units, i / kGroup<T>);
   if (n == 0) return;
   const Index gates = gates_of(c.cell);
-  End<T> gate, bias, out, previous, carried;
+  End<T> gate, bias, out, before, carried;
   T* const gates_at = row.gates + i;
   T* const out_at = from(row.out, i);
-  T* const previous_at = from(row.previous, i);
+  T* const before_at = from(row.before, i);
   T* const carried_at = from(row.carried, i);
   row.gates = gate.read(gates_at, gates, units, n);
   row.bias = bias.read(from(row.bias, i), 1, units, n);
   row.out = out_at == nullptr ? nullptr : out.values;
-  row.previous = previous.values;
+  row.before = before.values;
   row.carried = carried.values;
   for (auto& product : row.product) product += i;
   row.h += i;
@@ -118,7 +118,7 @@ void whole_row(const Cell& c, Phase phase, ForwardRow<T> row, Index units) {
   if (phase == Phase::kAll) out.write(out_at, 1, units, n);
   if (!row.save) return;
   gate.write(gates_at, gates, units, n);
-  if (phase == Phase::kAll) previous.write(previous_at, 1, units, n);
+  if (phase == Phase::kAll) before.write(before_at, 1, units, n);
   // The reset state is written in its own phase, and not again.
   if (phase == Phase::kReset || c.cell != RecurrentCell::kGruBefore) {
     carried.write(carried_at, 1, units, n);
@@ -132,24 +132,18 @@ void whole_row(const Cell& c, Phase phase, BackwardRow<T> row, Index units) {
   groups<T>(c, phase, row, units, i / kGroup<T>);
   if (n == 0) return;
   const Index gates = gates_of(c.cell);
-  End<T> gate, previous, carried, before_c, grad, recurrent;
-  T* const grad_at = row.grad_gates + i;
-  T* const recurrent_at = from(row.grad_recurrent, i);
+  End<T> gate, before, carried, before_c;
   row.gates = gate.read(row.gates + i, gates, units, n);
-  row.previous = previous.read(row.previous + i, 1, units, n);
+  row.before = before.read(row.before + i, 1, units, n);
   row.carried = carried.read(from(row.carried, i), 1, units, n);
   row.before_c = before_c.read(from(row.before_c, i), 1, units, n);
-  // Read first: a phase writes some of the gates.
-  row.grad_gates = grad.read(grad_at, gates, units, n);
-  row.grad_recurrent = recurrent.read(recurrent_at, gates, units, n);
   row.factor = from(row.factor, i);
   row.grad_h += i;
   row.grad_c += i;
   row.direct += i;
-  for (auto& each : row.grad) each += i;
+  row.by_met += i;
+  for (auto& each : row.grad) each = from(each, i);
   groups<T>(c, phase, row, kGroup<T>, 1);
-  grad.write(grad_at, gates, units, n);
-  recurrent.write(recurrent_at, gates, units, n);
 }
 
 }  // namespace

@@ -26,10 +26,14 @@ STROP_HD Index tiled(Index rows) {
 }
 
 template <typename T>
-STROP_HD Index rows_of_part(Index batch, Index units, Index threads) {
+STROP_HD Index most_rows(Index units) {
   const Index fit = kMostBytes / (padded(units) * Index{sizeof(T)});
-  const Index most =
-      at_least(16, at_most(fit / kTileRows * kTileRows, kMostRows));
+  return at_least(16, at_most(fit / kTileRows * kTileRows, kMostRows));
+}
+
+template <typename T>
+STROP_HD Index rows_of_part(Index batch, Index units, Index threads) {
+  const Index most = most_rows<T>(units);
   const Index parts = at_least((batch + most - 1) / most, threads);
   return at_most(most, tiled((batch + parts - 1) / parts));
 }
@@ -105,6 +109,14 @@ void store_state(const Rows<T>& rows, const T* from, T* state) {
     copy_row(from + r * rows.stride, state + (rows.begin + r) * rows.units,
              rows.units);
   }
+}
+
+// Fetches a row of `width`, the at-th, to L2.
+template <typename T>
+STROP_HD void fetch_row(const T* array, Index at, Index width) {
+  const char* row = reinterpret_cast<const char*>(array + at * width);
+  const Index bytes = width * Index{sizeof(T)};
+  for (Index i = 0; i < bytes; i += 64) __builtin_prefetch(row + i, 0, 2);
 }
 
 // Fetches a gate of all rows at a step to come, for while a product runs that

@@ -22,8 +22,9 @@ STROP_HD void forward_rows(const SoftmaxForward<T>& a, Index begin, Index end) {
     T* out = a.out + first * classes;
     // For the logarithms the exponentials are needed for their sum only.
     sums.template take<!kLog>(x, out, count, classes);
+    const T* exps = classes < kShortRow ? sums.scratch : out;
     for (Index k = 0; k < count; ++k) {
-      const T* from = (kLog ? x : out) + k * classes;
+      const T* from = (kLog ? x : exps) + k * classes;
       T* to = out + k * classes;
       const Lanes<T> top = spread(sums.top[k]);
       const Lanes<T> shift = spread(T(sums.log_sum[k]));
@@ -58,19 +59,58 @@ void forward(const SoftmaxForward<T>& args) {
 
 // softmax: y (g - <g, y>); log_softmax: g - e^y sum(g).
 template <bool kLog, typename T>
-STROP_HD void backward_row(const T* grad, const T* y, T* grad_x, Index n) {
-  const double sum =
-      sum_terms<T>(n, [=](Index i, Index left) __attribute__((always_inline)) {
-        const Lanes<T> g = load_lanes(grad + i, left, T(0));
-        return kLog ? g : g * load_lanes(y + i, left, T(0));
+STROP_HD Lanes<T> gradient(const Lanes<T>& g, const Lanes<T>& y,
+                           const Lanes<T>& total) {
+  return kLog ? g - exponential(y) * total : y * (g - total);
+}
+
+// A block of rows at once, as in the forward pass; where a row has one class,
+// its total is its own term.
+template <bool kLog, typename T>
+void backward_rows(const SoftmaxBackward<T>& a, Index begin, Index end) {
+  const Index classes = a.classes;
+  const Index rows = rows_at_once(classes);
+  const auto term = [](const Lanes<T>& g, const T* y, Index left)
+                        __attribute__((always_inline)) {
+                          return kLog ? g : g * load_lanes(y, left, T(0));
+                        };
+  if (classes == 1) {
+    for_lanes(end - begin, [=](Index i,
+                               Index n) __attribute__((always_inline)) {
+      const Lanes<T> g = load_lanes(a.grad + begin + i, n, T(0));
+      const T* y = a.out + begin + i;
+      store_lanes(a.grad_x + begin + i,
+                  gradient<kLog>(g, load_lanes(y, n, T(0)), term(g, y, n)), n);
+    });
+    return;
+  }
+  T totals[kRowBlock];
+  for (Index first = begin; first < end; first += rows) {
+    const Index count = end - first < rows ? end - first : rows;
+    const T* grad = a.grad + first * classes;
+    const T* out = a.out + first * classes;
+    T* grad_x = a.grad_x + first * classes;
+    for (Index k = 0; k < count; ++k) {
+      const T* g = grad + k * classes;
+      const T* y = out + k * classes;
+      totals[k] = T(sum_terms<T>(
+          classes, [=](Index i, Index left) __attribute__((always_inline)) {
+            return term(load_lanes(g + i, left, T(0)), y + i, left);
+          }));
+    }
+    for (Index k = 0; k < count; ++k) {
+      const T* g = grad + k * classes;
+      const T* y = out + k * classes;
+      T* to = grad_x + k * classes;
+      const Lanes<T> total = spread(totals[k]);
+      for_lanes(classes, [=](Index i, Index n) __attribute__((always_inline)) {
+        store_lanes(to + i,
+                    gradient<kLog>(load_lanes(g + i, n, T(0)),
+                                   load_lanes(y + i, n, T(0)), total),
+                    n);
       });
-  const Lanes<T> total = spread(T(sum));
-  for_lanes(n, [=](Index i, Index left) __attribute__((always_inline)) {
-    const Lanes<T> g = load_lanes(grad + i, left, T(0));
-    const Lanes<T> v = load_lanes(y + i, left, T(0));
-    store_lanes(grad_x + i, kLog ? g - exponential(v) * total : v * (g - total),
-                left);
-  });
+    }
+  }
 }
 
 template <typename T>
@@ -79,15 +119,10 @@ void backward(const SoftmaxBackward<T>& args) {
   parallel_for(a.rows, rows_per_chunk(a.classes),
                softmax_nanoseconds(a.rows, a.classes),
                [=](Index begin, Index end) {
-                 for (Index row = begin; row < end; ++row) {
-                   const Index at = row * a.classes;
-                   if (a.log) {
-                     backward_row<true>(a.grad + at, a.out + at, a.grad_x + at,
-                                        a.classes);
-                   } else {
-                     backward_row<false>(a.grad + at, a.out + at, a.grad_x + at,
-                                         a.classes);
-                   }
+                 if (a.log) {
+                   backward_rows<true>(a, begin, end);
+                 } else {
+                   backward_rows<false>(a, begin, end);
                  }
                });
 }

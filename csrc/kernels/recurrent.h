@@ -5,15 +5,16 @@
 
 namespace strop {
 
-// A whole sequence of a recurrent cell: B rows, T steps, H units, G gates. Step
-// s reads position s of the inputs or, backwards, position T - 1 - s; arrays by
-// position have (B, T) in the order of the inputs, `out` that of the steps. A
-// masked step copies the state.
+// A whole sequence of a recurrent cell: B rows, T steps, D inputs, H units, G
+// gates. Step s reads position s of the inputs or, backwards, position
+// T - 1 - s; arrays by position have (B, T) in the order of the inputs, `out`
+// that of the steps. A masked step copies the state.
 template <typename T>
 struct RecurrentForward {
-  T* gates;  // (B, T, G H): x W + bias; becomes the gates where `previous`
-  const T* kernel;     // U: (H, G H)
-  const T* bias;       // (H), kGru: inside the reset gate; or null
+  const T* x;          // (B, T, D)
+  const T* kernel;     // W: (D, G H)
+  const T* recurrent;  // U: (H, G H)
+  const T* bias;       // (G H), kGru: (2, G H); or null
   const bool* mask;    // (B, T), false: masked; or null
   const T* initial_h;  // (B, H), or null: zeros
   const T* initial_c;  // the same
@@ -21,10 +22,12 @@ struct RecurrentForward {
   T* out;              // (B, T, H), or null
   T* final_h;          // (B, H)
   T* final_c;          // (B, H), kLstm
-  T* previous;         // (B, T, H): the h that a step began with; or null
+  T* gates;            // (B, T, G H), for the backward pass; or null, and the
+                       // other two with it
+  T* before;           // (B, T, H): what met U, of a GRU h without the factor
   T* carried;  // (B, T, H) or null. kLstm: c after the step; kGru: h U + bias
                // of the candidate; kGruBefore: what its product was made of
-  Index batch, steps, units;
+  Index batch, steps, inputs, units;
   RecurrentCell cell;
   Activation activation;  // linear, relu, sigmoid, tanh or hard_sigmoid
   Activation recurrent_activation;
@@ -32,25 +35,29 @@ struct RecurrentForward {
   bool zeros;  // `out` of a masked step is 0
 };
 
-// Backpropagation through time: the gradients by x W + bias, from which those
-// by x, W, U and bias are products over all steps.
+// Backpropagation through time, and the products over all steps that give the
+// gradients by x, W, U and the bias.
 template <typename T>
 struct RecurrentBackward {
   const T* grad_out;  // (B, T, H), or null
   const T* grad_h;    // (B, H) by final_h, or null
   const T* grad_c;    // (B, H) by final_c, or null
-  const T* gates;     // as forward left them
-  const T* previous;
-  const T* carried;
+  const T* x;
   const T* kernel;
+  const T* recurrent;
+  const T* gates;  // as forward left them
+  const T* before;
+  const T* carried;
   const bool* mask;
   const T* initial_c;
   const T* factor;
-  T* grad_gates;      // (B, T, G H); of a masked step 0
-  T* grad_recurrent;  // (B, T, G H), kGru: by h U + bias; else null
+  T* grad_x;  // or null
+  T* grad_kernel;
+  T* grad_recurrent;
+  T* grad_bias;       // or null
   T* grad_initial_h;  // (B, H)
   T* grad_initial_c;  // (B, H), kLstm
-  Index batch, steps, units;
+  Index batch, steps, inputs, units;
   RecurrentCell cell;
   Activation activation;
   Activation recurrent_activation;

@@ -16,12 +16,16 @@ void on(RecurrentCell cell, Index batch, Index steps, Index units,
         bool backwards, bool masked) {
   const Index gates = gates_of(cell), n = gates * units;
   const Index rows = batch * steps;
-  Guarded<T> x(rows * n), kernel(units * n), bias(units), factor(batch * units);
+  constexpr Index kInputs = 5;
+  const bool gru = cell == RecurrentCell::kGru;
+  Guarded<T> x(rows * kInputs), weight(kInputs * n), kernel(units * n);
+  Guarded<T> bias(gru ? 2 * n : n), gates_kept(rows * n), factor(batch * units);
   Guarded<T> h0(batch * units), c0(batch * units), out(rows * units);
   Guarded<T> h(batch * units), c(batch * units);
-  Guarded<T> previous(rows * units), carried(rows * units);
+  Guarded<T> before(rows * units), carried(rows * units);
   Guarded<bool> mask(rows);
   x.random();
+  weight.random();
   // A larger state would double a rounding at every step.
   kernel.random(-1 / (1 + double(units)), 1 / (1 + double(units)));
   bias.random();
@@ -29,13 +33,26 @@ void on(RecurrentCell cell, Index batch, Index steps, Index units,
   c0.random();
   for (Index i = 0; i < rows; ++i) mask[i] = !masked || i % 3 != 1;
   for (Index i = 0; i < batch * units; ++i) factor[i] = T(i % 4 == 0 ? 0 : 2);
-  const std::vector<double> given = x.copy();
+  // x W and the bias; of a GRU's second one what lies outside its reset gate.
+  std::vector<double> given(std::size_t(rows * n));
+  for (Index i = 0; i < rows * n; ++i) {
+    const Index j = i % n;
+    double sum = double(bias[j]);
+    if (gru && j < 2 * units) sum += double(bias[n + j]);
+    for (Index k = 0; k < kInputs; ++k) {
+      sum += double(x[i / n * kInputs + k]) * double(weight[k * n + j]);
+    }
+    given[std::size_t(i)] = sum;
+  }
   const bool lstm = cell == RecurrentCell::kLstm;
   const bool simple = cell == RecurrentCell::kSimple;
   RecurrentForward<T> a{};
-  a.gates = x.data();
-  a.kernel = kernel.data();
-  a.bias = cell == RecurrentCell::kGru ? bias.data() : nullptr;
+  a.x = x.data();
+  a.kernel = weight.data();
+  a.recurrent = kernel.data();
+  a.bias = bias.data();
+  a.inputs = kInputs;
+  a.gates = gates_kept.data();
   a.mask = masked ? mask.data() : nullptr;
   a.initial_h = h0.data();
   a.initial_c = lstm ? c0.data() : nullptr;
@@ -43,7 +60,7 @@ void on(RecurrentCell cell, Index batch, Index steps, Index units,
   a.out = out.data();
   a.final_h = h.data();
   a.final_c = lstm ? c.data() : nullptr;
-  a.previous = previous.data();
+  a.before = before.data();
   a.carried = simple ? nullptr : carried.data();
   a.batch = batch;
   a.steps = steps;
@@ -53,7 +70,7 @@ void on(RecurrentCell cell, Index batch, Index steps, Index units,
   a.recurrent_activation = Activation::kSigmoid;
   a.backwards = backwards;
   backend::recurrent_forward(a, {});
-  for (const auto* result : {&out, &h, &previous}) result->recorded();
+  for (const auto* result : {&out, &h, &before}) result->recorded();
 
   const auto u = [&](Index k, Index g, Index j) {
     return double(kernel[k * n + g * units + j]);
@@ -101,7 +118,7 @@ void on(RecurrentCell cell, Index batch, Index steps, Index units,
             given[std::size_t((b * steps + t) * n + 2 * units + j)];
         double inner = 0;
         if (cell == RecurrentCell::kGru) {
-          inner = second * (part(2, j) - own + double(bias[j]));
+          inner = second * (part(2, j) - own + double(bias[n + 2 * units + j]));
         } else {
           for (Index k = 0; k < units; ++k) {
             inner += reset[std::size_t(k)] * u(k, 2, j);
@@ -117,38 +134,45 @@ void on(RecurrentCell cell, Index batch, Index steps, Index units,
     }
   }
 
-  Guarded<T> grad(rows * units), grad_x(rows * n), inner(rows * n);
+  Guarded<T> grad(rows * units), grad_x(rows * kInputs), grad_bias(bias.size());
+  Guarded<T> grad_weight(kInputs * n), grad_kernel(units * n);
   Guarded<T> grad_h(batch * units), grad_c(batch * units);
   grad.random();
   RecurrentBackward<T> back{};
   back.grad_out = grad.data();
   back.grad_h = h0.data();
   back.grad_c = lstm ? c0.data() : nullptr;
-  back.gates = x.data();
-  back.previous = previous.data();
+  back.x = a.x;
+  back.gates = a.gates;
+  back.before = a.before;
   back.carried = a.carried;
   back.kernel = a.kernel;
+  back.recurrent = a.recurrent;
   back.mask = a.mask;
   back.initial_c = a.initial_c;
   back.factor = a.factor;
-  back.grad_gates = grad_x.data();
-  back.grad_recurrent = cell == RecurrentCell::kGru ? inner.data() : nullptr;
+  back.grad_x = grad_x.data();
+  back.grad_kernel = grad_weight.data();
+  back.grad_recurrent = grad_kernel.data();
+  back.grad_bias = grad_bias.data();
   back.grad_initial_h = grad_h.data();
   back.grad_initial_c = lstm ? grad_c.data() : nullptr;
   back.batch = batch;
   back.steps = steps;
+  back.inputs = kInputs;
   back.units = units;
   back.cell = cell;
   back.activation = a.activation;
   back.recurrent_activation = a.recurrent_activation;
   back.backwards = backwards;
   backend::recurrent_backward(back, {});
-  for (const auto* result : {&grad_x, &inner, &grad_h, &grad_c}) {
+  for (const auto* result :
+       {&grad_x, &grad_weight, &grad_kernel, &grad_bias, &grad_h, &grad_c}) {
     result->recorded();
   }
   for (Index b = 0; b < batch && steps > 0 && masked; ++b) {
-    for (Index i = 0; i < n && !mask[b * steps]; ++i) {
-      near("masked", i, grad_x[b * steps * n + i], 0, 0);
+    for (Index i = 0; i < kInputs && !mask[b * steps]; ++i) {
+      near("masked", i, grad_x[b * steps * kInputs + i], 0, 0);
     }
   }
 }

@@ -17,9 +17,10 @@ from .._arrays import rectangular
 from .._backend import array_module, on_gpu
 from .._device import Device, building, find, input_array, to_device, to_host
 from .._names import Constructor, check_kwargs, snake_case
+from .._random import Streams
 from .._serial import described
 from ..rowgrad import RowGrad
-from .symbolic import connected, is_symbolic, misfit
+from .symbolic import Call, OfFirstCall, connected, is_symbolic, misfit
 from .variable import Variable, check_weights, move_layers, placed
 
 Array = NDArray[Any]
@@ -50,6 +51,12 @@ class Layer(metaclass=Constructor):
     fixed_rank = False
     #: Whether the layer has several inputs: shapes, arrays and masks come as lists then.
     takes_list = False
+    #: Whether states may come with the input, in a list.
+    takes_states = False
+    #: The first call on symbolic tensors.
+    first_call: Call | None = None
+    #: The symbolic tensor that it was first called on, and the one that it gave then, or lists of several.
+    input, output = OfFirstCall("input"), OfFirstCall("output")
 
     def __init__(
         self,
@@ -119,7 +126,7 @@ class Layer(metaclass=Constructor):
 
     # ---- what every layer has ----------------------------------------------
 
-    def build_once(self, input_shape: Any) -> Shape:
+    def build_once(self, input_shape: Any) -> Any:
         """Build if that has not been done; the shape of the output. A layer with several inputs takes a list."""
         if not self.built:
             self.build(input_shape)
@@ -138,7 +145,7 @@ class Layer(metaclass=Constructor):
                 f"{self.op} {self.name!r}: inputs must have {len(wanted)} axes, as in {wanted}; got shape {input_shape}"
             )
 
-    def build_from(self, input_shape: Any, sources: Sequence[str]) -> Shape:
+    def build_from(self, input_shape: Any, sources: Sequence[str]) -> Any:
         """`build_once` within a model; what it refuses is said with the layer's name and what gives the input.
 
         A layer that is built must have the same weights for the new shape.
@@ -154,18 +161,11 @@ class Layer(metaclass=Constructor):
             if self.built and input_shape != self.input_shape:
                 self.check_rank(input_shape)
                 self._check_again(input_shape)
-            shape: Any = self.build_once(input_shape)
+            return self.build_once(input_shape)
         except ValueError as error:
             if type(error) is not ValueError:  # not of the layer's build, but of what gives it its weights
                 raise
             raise ValueError(misfit(self, str(error), input_shape, sources)) from error
-        if isinstance(shape, list):  # return_state, or Bidirectional with merge_mode=None
-            raise ValueError(
-                f"{self.op} {self.name!r}: outputs must be one tensor within a model; got {len(shape)}; "
-                "call the layer on arrays for the others"
-            )
-        result: Shape = shape
-        return result
 
     def _check_again(self, input_shape: Any) -> None:
         """Build once more, with the variables that are there."""
@@ -188,6 +188,11 @@ class Layer(metaclass=Constructor):
     def parts(self) -> list[tuple[Layer, str]]:
         """The layers that make the variables, each with what the names of its variables begin with here."""
         return [(self, "")]
+
+    def random_streams(self) -> dict[str, Streams]:
+        """The random streams of seeds of its own and of layers in it, each by what names begin with there."""
+        found = {prefix: getattr(part, "_streams", None) for part, prefix in self.parts()}
+        return {prefix: streams for prefix, streams in found.items() if streams is not None}
 
     def rename(self, name: str) -> None:
         """Take another name, in the paths of the variables too."""

@@ -63,7 +63,7 @@ class Dense(Layer):
         super().__init__(activity_regularizer=activity_regularizer, **settings)
         self.units = whole_number(self.op, "units", units)
         self.activation = activations.get(activation, self.op)
-        self.use_bias = use_bias
+        self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer, self.op)
         self.bias_initializer = initializers.get(bias_initializer, self.op)
         self.kernel_regularizer = regularizers.get(kernel_regularizer, self.op)
@@ -246,6 +246,7 @@ class Input(Symbolic, metaclass=Constructor):
 
     Raises:
         TypeError: shape is no tuple of sizes.
+        ValueError: a size is negative.
 
     Example:
         >>> x = Input((500,))
@@ -258,7 +259,10 @@ class Input(Symbolic, metaclass=Constructor):
     def __init__(self, shape: Any, dtype: str | None = None, name: str | None = None) -> None:
         if isinstance(shape, int | np.integer):
             raise TypeError(f"Input: shape must be a tuple; got {shape}; write ({shape},)")
-        super().__init__((None, *shape))
+        if not isinstance(shape, tuple | list):
+            raise TypeError(f"Input: shape must be a tuple; got {type(shape).__name__}")
+        sizes = (None if size is None else whole_number("Input", "sizes of shape", size, 0) for size in shape)
+        super().__init__((None, *sizes))
         self.dtype, self.given_name = dtype, name
         self.name = name or "input"
 

@@ -118,6 +118,10 @@ class Loss(Configurable):
         """The loss for these shapes: itself, unless it is one that depends on them."""
         return self
 
+    def rows_kept(self, target: Array) -> Array | None:
+        """Which rows of a prepared target the mean is over; None for all."""
+        return None
+
     def align_target(self, op: str, argument: str, array: Array, shape: targets.Shape, like: str) -> Array:
         """The target in the shape that `call` takes for predictions of a shape."""
         return targets.dense_target(op, argument, array, shape, like)

@@ -85,6 +85,10 @@ class SparseCategoricalCrossentropy(CrossEntropy):
         target = targets.number_array(op, "y_true", y_true)
         return self.align_target(op, "y_true", target, pred.shape, "y_pred"), pred
 
+    def rows_kept(self, target: Array) -> Array | None:
+        """Those whose label is not ignored."""
+        return None if self.ignore_class is None else self._kept(target)
+
     def _kept(self, y_true: Array) -> Array:
         return y_true == y_true if self.ignore_class is None else y_true != self.ignore_class  # type: ignore[no-any-return]
 

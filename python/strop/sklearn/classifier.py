@@ -65,6 +65,8 @@ class StropClassifier(ClassifierMixin, StropEstimator):  # type: ignore[misc]
         True
     """
 
+    classes_: Array
+
     def __init__(
         self,
         hidden_layer_sizes: Sequence[int] = (100,),
@@ -166,16 +168,14 @@ class StropClassifier(ClassifierMixin, StropEstimator):  # type: ignore[misc]
     def _read_targets(self, y: Any, first: bool, classes: Any = None) -> Array:
         check_classification_targets(y)
         y = column_or_1d(y, warn=True)
-        if first:
-            self.classes_ = np.unique(y if classes is None else classes)
-            if len(self.classes_) < 2:
-                raise ValueError(
-                    f"StropClassifier: y must hold at least two classes; got 1 class, {self.classes_[0]!r}"
-                )
-        places: Array = np.searchsorted(self.classes_, y)
-        known = self.classes_[np.minimum(places, len(self.classes_) - 1)] == y
+        named = self.classes_ if not first else np.unique(y if classes is None else classes)
+        if len(named) < 2:
+            raise ValueError(f"StropClassifier: y must hold at least two classes; got 1 class, {named[0]!r}")
+        places: Array = np.searchsorted(named, y)
+        known = named[np.minimum(places, len(named) - 1)] == y
         if not known.all():
-            raise ValueError(f"StropClassifier: y must hold classes of {self.classes_}; got {y[~known][0]!r}")
+            raise ValueError(f"StropClassifier: y must hold classes of {named}; got {y[~known][0]!r}")
+        self.classes_ = named  # at the end: a refused fit leaves those of the model that there is
         return places
 
     def _outputs(self) -> tuple[int, str, Any]:
