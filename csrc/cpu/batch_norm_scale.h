@@ -48,10 +48,10 @@ STROP_HD void repeat(T* coefficients, const Rows& r) {
 
 // Calls body(first element, elements, whether they count) for the wide rows of
 // each chunk, in parallel; the last chunk first, which the pass before has left
-// in cache.
+// in cache. `streams`: what it stores is streamed.
 template <typename Body>
 STROP_HD void for_wide_rows(const Rows& r, const bool* mask, Index arrays,
-                            const Body& body) {
+                            bool streams, const Body& body) {
   parallel_for(r.chunks, 1, nanoseconds(r, arrays),
                [=](Index begin, Index end) {
                  const Index size = r.rows * r.channels;
@@ -64,6 +64,7 @@ STROP_HD void for_wide_rows(const Rows& r, const bool* mask, Index arrays,
                      body(at, n, mask == nullptr || mask[span.first + i]);
                    }
                  }
+                 if (streams) drain();
                });
 }
 
@@ -73,13 +74,17 @@ void scale_rows(const T* x, T* out, const Rows& r, T* const (&c)[4]) {
   const T* center = c[0];
   const T* factor = c[1];
   const T* offset = c[2];
-  for_wide_rows(r, nullptr, 2, [=](Index at, Index n, bool) {
-    const T* __restrict from = x + at;
-    T* __restrict to = out + at;
-#pragma GCC ivdep
-    for (Index j = 0; j < n; ++j) {
-      to[j] = (from[j] - center[j]) * factor[j] + offset[j];
-    }
+  const bool streams = r.far && fills_lines(out, r.width);
+  for_wide_rows(r, nullptr, 2, streams, [=](Index at, Index n, bool) {
+    const T* from = x + at;
+    T* to = out + at;
+    for_channels<T>(
+        n, false, [=](Index j, auto zero) __attribute__((always_inline)) {
+          using V = decltype(zero);
+          const V apart = load<V>(from + j) - load<V>(center + j);
+          put(to + j, apart * load<V>(factor + j) + load<V>(offset + j),
+              streams);
+        });
   });
 }
 
