@@ -52,7 +52,8 @@ MISSING = {
 
 #: What only ours take.
 EXTRA = {
-    "input_shape": "of Keras 2, for a first layer without an Input",
+    "input_shape": "of Keras 2, for a first layer without an Input; Keras 3 takes it out of **kwargs",
+    "input_dim": "of Keras 2, for a first layer without an Input; Keras 3 takes it out of **kwargs",
     "input_length": "of Keras 2, for an Embedding",
     "activation": "of an activation's layer: the function, set by the class",
     "noise_shape": "SpatialDropout1D inherits it and sets it",
@@ -216,6 +217,28 @@ def test_what_keras_has_and_means_nothing_here_is_dropped():
             self.dtype = dtype
 
     assert Own(dtype="float32").dtype == "float32"
+
+
+def test_a_first_layer_of_keras_2_builds_the_model():
+    for settings in ({"input_dim": 8}, {"input_shape": (8,)}, {"input_shape": [8]}):
+        model = strop.Sequential([layers.Dense(12, activation="relu", **settings), layers.Dense(1)])
+        assert model.count_params() == 8 * 12 + 12 + 13
+    assert strop.Sequential([layers.LSTM(2, input_shape=(None, 3))]).count_params() == 4 * (3 + 2 + 1) * 2
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "text"),
+    [
+        (lambda: layers.Dense(1, input_shape=8), TypeError, "input_shape must be a tuple; got 8; write (8,)"),
+        (lambda: layers.Dense(1, input_shape="8"), TypeError, "input_shape must be a tuple; got str"),
+        (lambda: layers.Dense(1, input_dim=8.0), TypeError, "sizes of input_shape must be an int; got float"),
+        (lambda: layers.Dense(1, input_dim=-8), ValueError, "sizes of input_shape must be 0 or more; got -8"),
+    ],
+)
+def test_a_shape_that_is_none_is_refused(call, kind, text):
+    with pytest.raises(kind) as caught:
+        call()
+    assert str(caught.value) == f"Dense: {text}"
 
 
 def test_a_type_error_of_a_constructor_is_its_own():

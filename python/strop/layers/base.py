@@ -20,7 +20,7 @@ from .._names import Constructor, check_kwargs, snake_case
 from .._random import Streams
 from .._serial import described
 from ..rowgrad import RowGrad
-from .symbolic import Call, OfFirstCall, connected, is_symbolic, misfit
+from .symbolic import Call, OfFirstCall, connected, is_symbolic, misfit, sample_shape
 from .variable import Variable, check_weights, move_layers, placed
 
 Array = NDArray[Any]
@@ -36,6 +36,7 @@ class Layer(metaclass=Constructor):
         dtype: `"float32"` or `"float64"`; None is `strop.config.floatx()`.
         trainable: False freezes the weights.
         input_shape: shape of one sample, if this is the first layer and the model should be built at once.
+        input_dim: the same for a sample of one axis, as its size.
         activity_regularizer: penalty on the output, over the batch size; it is part of the loss.
     """
 
@@ -65,6 +66,7 @@ class Layer(metaclass=Constructor):
         dtype: str | None = None,
         trainable: bool = True,
         input_shape: tuple[int | None, ...] | None = None,
+        input_dim: int | None = None,
         activity_regularizer: Any = None,
         **unknown: Any,
     ) -> None:
@@ -81,7 +83,10 @@ class Layer(metaclass=Constructor):
         self.dtype = np.dtype(dtype or config.floatx())
         self.trainable = trainable
         self.activity_regularizer = regularizers.get(activity_regularizer, self.op)
-        self.input_shape: Shape | None = None if input_shape is None else (None, *input_shape)
+        given = input_shape if input_dim is None else (input_dim,)
+        self.input_shape: Shape | None = None
+        if given is not None:
+            self.input_shape = sample_shape(self.op, "input_shape", given)
         self.built = False
         self.variables: list[Variable] = []
         #: Where the variables live, or will.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from .. import activations, ops
@@ -13,7 +12,8 @@ from .._names import Constructor
 from .._serial import described
 from .base import Grads, Layer, Shape
 from .declared import Declared
-from .symbolic import Symbolic
+from .symbolic import Symbolic, sample_shape
+from .symbolic import whole_number as whole_number
 from .windows import check_data_format
 
 Array = NDArray[Any]
@@ -239,12 +239,7 @@ class Input(Symbolic, metaclass=Constructor):
     """
 
     def __init__(self, shape: Any, dtype: str | None = None, name: str | None = None) -> None:
-        if isinstance(shape, int | np.integer):
-            raise TypeError(f"Input: shape must be a tuple; got {shape}; write ({shape},)")
-        if not isinstance(shape, tuple | list):
-            raise TypeError(f"Input: shape must be a tuple; got {type(shape).__name__}")
-        sizes = (None if size is None else whole_number("Input", "sizes of shape", size, 0) for size in shape)
-        super().__init__((None, *sizes))
+        super().__init__(sample_shape("Input", "shape", shape))
         self.dtype, self.given_name = dtype, name
         self.name = name or "input"
 
@@ -255,12 +250,3 @@ class Input(Symbolic, metaclass=Constructor):
 
     def __repr__(self) -> str:
         return f"<Input {self.name!r} of shape {self.shape}>"
-
-
-def whole_number(op: str, name: str, value: Any, least: int = 1) -> int:
-    """The value as an int of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{op}: {name} must be an int; got {type(value).__name__}")
-    if value < least:
-        raise ValueError(f"{op}: {name} must be {least} or more; got {value}")
-    return int(value)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from .base import Layer
 
@@ -139,3 +141,30 @@ def misfit(layer: Layer, problem: str, shape: Any, sources: Sequence[str]) -> st
         return text
     come = f" from {' and '.join(map(repr, sources))}"
     return text + (come if text.endswith(shapes) else f"; got shape {shapes}{come}")
+
+
+def sample_shape(op: str, name: str, shape: Any) -> Shape:
+    """The shape of one sample, with the axis of the batch before it.
+
+    Raises:
+        TypeError: it is no tuple of sizes.
+        ValueError: a size is negative.
+
+    Example:
+        >>> sample_shape("Input", "shape", (3, None))
+        (None, 3, None)
+    """
+    if isinstance(shape, int | np.integer):
+        raise TypeError(f"{op}: {name} must be a tuple; got {shape}; write ({shape},)")
+    if not isinstance(shape, tuple | list):
+        raise TypeError(f"{op}: {name} must be a tuple; got {type(shape).__name__}")
+    return (None, *(None if n is None else whole_number(op, f"sizes of {name}", n, 0) for n in shape))
+
+
+def whole_number(op: str, name: str, value: Any, least: int = 1) -> int:
+    """The value as an int of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{op}: {name} must be an int; got {type(value).__name__}")
+    if value < least:
+        raise ValueError(f"{op}: {name} must be {least} or more; got {value}")
+    return int(value)
