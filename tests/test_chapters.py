@@ -245,14 +245,36 @@ def test_shakespeare_lstm_on_a_part_of_the_real_text(shared):
     assert len(figures["text"]) == len("\nROMEO:\n") + 20
 
 
+def test_addition_seq2seq(capsys):
+    settings = {"digits": 1, "count": 50, "epochs": 200, "units": 48, "batch_size": 8}
+    figures = chapter("addition_seq2seq").main(**settings)
+    assert figures["losses"][-1] < 0.1
+    assert len(figures["written"]) == 5
+    assert "of the other sums are right to the last digit" in capsys.readouterr().out
+    assert chapter("addition_seq2seq").main(**settings)["written"] == figures["written"]
+
+
+def test_addition_seq2seq_writes_what_the_whole_model_says():
+    """Written sign by sign by the two parts: what one pass of the model over the finished answer says, too."""
+    module = chapter("addition_seq2seq")
+    model = module.build(8)
+    asked = module.numbered(["12+3", "4+5"], "pre")
+    written = module.write(*module.parts(model, 8), asked, 4)
+    for row, text in zip(asked, written, strict=True):
+        told = module.numbered([module.START + text], "post")
+        said = model.predict([row[None], told], verbose=0)[0, :, 1:].argmax(axis=-1)
+        assert "".join(module.SIGNS[sign] for sign in said).split(module.END)[0][: len(text)] == text
+
+
 # ---- the page
 
 
 def test_the_page_shows_lines_of_the_programs_and_links_lead_somewhere():
     page = (ROOT / "docs" / "tutorial.md").read_text()
-    programs = "".join((ROOT / "examples" / f"{name}.py").read_text() for name in CHAPTERS)
+    chapters = [*CHAPTERS, "addition_seq2seq"]  # which makes its data
+    programs = "".join((ROOT / "examples" / f"{name}.py").read_text() for name in chapters)
     blocks = re.findall(r"^```python\n(.*?)^```$", page, flags=re.M | re.S)
-    assert len(blocks) == len(CHAPTERS)
+    assert len(blocks) == len(chapters)
     for block in blocks:
         assert block in programs or textwrap.indent(block, "    ") in programs
     headings = {re.sub(r"\W+", "-", title.lower()) for title in re.findall(r"^## (.+)$", page, flags=re.M)}

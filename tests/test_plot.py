@@ -373,3 +373,15 @@ def test_a_network_is_boxes_and_arrows(axes):
         plot.network(3)
     with pytest.raises(ValueError, match=r"^plot\.network: model must have a layer; got an empty one$"):
         plot.network(strop.Sequential())
+
+
+def test_a_notebook_shows_axes_of_our_own_figures():
+    # IPython asks an object that ends a cell for _repr_png_; a figure of the caller's is drawn by pyplot already.
+    values = {"loss": [0.5, 0.4]}
+    ax = plot.history(values)
+    assert ax._repr_png_().startswith(b"\x89PNG")
+    assert ax.figure._repr_png_() == ax._repr_png_()
+    from matplotlib.figure import Figure
+
+    given = Figure().subplots()
+    assert not hasattr(plot.history(values, ax=given), "_repr_png_")

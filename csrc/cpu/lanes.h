@@ -49,14 +49,32 @@ STROP_HD Lanes<T> all_lanes(const T* p) {
   return lanes;
 }
 
-#if !defined(__AVX2__)
-// A loop by elements, which is there once and not where it is used.
 template <typename T>
-__attribute__((noinline)) static Lanes<T> first_lanes(const T* p, Index n,
-                                                      T fill) {
+STROP_HD void store_all(T* p, const Lanes<T>& lanes) {
+  each_register(
+      [&](const auto& r) __attribute__((always_inline)) {
+        __builtin_memcpy(p, &r, sizeof r);
+        p += kRegisterWidth<T>;
+      },
+      lanes);
+}
+
+#if !defined(__AVX2__)
+// Loops by elements, which are there once and not where they are used.
+template <typename T>
+__attribute__((noinline)) static Lanes<T> load_first(const T* p, Index n,
+                                                     T fill) {
   T copy[kLanes];
   for (Index i = 0; i < kLanes; ++i) copy[i] = i < n ? p[i] : fill;
   return all_lanes(copy);
+}
+
+template <typename T>
+__attribute__((noinline)) static void store_first(T* p, const Lanes<T>& lanes,
+                                                  Index n) {
+  T copy[kLanes];
+  store_all(copy, lanes);
+  for (Index i = 0; i < n; ++i) p[i] = copy[i];
 }
 #endif
 
@@ -98,12 +116,13 @@ STROP_HD Lanes<T> load_lanes(const T* p, Index n, T fill) {
       lanes);
   return lanes;
 #else
-  return first_lanes(p, n, fill);
+  return load_first(p, n, fill);
 #endif
 }
 
-// The first n elements of a register, fewer than it has: its halves, quarters
-// and so on. A masked store of AVX2 takes 12 cycles on Zen.
+#if defined(__AVX2__) && !defined(__AVX512F__)
+// The first n elements of a register, fewer than it has: its half and so on. A
+// masked store takes 12 cycles on Zen.
 template <typename T, typename V>
 STROP_HD void store_first(T* p, const V& x, Index n) {
   constexpr Index kHalf = sizeof(V) / sizeof(T) / 2;
@@ -123,20 +142,12 @@ STROP_HD void store_first(T* p, const V& x, Index n) {
     if ((n & 1) != 0) p[0] = x[0];
   }
 }
-
-template <typename T>
-STROP_HD void store_all(T* p, const Lanes<T>& lanes) {
-  each_register(
-      [&](const auto& r) __attribute__((always_inline)) {
-        __builtin_memcpy(p, &r, sizeof r);
-        p += kRegisterWidth<T>;
-      },
-      lanes);
-}
+#endif
 
 template <typename T>
 STROP_HD void store_lanes(T* p, const Lanes<T>& lanes, Index n) {
   if (n >= kLanes) return store_all(p, lanes);
+#if defined(__AVX2__)
   Index left = n;
   each_register(
       [&](const auto& r) __attribute__((always_inline)) {
@@ -158,14 +169,22 @@ STROP_HD void store_lanes(T* p, const Lanes<T>& lanes, Index n) {
         left -= kRegisterWidth<T>;
       },
       lanes);
+#else
+  store_first(p, lanes, n);
+#endif
 }
 
-// Calls f(i, n) for i = 0, 16, ... with n the elements left, at most 16.
+// Calls f(i, n) for i = 0, 16, ... with n the elements left, or 16 of them.
+// On the baseline as one piece of code, for its size.
 template <typename F>
 STROP_HD void for_lanes(Index size, const F& f) {
   Index i = 0;
+#if defined(__AVX2__) || defined(__aarch64__)
   for (; i + kLanes <= size; i += kLanes) f(i, kLanes);
   if (i < size) f(i, size - i);
+#else
+  for (; i < size; i += kLanes) f(i, size - i);
+#endif
 }
 
 // Lane i with lane i + 8, then + 4, + 2 and + 1, by f: the same tree on every

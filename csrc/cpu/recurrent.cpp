@@ -9,93 +9,104 @@
 #include "cpu/parallel.h"
 #include "cpu/recurrent_ends.h"
 #include "cpu/scratch.h"
-#include "kernels/matmul.h"
 
 namespace strop::cpu::STROP_ISA {
-
-// matmul.cpp, of the same set.
-void matmul(const Matmul<float>&);
-void matmul(const Matmul<double>&);
-
 namespace {
 
-constexpr Index kArrays = 12;  // of a thread's rows
+// Rows whose x W is worth a product of its own: where a step has fewer, that of
+// several steps is one. An element's sum is the same, over x and then over h.
+constexpr Index kProductRows = 16;
 
-// What the gates take of rows whose backward pass is not wanted.
-constexpr Index kGateBytes = Index{16} << 20;
-
-// The gates of U one after another.
-template <typename T>
-T* pack_kernel(const RecurrentForward<T>& a) {
-  const Index gates = gates_of(a.cell);
-  const Index each = a.units * padded(a.units);
-  const Index bytes = gates * each * Index{sizeof(T)};
-  T* packed = static_cast<T*>(scratch(Scratch::kPacked, std::size_t(bytes)));
-  for (Index g = 0; g < gates; ++g) {
-    pack_panels(a.recurrent + g * a.units, gates * a.units, 1, a.units, a.units,
-                packed + g * each);
-  }
-  return packed;
+STROP_HD Index steps_at_once(Index rows, Index steps) {
+  if (rows >= kProductRows) return 1;
+  return at_most(up_to((kProductRows + rows - 1) / rows, kTileRows), steps);
 }
 
-// Calls body(rows, memory) with zeroed arrays for each part of the batch.
-template <typename T, typename Args, typename Body>
-STROP_HD void for_rows(const Args& a, const Body& body) {
-  if (a.batch == 0) return;
-  const Index time = nanoseconds(a, sizeof(T));
-  const Index threads = helpful_threads(time);
-  const Index each = rows_of_part<T>(a.batch, a.units, threads);
-  const Index size = kArrays * tiled(each) * padded(a.units);
-  T* memory = static_cast<T*>(
-      scratch(Scratch::kRows, std::size_t(threads * size * Index{sizeof(T)})));
-  for_parts(
-      (a.batch + each - 1) / each, time, threads, [=](Index part, int slot) {
-        const Index begin = part * each;
-        T* own = memory + slot * size;
-        zero_row(own, size);
-        body(Rows<T>(begin, at_most(begin + each, a.batch), a.units), own);
-      });
-  trim_scratch(Scratch::kRows);
-  trim_scratch(Scratch::kPacked);
-}
-
-// A thread's arrays.
+// W and U, a gate after the other.
 template <typename T>
-struct Forward {
-  T* product[4];
-  T *h, *next, *c, *next_c, *reset, *factor, *met;
+struct Weights {
+  T *kernel, *recurrent;
+  Index each_kernel, each_recurrent;
 
-  Forward(const Rows<T>& rows, T* memory) {
-    T** all[] = {&product[0], &product[1], &product[2], &product[3], &h,  &next,
-                 &c,          &next_c,     &reset,      &factor,     &met};
-    for (Index i = 0; i < Index(sizeof all / sizeof all[0]); ++i) {
-      *all[i] = memory + i * rows.size;
+  explicit Weights(const RecurrentForward<T>& a) {
+    const Index gates = gates_of(a.cell);
+    each_kernel = a.inputs * padded(a.units);
+    each_recurrent = a.units * padded(a.units);
+    const Index size = gates * (each_kernel + each_recurrent);
+    kernel = static_cast<T*>(
+        scratch(Scratch::kPacked, std::size_t(size * Index{sizeof(T)})));
+    recurrent = kernel + gates * each_kernel;
+    const Index row = gates * a.units;
+    for (Index g = 0; g < gates; ++g) {
+      const Index at = g * a.units;
+      pack_panels(a.kernel + at, row, 1, a.inputs, a.units,
+                  kernel + g * each_kernel);
+      pack_panels(a.recurrent + at, row, 1, a.units, a.units,
+                  recurrent + g * each_recurrent);
     }
   }
 };
 
-// Of a GRU, inside its reset gate.
+// A thread's arrays. `product`: x W of some steps, (rows, steps, stride) of
+// each gate, to which a step adds h U.
 template <typename T>
-STROP_HD const T* inner_bias(const RecurrentForward<T>& a) {
-  return a.bias == nullptr ? nullptr : a.bias + 5 * a.units;
-}
+struct Forward {
+  T* product[4];
+  T *h, *next, *c, *next_c, *reset, *factor, *met, *inner, *bias;
+  Index steps, row;  // at once; from one row of a product to the next
 
+  static Index size(const RecurrentForward<T>& a, Index rows, Index steps) {
+    const Index gates = gates_of(a.cell);
+    return (8 + gates * steps) * tiled(rows) * padded(a.units) +
+           up_to(gates * a.units, 16);
+  }
+  Forward(const Rows<T>& rows, const RecurrentForward<T>& a, Index at_once,
+          T* memory)
+      : steps(at_once), row(at_once * rows.stride) {
+    T** all[] = {&h, &next, &c, &next_c, &reset, &factor, &met, &inner};
+    for (T** array : all) {
+      *array = memory;
+      memory += rows.size;
+    }
+    const Index gates = gates_of(a.cell);
+    for (Index g = 0; g < 4; ++g) {
+      product[g] = memory;
+      if (g < gates) memory += steps * rows.size;
+    }
+    bias = memory;
+    for (Index i = 0; i < gates * a.units && a.bias != nullptr; ++i) {
+      const bool both = a.cell == RecurrentCell::kGru && i < 2 * a.units;
+      bias[i] = both ? a.bias[i] + a.bias[gates * a.units + i] : a.bias[i];
+    }
+  }
+};
+
+// `own`: the step's place among those whose products are made at once.
 template <typename T>
 ForwardRow<T> row_of(const RecurrentForward<T>& a, const Rows<T>& rows,
-                     const Forward<T>& f, Index r, Index s, Index t) {
-  const bool save = a.before != nullptr;
+                     const Forward<T>& f, Index r, Index s, Index t,
+                     Index place) {
   const Index at = (rows.begin + r) * a.steps + t;
   const Index own = r * rows.stride;
+  const auto by_position = [=](T* array, Index width) {
+    return array == nullptr ? nullptr : array + at * width;
+  };
   ForwardRow<T> row;
-  row.gates = a.gates + at * gates_of(a.cell) * a.units;
-  row.bias = a.cell == RecurrentCell::kGru ? inner_bias(a) : nullptr;
+  row.gates = by_position(a.gates, gates_of(a.cell) * a.units);
+  row.bias = f.bias;
+  row.inner_bias = a.cell == RecurrentCell::kGru && a.bias != nullptr
+                       ? a.bias + 5 * a.units
+                       : nullptr;
   row.out = a.out == nullptr
                 ? nullptr
                 : a.out + ((rows.begin + r) * a.steps + s) * a.units;
-  row.before = save ? a.before + at * a.units : nullptr;
-  row.carried = a.carried == nullptr ? nullptr : a.carried + at * a.units;
-  row.save = save;
-  for (int g = 0; g < 4; ++g) row.product[g] = f.product[g] + own;
+  row.before = by_position(a.before, a.units);
+  row.carried = by_position(a.carried, a.units);
+  row.save = a.before != nullptr;
+  for (int g = 0; g < 4; ++g) {
+    row.product[g] = f.product[g] + r * f.row + place * rows.stride;
+  }
+  row.inner = f.inner + own;
   row.h = f.h + own;
   row.met = f.met + own;
   row.c = f.c + own;
@@ -123,51 +134,100 @@ void copy_states(const RecurrentForward<T>& a, const ForwardRow<T>& row) {
   if (row.carried != nullptr) copy_row(row.c, row.carried, a.units);
 }
 
+// x W of positions [first, end).
 template <typename T>
-void forward_rows(const RecurrentForward<T>& a, Rows<T> rows, const T* packed,
-                  T* memory) {
+void project(const RecurrentForward<T>& a, const Rows<T>& rows,
+             const Weights<T>& w, const Forward<T>& f, Index first, Index end) {
+  const T* x = a.x + (rows.begin * a.steps + first) * a.inputs;
+  const Index next = a.steps * a.inputs;  // row of the batch
+  for (Index g = 0; g < gates_of(a.cell); ++g) {
+    const Panels<T> panels{w.kernel + g * w.each_kernel, a.inputs, a.units, 0};
+    Terms<T> t{x, next, 1, 0, nullptr, 0, 0, a.inputs, 1};
+    if (f.steps == 1) {
+      multiply_rows(t, panels, f.product[g], f.row, rows.count, nullptr, false);
+      continue;
+    }
+    t.a_row = a.inputs;
+    for (Index r = 0; r < rows.count; ++r) {
+      t.a = x + r * next;
+      multiply_rows(t, panels, f.product[g] + r * f.row, rows.stride,
+                    end - first, nullptr, false);
+    }
+  }
+}
+
+// Fetches what a row reads and writes at another position.
+template <typename T>
+void fetch(const RecurrentForward<T>& a, Index at, Index at_x) {
+  fetch_row(a.x, at_x, a.inputs);
+  if (a.before == nullptr) return;
+  fetch_row(a.gates, at, gates_of(a.cell) * a.units);
+  fetch_row(a.before, at, a.units);
+  if (a.carried != nullptr) fetch_row(a.carried, at, a.units);
+}
+
+template <typename T>
+void step_forward(const RecurrentForward<T>& a, const Rows<T>& rows,
+                  const Weights<T>& w, const Cell& cell, const Forward<T>& f,
+                  Index s, Index t, Index place) {
+  const Index height = rows.size / rows.stride;
+  const auto multiply = [&](const T* x, Index g) {
+    const bool apart = a.cell == RecurrentCell::kGru && g == 2;
+    multiply_rows(
+        Terms<T>{x, rows.stride, 1, 0, nullptr, 0, 0, a.units, 1},
+        Panels<T>{w.recurrent + g * w.each_recurrent, a.units, a.units, 0},
+        apart ? f.inner : f.product[g] + place * rows.stride,
+        apart ? rows.stride : f.row, height, rows.active, !apart);
+  };
+  const bool before = a.cell == RecurrentCell::kGruBefore;
+  for (Index g = 0; g < (before ? 2 : gates_of(a.cell)); ++g) {
+    multiply(f.met, g);
+  }
+  if (!before) return;
+  for (Index r = 0; r < rows.count; ++r) {
+    if (rows.masked(a.mask, a.steps, r, t)) continue;
+    whole_row(cell, Phase::kReset, row_of(a, rows, f, r, s, t, place), a.units);
+  }
+  multiply(f.reset, 2);
+}
+
+template <typename T>
+void forward_rows(const RecurrentForward<T>& a, Rows<T> rows,
+                  const Weights<T>& w, Index at_once, T* memory) {
   const Cell cell{a.cell, a.activation, a.recurrent_activation};
-  Forward<T> f(rows, memory);
+  Forward<T> f(rows, a, at_once, memory);
   load_state(rows, a.initial_h, f.h);
   load_state(rows, a.initial_c, f.c);
   if (a.factor != nullptr) load_state(rows, a.factor, f.factor);
-  const Index gates = gates_of(a.cell);
-  const bool before = a.cell == RecurrentCell::kGruBefore;
-  const Index height = rows.size / rows.stride;
   T* own_met = f.met;
+  Index first = 0;  // of the positions whose x W is there
   for (Index s = 0; s < a.steps; ++s) {
     const Index t = a.backwards ? a.steps - 1 - s : s;
-    const Index next = at_most(s + 1, a.steps - 1);
-    const Index ahead = a.backwards ? a.steps - 1 - next : next;
-    const auto multiply = [&](const T* x, Index g) {
-      prefetch_gate(a.gates, a, rows, g, ahead);
-      multiply_rows(
-          Terms<T>{x, rows.stride, 1, 0, nullptr, 0, 0, a.units, 1},
-          Panels<T>{packed + g * a.units * rows.stride, a.units, a.units, 0},
-          f.product[g], rows.stride, height, rows.active, false);
+    const auto within = [&](Index i) {
+      return at_most(at_least(i, 0), a.steps - 1);
     };
+    const Index forth = a.backwards ? -1 : 1;
+    if (s % f.steps == 0) {
+      const Index last = within(t + forth * (f.steps - 1));
+      first = at_most(t, last);
+      project(a, rows, w, f, first, at_least(t, last) + 1);
+    }
     f.met = a.factor == nullptr ? f.h : own_met;
     for (Index i = 0; i < rows.size && a.factor != nullptr; ++i) {
       f.met[i] = f.h[i] * f.factor[i];
     }
     if (rows.look(a.mask, a.steps, t)) {
-      for (Index g = 0; g < (before ? 2 : gates); ++g) multiply(f.met, g);
-      if (before) {
-        for (Index r = 0; r < rows.count; ++r) {
-          if (rows.masked(a.mask, a.steps, r, t)) continue;
-          whole_row(cell, Phase::kReset, row_of(a, rows, f, r, s, t), a.units);
-        }
-        multiply(f.reset, 2);
-      }
+      step_forward(a, rows, w, cell, f, s, t, t - first);
     }
     for (Index r = 0; r < rows.count; ++r) {
-      const ForwardRow<T> row = row_of(a, rows, f, r, s, t);
-      const bool masked = rows.masked(a.mask, a.steps, r, t);
-      if (masked) {
+      const ForwardRow<T> row = row_of(a, rows, f, r, s, t, t - first);
+      if (rows.masked(a.mask, a.steps, r, t)) {
         copy_states(a, row);
       } else {
         whole_row(cell, Phase::kAll, row, a.units);
       }
+      const Index from = (rows.begin + r) * a.steps;
+      fetch(a, from + within(t + forth), from + within(t + forth * f.steps));
     }
     T* h = f.h;
     f.h = f.next;
@@ -180,59 +240,28 @@ void forward_rows(const RecurrentForward<T>& a, Rows<T> rows, const T* packed,
   if (a.final_c != nullptr) store_state(rows, f.c, a.final_c);
 }
 
-// x W + bias of all steps; of a GRU's two biases the sum, but inside its reset
-// gate.
 template <typename T>
-void project(const RecurrentForward<T>& a) {
-  const Index n = gates_of(a.cell) * a.units;
-  const T* bias = a.bias;
-  if (bias != nullptr && a.cell == RecurrentCell::kGru) {
-    const std::size_t bytes = std::size_t(n * Index{sizeof(T)});
-    T* sum = static_cast<T*>(scratch(Scratch::kRows, bytes));
-    for (Index i = 0; i < n; ++i) {
-      sum[i] = i < 2 * a.units ? bias[i] + bias[n + i] : bias[i];
-    }
-    bias = sum;
-  }
-  matmul(Matmul<T>{a.x, a.kernel, bias, a.gates, a.batch * a.steps, n, a.inputs,
-                   false, false, Activation::kLinear});
-}
-
-template <typename T>
-void whole_batch(const RecurrentForward<T>& a) {
-  project(a);
-  const T* packed = pack_kernel(a);
-  for_rows<T>(a, [=](const Rows<T>& rows, T* memory) {
-    forward_rows(a, rows, packed, memory);
-  });
-}
-
-// Where nothing is kept, the gates of some rows at a time are: half of L3, not
-// 4 GB for 20,000 rows of 200 steps of 64 units.
-template <typename T>
-void forward(RecurrentForward<T> a) {
+void forward(const RecurrentForward<T>& a) {
   if (a.batch == 0 || a.units == 0) return;
-  if (a.before != nullptr) return whole_batch(a);
-  const Index row = a.steps * gates_of(a.cell) * a.units * Index{sizeof(T)};
-  const Index fit = at_least(kGateBytes / at_least(row, 1), 64);
-  const Index parts = (a.batch + fit - 1) / fit;
-  const Index each = tiled((a.batch + parts - 1) / parts);
-  a.gates = static_cast<T*>(
-      scratch(Scratch::kSequence, std::size_t(at_most(each, a.batch) * row)));
-  for (Index left = a.batch; left > 0; left -= each) {
-    a.batch = at_most(each, left);
-    whole_batch(a);
-    a.x += each * a.steps * a.inputs;
-    if (a.mask != nullptr) a.mask += each * a.steps;
-    if (a.out != nullptr) a.out += each * a.steps * a.units;
-    const T** read[] = {&a.initial_h, &a.initial_c, &a.factor};
-    for (const T** state : read) {
-      if (*state != nullptr) *state += each * a.units;
-    }
-    a.final_h += each * a.units;
-    if (a.final_c != nullptr) a.final_c += each * a.units;
-  }
-  trim_scratch(Scratch::kSequence);
+  const Weights<T> weights(a);
+  const Index time = nanoseconds(a, sizeof(T));
+  const Index threads = helpful_threads(time);
+  const Index each = rows_of_part<T>(a.batch, a.units, threads);
+  const Index rows = at_most(each, a.batch);
+  const Index at_once = steps_at_once(rows, a.steps);
+  const Index size = Forward<T>::size(a, rows, at_once);
+  T* memory = static_cast<T*>(
+      scratch(Scratch::kRows, std::size_t(threads * size * Index{sizeof(T)})));
+  for_parts(
+      (a.batch + each - 1) / each, time, threads, [=](Index part, int slot) {
+        const Index begin = part * each;
+        T* own = memory + slot * size;
+        zero_row(own, size);
+        forward_rows(a, Rows<T>(begin, at_most(begin + each, a.batch), a.units),
+                     weights, at_once, own);
+      });
+  trim_scratch(Scratch::kRows);
+  trim_scratch(Scratch::kPacked);
 }
 
 }  // namespace

@@ -119,21 +119,5 @@ STROP_HD void fetch_row(const T* array, Index at, Index width) {
   for (Index i = 0; i < bytes; i += 64) __builtin_prefetch(row + i, 0, 2);
 }
 
-// Fetches a gate of all rows at a step to come, for while a product runs that
-// touches no memory. Rows of the batch lie far apart, 200 KB at 200 steps of an
-// LSTM of 64 units, and each is read for 1 KB at a time: too little for the
-// processor to see a stream.
-template <typename T, typename Args>
-STROP_HD void prefetch_gate(const T* gates, const Args& a, const Rows<T>& rows,
-                            Index g, Index t) {
-  const Index n = gates_of(a.cell);
-  const Index bytes = a.units * Index{sizeof(T)};
-  for (Index r = 0; r < rows.count; ++r) {
-    const Index at = ((rows.begin + r) * a.steps + t) * n + g;
-    const char* row = reinterpret_cast<const char*>(gates + at * a.units);
-    for (Index i = 0; i < bytes; i += 64) __builtin_prefetch(row + i);
-  }
-}
-
 }  // namespace
 }  // namespace strop::cpu::STROP_ISA

@@ -23,12 +23,16 @@ struct LaneSums {
       chains[2] = chains[2] + term(i + 2 * kLanes, kLanes);
       chains[3] = chains[3] + term(i + 3 * kLanes, kLanes);
     }
+    const Index whole = (size - i) / kLanes;
+    if (whole > 0) chains[0] = chains[0] + term(i, kLanes);
+    if (whole > 1) chains[1] = chains[1] + term(i + kLanes, kLanes);
+    if (whole > 2) chains[2] = chains[2] + term(i + 2 * kLanes, kLanes);
+    const Index left = size & (kLanes - 1);
+    if (left == 0) return;
+    const Lanes<T> rest = term(i + whole * kLanes, left);
 #pragma GCC unroll 4
     for (int k = 0; k < 4; ++k) {
-      const Index at = i + k * kLanes;
-      if (at >= size) break;
-      const Index left = size - at;
-      chains[k] = chains[k] + term(at, left < kLanes ? left : kLanes);
+      if (k == whole) chains[k] = chains[k] + rest;
     }
   }
 

@@ -39,7 +39,7 @@ struct Buffer {
   }
 };
 
-thread_local Buffer buffers[3];
+thread_local Buffer buffers[2];
 
 }  // namespace
 

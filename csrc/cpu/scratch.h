@@ -4,9 +4,9 @@
 
 namespace strop::cpu {
 
-// Three buffers per thread, kept from call to call so that a kernel allocates
+// Two buffers per thread, kept from call to call so that a kernel allocates
 // nothing once it is warm.
-enum class Scratch { kPacked, kRows, kSequence };
+enum class Scratch { kPacked, kRows };
 
 // At least `bytes` bytes on a page boundary, until this thread asks for the
 // same buffer again; the contents are whatever was left there. Throws

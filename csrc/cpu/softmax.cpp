@@ -21,7 +21,7 @@ STROP_HD void forward_rows(const SoftmaxForward<T>& a, Index begin, Index end) {
     const T* x = a.x + first * classes;
     T* out = a.out + first * classes;
     // For the logarithms the exponentials are needed for their sum only.
-    sums.template take<!kLog>(x, out, count, classes);
+    take_rows(sums, x, kLog ? nullptr : out, count, classes);
     const T* exps = classes < kShortRow ? sums.scratch : out;
     for (Index k = 0; k < count; ++k) {
       const T* from = (kLog ? x : exps) + k * classes;
@@ -57,34 +57,32 @@ void forward(const SoftmaxForward<T>& args) {
                });
 }
 
-// softmax: y (g - <g, y>); log_softmax: g - e^y sum(g).
+// softmax: y (g - <g, y>); log_softmax: g - e sum(g) with e = e^y.
 template <bool kLog, typename T>
 STROP_HD Lanes<T> gradient(const Lanes<T>& g, const Lanes<T>& y,
                            const Lanes<T>& total) {
-  return kLog ? g - exponential(y) * total : y * (g - total);
+  return kLog ? g - y * total : y * (g - total);
 }
 
-// A block of rows at once, as in the forward pass; where a row has one class,
-// its total is its own term.
+// Of n elements of a row or of several: grad_x for y or e.
+template <bool kLog, typename T>
+STROP_HD void gradients(const T* g, const T* y, T* grad_x, Index n, T total) {
+  const Lanes<T> totals = spread(total);
+  for_lanes(n, [=](Index i, Index left) __attribute__((always_inline)) {
+    store_lanes(grad_x + i,
+                gradient<kLog>(load_lanes(g + i, left, T(0)),
+                               load_lanes(y + i, left, T(0)), totals),
+                left);
+  });
+}
+
+// A block of rows at once, as in the forward pass.
 template <bool kLog, typename T>
 void backward_rows(const SoftmaxBackward<T>& a, Index begin, Index end) {
   const Index classes = a.classes;
   const Index rows = rows_at_once(classes);
-  const auto term = [](const Lanes<T>& g, const T* y, Index left)
-                        __attribute__((always_inline)) {
-                          return kLog ? g : g * load_lanes(y, left, T(0));
-                        };
-  if (classes == 1) {
-    for_lanes(end - begin, [=](Index i,
-                               Index n) __attribute__((always_inline)) {
-      const Lanes<T> g = load_lanes(a.grad + begin + i, n, T(0));
-      const T* y = a.out + begin + i;
-      store_lanes(a.grad_x + begin + i,
-                  gradient<kLog>(g, load_lanes(y, n, T(0)), term(g, y, n)), n);
-    });
-    return;
-  }
   T totals[kRowBlock];
+  T scratch[kLog ? kScratch : 1];
   for (Index first = begin; first < end; first += rows) {
     const Index count = end - first < rows ? end - first : rows;
     const T* grad = a.grad + first * classes;
@@ -95,27 +93,46 @@ void backward_rows(const SoftmaxBackward<T>& a, Index begin, Index end) {
       const T* y = out + k * classes;
       totals[k] = T(sum_terms<T>(
           classes, [=](Index i, Index left) __attribute__((always_inline)) {
-            return term(load_lanes(g + i, left, T(0)), y + i, left);
+            const Lanes<T> x = load_lanes(g + i, left, T(0));
+            return kLog ? x : x * load_lanes(y + i, left, T(0));
           }));
     }
-    for (Index k = 0; k < count; ++k) {
-      const T* g = grad + k * classes;
-      const T* y = out + k * classes;
-      T* to = grad_x + k * classes;
-      const Lanes<T> total = spread(totals[k]);
-      for_lanes(classes, [=](Index i, Index n) __attribute__((always_inline)) {
-        store_lanes(to + i,
-                    gradient<kLog>(load_lanes(g + i, n, T(0)),
-                                   load_lanes(y + i, n, T(0)), total),
-                    n);
-      });
+    if (kLog && classes < kShortRow) {
+      exponentials(out, scratch, count * classes, T(0));
     }
+    for (Index k = 0; k < count; ++k) {
+      const Index at = k * classes;
+      if (!kLog || classes < kShortRow) {
+        gradients<kLog>(grad + at, (kLog ? scratch : out) + at, grad_x + at,
+                        classes, totals[k]);
+        continue;
+      }
+      for (Index i = at; i < at + classes; i += kPiece) {
+        const Index left = at + classes - i;
+        const Index n = left < kPiece ? left : kPiece;
+        exponentials(out + i, scratch, n, T(0));
+        gradients<kLog>(grad + i, scratch, grad_x + i, n, totals[k]);
+      }
+    }
+  }
+}
+
+// Rows of one class, each its own total.
+template <bool kLog, typename T>
+void backward_of_one(const SoftmaxBackward<T>& a) {
+  for (Index i = 0; i < a.rows; ++i) {
+    const T g = a.grad[i];
+    const T y = a.out[i];
+    a.grad_x[i] = kLog ? g - strop::exponential(y) * g : y * (g - g * y);
   }
 }
 
 template <typename T>
 void backward(const SoftmaxBackward<T>& args) {
   const SoftmaxBackward<T> a = args;
+  if (a.classes == 1) {
+    return a.log ? backward_of_one<true>(a) : backward_of_one<false>(a);
+  }
   parallel_for(a.rows, rows_per_chunk(a.classes),
                softmax_nanoseconds(a.rows, a.classes),
                [=](Index begin, Index end) {

@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import activations, constraints, initializers, ops, regularizers
+from .. import activations, ops
 from .._names import Constructor
 from .._serial import described
 from .base import Grads, Layer, Shape
+from .declared import Declared
 from .symbolic import Symbolic
 from .windows import check_data_format
 
 Array = NDArray[Any]
 
 
-class Dense(Layer):
+class Dense(Declared):
     """A fully connected layer: `activation(x @ kernel + bias)` on the last axis.
 
     Args:
@@ -64,12 +65,10 @@ class Dense(Layer):
         self.units = whole_number(self.op, "units", units)
         self.activation = activations.get(activation, self.op)
         self.use_bias = bool(use_bias)
-        self.kernel_initializer = initializers.get(kernel_initializer, self.op)
-        self.bias_initializer = initializers.get(bias_initializer, self.op)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer, self.op)
-        self.bias_regularizer = regularizers.get(bias_regularizer, self.op)
-        self.kernel_constraint = constraints.get(kernel_constraint, self.op)
-        self.bias_constraint = constraints.get(bias_constraint, self.op)
+        self.declare(
+            kernel=(kernel_initializer, kernel_regularizer, kernel_constraint),
+            bias=(bias_initializer, bias_regularizer, bias_constraint),
+        )
 
     def build(self, input_shape: Shape) -> None:
         """Make kernel and bias."""
@@ -78,21 +77,9 @@ class Dense(Layer):
             raise ValueError(
                 f"{self.op} {self.name!r}: inputs must have a known last axis; got shape {input_shape}"
             )
-        self.kernel = self.add_variable(
-            "kernel",
-            (inputs, self.units),
-            self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
+        self.kernel = self.add_declared("kernel", (inputs, self.units))
         if self.use_bias:
-            self.bias = self.add_variable(
-                "bias",
-                (self.units,),
-                self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+            self.bias = self.add_declared("bias", (self.units,))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The input's shape with units as its last axis."""
@@ -159,12 +146,7 @@ class Dense(Layer):
             "units": self.units,
             "activation": described(self.activation),
             "use_bias": self.use_bias,
-            "kernel_initializer": described(self.kernel_initializer),
-            "bias_initializer": described(self.bias_initializer),
-            "kernel_regularizer": described(self.kernel_regularizer),
-            "bias_regularizer": described(self.bias_regularizer),
-            "kernel_constraint": described(self.kernel_constraint),
-            "bias_constraint": described(self.bias_constraint),
+            **self.declared_config(),
         }
 
 

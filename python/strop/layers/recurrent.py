@@ -20,6 +20,17 @@ Array = NDArray[Any]
 
 _WEIGHTS = ("kernel", "recurrent", "bias")
 
+#: Arguments in the order in which Keras takes them by place, where its cells agree.
+INITIALIZERS = tuple(f"{weight}_initializer" for weight in _WEIGHTS)
+PENALTIES = (
+    *(f"{weight}_regularizer" for weight in _WEIGHTS),
+    "activity_regularizer",
+    *(f"{weight}_constraint" for weight in _WEIGHTS),
+    "dropout",
+    "recurrent_dropout",
+)
+RUNNING = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll")
+
 
 class Recurrent(TakesStates):
     """Base of SimpleRNN, LSTM and GRU: (N, T, D) becomes (N, units), or (N, T, units) with return_sequences.
@@ -30,6 +41,8 @@ class Recurrent(TakesStates):
 
     #: How many states there are: h, and c of an LSTM.
     state_count = 1
+    #: Arguments behind use_bias, in the order in which Keras takes them by place.
+    order: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -259,6 +272,23 @@ class Recurrent(TakesStates):
             settings[f"{weight}_constraint"] = described(self.constraints[k])
         names = "dropout recurrent_dropout return_sequences return_state go_backwards stateful seed"
         return settings | {name: getattr(self, name) for name in names.split()}
+
+    @classmethod
+    def _named(cls, given: Sequence[Any], settings: dict[str, Any]) -> dict[str, Any]:
+        """The settings with those that came by place.
+
+        Raises:
+            TypeError: there are too many, or one came by name, too.
+        """
+        if len(given) > len(cls.order):
+            raise TypeError(
+                f"{cls.__name__}: arguments must be known ones; got {len(given) - len(cls.order)} too many"
+            )
+        named = dict(zip(cls.order, given, strict=False))
+        for name in named:
+            if name in settings:
+                raise TypeError(f"{cls.__name__}: {name} must be given once; got it by place and by name")
+        return named | settings
 
     @classmethod
     def _keywords(cls) -> list[str]:

@@ -51,6 +51,14 @@ class Compiled:
         self._plan: Plan | None = None
         self._busy = threading.Lock()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is copied and pickled: all but the plan, which is made again."""
+        return {name: value for name, value in vars(self).items() if name not in ("_plan", "_busy")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._plan, self._busy = None, threading.Lock()
+
     # ---- what the model gives ----------------------------------------------
 
     @property

@@ -83,6 +83,7 @@ class NetworkPlan(Plan):
     ) -> None:
         self._nodes = list(nodes)
         self._outputs = [nodes[-1].slots[0]] if outputs is None else list(outputs)
+        self._several = len(self._outputs) > 1
         super().__init__(layers, loss, factor=factor, fused=fused)
 
     def _make_steps(self, fused: bool, head: str | None) -> None:
@@ -127,10 +128,6 @@ class NetworkPlan(Plan):
             for slot, loss in zip(self._outputs, losses, strict=True)
             if self._readers[slot] == 1
         }
-
-    @property
-    def _several(self) -> bool:
-        return len(self._outputs) > 1
 
     def _make_head(self, head: str | None) -> Any:
         if not self._several:
@@ -210,14 +207,15 @@ class NetworkPlan(Plan):
         loss, upstream, tape.mask = self.evaluated(output, mask, target, weight)
         grads: list[Any] = [None] * len(self.variables)
         arriving = _Sums()
-        for slot, grad in zip(self._outputs, upstream if self._several else [upstream], strict=True):
-            if grad is not None:
-                arriving.add(slot, grad)
+        for slot, given in zip(self._outputs, upstream if self._several else [upstream], strict=True):
+            if given is not None:
+                arriving.add(slot, given)
         for stretch in reversed(self._stretches):
-            given = [arriving.take(slot) for slot in stretch.slots]
+            grad = arriving.take(stretch.slots[0])
+            if len(stretch.slots) > 1:
+                grad = [grad, *map(arriving.take, stretch.slots[1:])]
+                grad = None if all(each is None for each in grad) else grad
             if stretch.trained:
-                empty = all(grad is None for grad in given)
-                grad = None if empty else given[0] if len(given) == 1 else given
                 self._backward(stretch, grad, tape, grads, arriving)
         return sum(tape.penalties, loss), output, grads
 
