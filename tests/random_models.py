@@ -28,7 +28,7 @@ class Drawing:
 
     def __init__(self, seed):
         self.rng = np.random.default_rng(seed)
-        kind = self.pick("vector", "steps", "steps", "image", "ids", "ids")
+        kind = self.pick("vector", "steps", "steps", "image", "image", "ids", "ids")
         shape = {"image": (self.upto(8), self.upto(8), self.upto(4))}.get(kind, (self.upto(9), self.upto(5)))
         self.x = self.rng.normal(size=(7, *(shape[:1] if kind == "vector" else shape)))
         if kind == "ids":
