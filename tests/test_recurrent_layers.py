@@ -268,6 +268,25 @@ def test_dropout_has_one_draw_per_sample_for_all_steps(cell):
     np.testing.assert_array_equal(again.forward(x, training=True)[0], y)
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("sequences", [False, True])
+def test_initial_states_do_not_reach_the_outputs_of_leading_masked_steps(sequences, backwards):
+    layer = running_sum(return_sequences=sequences, return_state=True, go_backwards=backwards)
+    x = np.tile(np.array([1.0, 2.0, 3.0], "f").reshape(1, 3, 1), (2, 1, 1))
+    mask = np.array([[False, True, True], [False, False, False]])
+    if backwards:
+        x, mask = x[:, ::-1].copy(), mask[:, ::-1].copy()
+    start = np.full((2, 1), 7, "f")
+    (out, state), saved = layer.forward([x, start], training=True, mask=mask)
+    want = [[0, 9, 12], [0, 0, 0]] if sequences else [[12], [0]]
+    np.testing.assert_array_equal(out.reshape(2, -1), want)
+    np.testing.assert_array_equal(state, [[12], [7]])
+    (_, by_start), _ = layer.backward([np.ones_like(out), None], saved)
+    np.testing.assert_array_equal(by_start, [[2 if sequences else 1], [0]])
+    (_, by_start), _ = layer.backward([None, np.ones_like(state)], saved)
+    np.testing.assert_array_equal(by_start, [[1], [1]])
+
+
 def test_masking_masks_the_steps_that_hold_its_value_everywhere():
     x = np.array([[[0.0, 0.0], [0.0, 1.0], [2.0, 2.0]]])
     assert Masking().compute_mask(x, None).tolist() == [[False, True, True]]

@@ -82,6 +82,24 @@ class TakesStates(Layer):
         return connected(self, [*_listed(x), *states] if states else x)
 
 
+def silenced(output: Any, mask: Any, sequences: bool, backwards: bool) -> Any:
+    """An output, or its gradient, with zeros before the first step that is not masked.
+
+    Until then a layer has given nothing, whatever states it was told to begin with.
+
+    Args:
+        output: (N, T, units) with `sequences`, in the order in which the steps are run; else (N, units).
+        mask: bool, (N, T), False where a step is masked.
+        sequences: whether `output` has every step.
+        backwards: whether the last step is run first.
+    """
+    met = np.logical_or.accumulate(mask[:, ::-1] if backwards else mask, axis=1)
+    if met.all():
+        return output
+    met = met if sequences else met[:, -1]
+    return np.where(met[..., np.newaxis], output, output.dtype.type(0))
+
+
 def _listed(given: Any) -> list[Any]:
     if given is None:
         return []

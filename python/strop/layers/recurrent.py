@@ -12,7 +12,7 @@ from .. import _random, activations, constraints, initializers, ops, regularizer
 from .._names import check_share
 from .._serial import described
 from ._cells import run_cell, run_cell_backward
-from ._states import TakesStates
+from ._states import TakesStates, silenced
 from .base import Grads, Shape
 from .core import whole_number
 
@@ -172,6 +172,8 @@ class Recurrent(TakesStates):
         if self.stateful:
             self.states = [state.copy() for state in run.states]
         output = run.output if self.return_sequences else run.states[0]
+        if mask is not None and states is not None:
+            output = silenced(output, mask, self.return_sequences, self.go_backwards)
         saved = (run, sequence, states, mask, factors, isinstance(x, list | tuple))
         if not self.return_state:
             return output, saved
@@ -246,6 +248,8 @@ class Recurrent(TakesStates):
             run = self._run(x, states, mask, factors[1], True)
         grads = list(grad) if isinstance(grad, list | tuple) else [grad, *[None] * self.state_count]
         by_out, by_states = grads[0], grads[1:]
+        if by_out is not None and mask is not None and states is not None:
+            by_out = silenced(by_out, mask, self.return_sequences, self.go_backwards)
         if not self.return_sequences:
             both = [each for each in (by_out, by_states[0]) if each is not None]
             by_states[0], by_out = sum(both[1:], both[0]) if both else None, None
