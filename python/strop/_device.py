@@ -211,7 +211,8 @@ def memory_for(op: str, what: str, arrays: Iterable[Any], where: Device) -> Iter
         need = sum(a.nbytes for a in arrays)
         raise MemoryError(
             f"{op}: {what} must fit into the memory of {where}; got {bytes_text(need)} and "
-            f"{bytes_text(free_bytes(where))} free; cupy.get_default_memory_pool().free_all_blocks() gives back what other arrays held"
+            f"{bytes_text(free_bytes(where))} free; cupy.get_default_memory_pool().free_all_blocks() gives back "
+            "what other arrays held"
         ) from error
 
 
