@@ -24,11 +24,11 @@ def host_memory_for(what: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> 
     """Say what was to be made where memory runs out, or where no memory could hold it.
 
     Example:
-        >>> with host_memory_for("Dense 'dense': kernel", (4, 10**19), np.dtype(np.float32)):
+        >>> with host_memory_for("Dense: kernel", (10**19,), np.dtype(np.float32)):
         ...     pass
         Traceback (most recent call last):
             ...
-        MemoryError: Dense 'dense': kernel must fit into memory; got shape (4, 10000000000000000000), over 9223372036.9 GB
+        MemoryError: Dense: kernel must fit into memory; got shape (10000000000000000000,), over 9223372036.9 GB
     """
     need = dtype.itemsize * math.prod(max(size, 1) for size in shape)
     text = f"{what} must fit into memory; got shape {shape}, "
