@@ -77,7 +77,8 @@ def run(report: Report) -> None:
     cases = [(shape, None) for shape in [*report.cases(BENCH_SHAPES), *several]]
     rng = np.random.default_rng(0)
     for shape, groups in [*cases, *report.cases(BENCH_GROUPS)]:
-        x, grad = (rng.normal(size=shape).astype(np.float32) for _ in range(2))
+        with memory_for_steps("bench", HOST):  # as from the layers around it
+            x, grad = (rng.normal(size=shape).astype(np.float32) for _ in range(2))
         gamma, beta = (rng.normal(size=shape[-1]).astype(np.float32) for _ in range(2))
         settings = {} if groups is None else {"groups": groups}
         kind = "batch_norm" if groups is None else "group_norm"

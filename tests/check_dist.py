@@ -52,7 +52,7 @@ def check_wheel(path: Path, want_cuda: bool | None = None) -> None:
     assert want_cuda in (None, has_cuda), f"CUDA in the wheel: {has_cuda}"
     if has_cuda:
         check_cuda(zipfile.ZipFile(path))
-    most = 7 if has_cuda else 2.5
+    most = 7 if has_cuda else 2.0
     assert size < most * MEGABYTE, f"the wheel must stay under {most} MB"
     assert any(CPU_MODULE.fullmatch(name) for name in names)
     assert "strop/py.typed" in names

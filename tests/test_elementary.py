@@ -95,6 +95,21 @@ def test_float64_errors_stay_under_the_stated_ulp(device, rng, name):
     assert float(error.max()) < ULP64[name]
 
 
+def test_the_exponential_of_float64_vectors_stays_under_its_ulp(device, rng):
+    # The gradient of log_softmax is g - e^y sum(g): e^y alone in the second column.
+    if np.finfo(np.longdouble).nmant < 60:
+        pytest.skip("long double is no wider than double here")
+    x = np.concatenate([rng.uniform(-708, 709, 20_000), rng.uniform(-1, 1, 20_000)])
+    grad, y = np.zeros((2, x.size, 2))
+    grad[:, 0], y[:, 1] = -1, x
+    want = np.exp(x.astype(np.longdouble))
+    error = np.abs(ops.log_softmax_backward(grad, y)[:, 1] - want) / np.spacing(want.astype(np.float64))
+    assert float(error.max()) < (1.5 if config.isa() == "baseline" else 1.0)
+    y[:5, 1] = -np.inf, -746, -745.1, 710, np.nan
+    ends = ops.log_softmax_backward(grad, y)[:5, 1]
+    np.testing.assert_array_equal(ends, [0, 0, 5e-324, np.inf, np.nan])
+
+
 @pytest.mark.parametrize(
     ("name", "points"),
     [

@@ -271,3 +271,104 @@ def test_states_of_both_directions_have_gradients(rng):
                 sides.append(plan.test_step(x, target, None)[0])
             variable._value[at] = kept
             assert grad[at] == pytest.approx((sides[0] - sides[1]) / 2e-6, abs=1e-8)
+
+
+def random_graph(rng, torch):
+    """A random model of two or three inputs and as many outputs, some of which are read on, and torch's of it."""
+    s = {"dtype": "float64"}
+    leaves, tensors = {}, []
+    inputs = [strop.Input((4,), name=f"x{i}") for i in range(rng.integers(2, 4))]
+    tensors = [(x, lambda given, i=i: given[i]) for i, x in enumerate(inputs)]
+    shared = Dense(4, activation="tanh", **s)
+    functions = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "linear": lambda z: z}
+    functions["softmax"] = lambda z: torch.softmax(z, -1)
+
+    def dense(layer, read):
+        def run(given):
+            if layer not in leaves:
+                leaves[layer] = [torch.tensor(v._value.copy(), requires_grad=True) for v in layer.variables]
+            kernel, bias = leaves[layer]
+            return functions[layer.activation.name](read(given) @ kernel + bias)
+
+        return run
+
+    for _ in range(8):
+        (a, f), (b, g) = (tensors[rng.integers(0, len(tensors))] for _ in range(2))
+        kind = rng.integers(0, 4)
+        if kind == 0:
+            merge = strop.layers.Multiply(**s) if rng.random() < 0.5 else strop.layers.Subtract(**s)
+            run = (lambda u, v: u * v) if merge.op == "Multiply" else (lambda u, v: u - v)
+            tensors.append((merge([a, b]), lambda given, f=f, g=g, run=run: run(f(given), g(given))))
+            continue
+        layer = (
+            shared
+            if kind == 1
+            else Dense(4, activation=["tanh", "sigmoid", "softmax"][rng.integers(0, 3)], **s)
+        )
+        tensors.append((layer(a), dense(layer, f)))
+    # All inputs meet in one tensor, so that every one of them leads to an output.
+    layer = Dense(4, activation="sigmoid", **s)
+    joined = strop.layers.Add(**s)(inputs)
+    tensors.append((layer(joined), dense(layer, lambda given: sum(given))))
+    places = {len(tensors) - 1, *(int(k) for k in rng.integers(len(inputs), len(tensors), 2))}
+    chosen = [tensors[k] for k in rng.permutation(sorted(places))]
+    return strop.Model(inputs, [t for t, _ in chosen]), [run for _, run in chosen], leaves
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_graphs_have_the_losses_and_gradients_of_torch(seed):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(seed)
+    strop.utils.set_random_seed(seed)
+    model, runs, leaves = random_graph(rng, torch)
+    assert strop.Model.from_config(model.get_config()).get_config() == model.get_config()
+    several = len(runs) > 1
+    names = [
+        ["mse", "binary_crossentropy", "sparse_categorical_crossentropy"][k]
+        for k in rng.integers(0, 3, len(runs))
+    ]
+    # A cross-entropy wants chances; what an output is follows from the layer behind it.
+    kinds = [getattr(t.call.layer, "activation", None) for t in model.outputs]
+    wanted = {"sigmoid": "binary_crossentropy", "softmax": "sparse_categorical_crossentropy"}
+    names = [
+        name if kind is not None and wanted.get(kind.name) == name else "mse"
+        for name, kind in zip(names, kinds, strict=True)
+    ]
+    factors = rng.uniform(0.2, 2, len(runs)).tolist()
+    model.compile("sgd", loss=names, loss_weights=factors)
+    x = [rng.normal(size=(5, 4)) for _ in model.inputs]
+    y = [
+        rng.integers(0, 4, 5)
+        if n.startswith("sparse")
+        else rng.random((5, 4))
+        if n == "mse"
+        else rng.integers(0, 2, (5, 4))
+        for n in names
+    ]
+    y = [
+        target.astype(float) if n == "binary_crossentropy" else target
+        for n, target in zip(names, y, strict=True)
+    ]
+    plan = model.make_plan(model.loss, *([] if several else factors))
+    loss, _, grads = plan._gradients(tuple(x), tuple(y) if several else y[0], None, Tape(training=True))
+    total, parts = 0.0, []
+    for name, run, target, factor in zip(names, runs, y, factors, strict=True):
+        made = run([torch.tensor(each) for each in x])
+        if name == "mse":
+            parts.append(((made - torch.tensor(target)) ** 2).mean())
+        elif name == "binary_crossentropy":
+            parts.append(torch.nn.functional.binary_cross_entropy(made, torch.tensor(target)))
+        else:
+            parts.append(torch.nn.functional.nll_loss(torch.log(made), torch.tensor(target)))
+        total = total + factor * parts[-1]
+    assert (loss.total if several else loss) == pytest.approx(total.item(), rel=1e-9)
+    if several:
+        assert loss.parts == pytest.approx([part.item() for part in parts], rel=1e-9)
+    total.backward()
+    want = {
+        id(v): leaf.grad
+        for layer, own in leaves.items()
+        for v, leaf in zip(layer.variables, own, strict=True)
+    }
+    for variable, grad in zip(plan.variables, grads, strict=True):
+        np.testing.assert_allclose(grad, want[id(variable)].numpy(), rtol=1e-7, atol=1e-10)

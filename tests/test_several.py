@@ -638,3 +638,13 @@ def test_activations_behind_a_layer_with_states(rng):
     np.testing.assert_allclose(
         model.predict(sequence, verbose=0), np.maximum(y, 0) + np.maximum(h, 0), rtol=1e-6
     )
+
+
+def test_it_is_drawn_as_a_picture_with_one_arrow_for_all_states():
+    pytest.importorskip("matplotlib").use("Agg")
+    ax = strop.plot.network(decoder())
+    titles = [text.get_text().split("\n")[0] for text in ax.texts if text.get_text()]
+    assert titles[:2] == ["text (Input)", "answer (Input)"]
+    assert len([text for text in ax.texts if not text.get_text()]) == len(
+        {"text", "answer", "lstm", "lstm_1"}
+    )

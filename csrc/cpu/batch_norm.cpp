@@ -129,21 +129,27 @@ void slope_rows(const T* grad, const T* x, const bool* mask, T* grad_x,
   const T* slope = c[2];
   const T* offset = c[3];
   const bool streams = r.far && fills_lines(grad_x, r.width);
-  for_wide_rows(r, mask, 3, streams, [=](Index at, Index n, bool counts) {
-    const T* g = grad + at;
-    const T* from = x + at;
-    T* to = grad_x + at;
-    for_channels<T>(n, false,
-                    [=](Index j, auto zero) __attribute__((always_inline)) {
-                      using V = decltype(zero);
-                      V y = load<V>(g + j) * load<V>(factor + j);
-                      if (counts) {
-                        const V apart = load<V>(from + j) - load<V>(center + j);
-                        y += apart * load<V>(slope + j) + load<V>(offset + j);
-                      }
-                      put(to + j, y, streams);
-                    });
-  });
+  const Index width = r.width;
+  for_wide_rows(
+      r, mask, 3, streams, [=](auto together, Index at, Index n, bool counts) {
+        const T* g = grad + at;
+        const T* from = x + at;
+        T* to = grad_x + at;
+        for_channels<T>(
+            n, false, [=](Index j, auto zero) __attribute__((always_inline)) {
+              using V = decltype(zero);
+              const V middle = load<V>(center + j), times = load<V>(factor + j);
+              const V by_x = load<V>(slope + j), plus = load<V>(offset + j);
+              for (int k = 0; k < decltype(together)::kRows; ++k) {
+                const Index i = k * width + j;
+                V y = load<V>(g + i) * times;
+                if (counts) {
+                  y += (load<V>(from + i) - middle) * by_x + plus;
+                }
+                put(to + i, y, streams);
+              }
+            });
+      });
 }
 
 template <typename T>

@@ -204,9 +204,9 @@ void backward_rows(const RecurrentBackward<T>& a, Rows<T> rows,
   const Cell cell{a.cell, a.activation, a.recurrent_activation};
   const Index chunk = rows_of_chunk<T>(a.batch, a.units);
   const Index each = Sums<T>(a).size();
-  load_state(rows, a.grad_h, b.grad_h);
-  load_state(rows, a.grad_c, b.grad_c);
-  if (a.factor != nullptr) load_state(rows, a.factor, b.factor);
+  load_state(rows, a.grad_h, b.grad_h, rows.stride);
+  load_state(rows, a.grad_c, b.grad_c, rows.stride);
+  if (a.factor != nullptr) load_state(rows, a.factor, b.factor, rows.stride);
   zero_row(sums, (rows.count + chunk - 1) / chunk * each);
   for (Index end = a.steps; end > 0; end -= b.block.steps) {
     const Index first = at_least(end - b.block.steps, 0);
@@ -219,9 +219,9 @@ void backward_rows(const RecurrentBackward<T>& a, Rows<T> rows,
       inputs_backward(a, rows, packed, b.block, first, end);
     }
   }
-  store_state(rows, b.grad_h, a.grad_initial_h);
+  store_state(rows, b.grad_h, rows.stride, a.grad_initial_h);
   if (a.grad_initial_c != nullptr) {
-    store_state(rows, b.grad_c, a.grad_initial_c);
+    store_state(rows, b.grad_c, rows.stride, a.grad_initial_c);
   }
   restore_denormals(mode);
 }
@@ -235,8 +235,12 @@ Packed<T> pack_transposed(const RecurrentBackward<T>& a) {
   T* packed = static_cast<T*>(
       scratch(Scratch::kPacked, std::size_t(size * Index{sizeof(T)})));
   T* kernel = packed + depth * padded(a.units);
-  pack_panels(a.recurrent, 1, depth, depth, a.units, packed);
-  if (wide > 0) pack_panels(a.kernel, 1, depth, depth, a.inputs, kernel);
+  pack_panels(Halves<T>{a.recurrent, depth, nullptr}, 1, depth, depth, a.units,
+              packed);
+  if (wide > 0) {
+    pack_panels(Halves<T>{a.kernel, depth, nullptr}, 1, depth, depth, a.inputs,
+                kernel);
+  }
   return {packed, kernel};
 }
 

@@ -32,17 +32,27 @@ STROP_HD Index panel_vectors(Index left) {
   return left >= kPanelVectors ? kPanelVectors : left >= 2 ? 2 : 1;
 }
 
-// b[k][j] at source[k * row + j * col], (depth, n), panel after panel of
+// The first rows of a matrix and, elsewhere, those below them.
+template <typename T>
+struct Halves {
+  const T* upper;
+  Index rows;
+  const T* lower;
+};
+
+// b[k][j] k * row + j * col into its half, (depth, n), panel after panel of
 // columns, with zeros for the columns from n to its padded width.
 template <typename T>
-void pack_panels(const T* source, Index row, Index col, Index depth, Index n,
-                 T* target) {
+void pack_panels(const Halves<T>& source, Index row, Index col, Index depth,
+                 Index n, T* target) {
   constexpr Index kL = Wide<T>::kLanes;
   for (Index j = 0; j < n;) {
     const Index width = panel_vectors((padded(n) - j) / kL) * kL;
     const Index used = width < n - j ? width : n - j;
     for (Index k = 0; k < depth; ++k) {
-      const T* from = source + k * row + j * col;
+      const T* from = k < source.rows ? source.upper + k * row
+                                      : source.lower + (k - source.rows) * row;
+      from += j * col;
       for (Index i = 0; i < used; ++i) target[i] = from[i * col];
       for (Index i = used; i < width; ++i) target[i] = 0;
       target += width;

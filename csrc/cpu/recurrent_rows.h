@@ -90,24 +90,22 @@ STROP_HD void zero_row(T* to, Index n) {
   for (Index i = 0; i < n; ++i) to[i] = 0;
 }
 
-// (B, H) to rows; zeros where there is none.
+// (B, H) to rows, `row` apart; zeros where there is none.
 template <typename T>
-void load_state(const Rows<T>& rows, const T* state, T* to) {
+void load_state(const Rows<T>& rows, const T* state, T* to, Index row) {
   for (Index r = 0; r < rows.count; ++r) {
     if (state == nullptr) {
-      zero_row(to + r * rows.stride, rows.stride);
+      zero_row(to + r * row, rows.stride);
     } else {
-      copy_row(state + (rows.begin + r) * rows.units, to + r * rows.stride,
-               rows.units);
+      copy_row(state + (rows.begin + r) * rows.units, to + r * row, rows.units);
     }
   }
 }
 
 template <typename T>
-void store_state(const Rows<T>& rows, const T* from, T* state) {
+void store_state(const Rows<T>& rows, const T* from, Index row, T* state) {
   for (Index r = 0; r < rows.count; ++r) {
-    copy_row(from + r * rows.stride, state + (rows.begin + r) * rows.units,
-             rows.units);
+    copy_row(from + r * row, state + (rows.begin + r) * rows.units, rows.units);
   }
 }
 

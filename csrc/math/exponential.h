@@ -77,9 +77,9 @@ STROP_HD FloatVector exponential(FloatVector x) {
   return exponential_below(at_most(x, 89.0f));
 }
 
-// e^x, error below 1 ulp (0.9 measured), like the one for floats: the library's
-// takes 4.6 ns, this 0.7. Degree 11, with 2^-55 left; x is held to
-// [-746, 710], beyond which e^x is 0 or infinity.
+// e^x, error below 1 ulp (0.85 measured), 1.5 without FMA: a quarter of the
+// time of the library's. Degree 12 on [-ln2/2, ln2/2]; x is held to [-746,
+// 710], beyond which e^x is 0 or infinity.
 STROP_HD DoubleVector exponential(DoubleVector x) {
   const DoubleVector zero = {};
   x = lesser(zero + 710.0, greater(zero - 746.0, x));
@@ -89,16 +89,17 @@ STROP_HD DoubleVector exponential(DoubleVector x) {
   const DoubleVector n = shifted - round;
   DoubleVector t = multiply_add(n, zero - 0x1.62e42feep-1, x);
   t = multiply_add(n, zero - 0x1.a39ef35793c76p-33, t);
-  DoubleVector p = zero + 0x1.af38d53857513p-26;
-  p = multiply_add(p, t, zero + 0x1.2891a8c1d838dp-22);
-  p = multiply_add(p, t, zero + 0x1.71de0d9c145d0p-19);
-  p = multiply_add(p, t, zero + 0x1.a019b8ef67c6cp-16);
-  p = multiply_add(p, t, zero + 0x1.a01a01a7c8d47p-13);
-  p = multiply_add(p, t, zero + 0x1.6c16c17893833p-10);
-  p = multiply_add(p, t, zero + 0x1.11111111109adp-7);
-  p = multiply_add(p, t, zero + 0x1.5555555553d4fp-5);
-  p = multiply_add(p, t, zero + 0x1.5555555555556p-3);
-  p = multiply_add(p, t, zero + 0.5);
+  DoubleVector p = zero + 0x1.1f731ea5352cap-29;
+  p = multiply_add(p, t, zero + 0x1.af4e196027428p-26);
+  p = multiply_add(p, t, zero + 0x1.27e4db57442fbp-22);
+  p = multiply_add(p, t, zero + 0x1.71de021a90822p-19);
+  p = multiply_add(p, t, zero + 0x1.a01a01a6dcaffp-16);
+  p = multiply_add(p, t, zero + 0x1.a01a01abef415p-13);
+  p = multiply_add(p, t, zero + 0x1.6c16c16c162ccp-10);
+  p = multiply_add(p, t, zero + 0x1.11111111100cep-7);
+  p = multiply_add(p, t, zero + 0x1.5555555555556p-5);
+  p = multiply_add(p, t, zero + 0x1.5555555555557p-3);
+  p = multiply_add(p, t, zero + 0x1.0000000000000p-1);
   p = multiply_add(p, t, zero + 1.0);
   p = multiply_add(p, t, zero + 1.0);
   const LongVector bits = bits_as<LongVector>(shifted);

@@ -15,7 +15,7 @@ enum class RecurrentCell {
   kGruBefore,  // z, r, h; the reset gate acts on h
 };
 
-constexpr int gates_of(RecurrentCell cell) {
+STROP_HD constexpr int gates_of(RecurrentCell cell) {
   return cell == RecurrentCell::kSimple ? 1
          : cell == RecurrentCell::kLstm ? 4
                                         : 3;

@@ -95,17 +95,20 @@ class Model(BaseModel):
         self.device = first.device
 
     def _check_readers(self) -> None:
-        """Refuse an input that one layer takes for ids and another for numbers."""
-        given = {id(tensor) for tensor in self.inputs}
-        first: dict[int, Layer] = {}
+        """Note who reads each input; refuse one that a layer takes for ids and another for numbers."""
+        found: dict[int, list[Layer]] = {id(tensor): [] for tensor in self.inputs}
         for call in self.network.calls:
             for source in call.inputs:
-                other = first.setdefault(id(source), call.layer)
-                if id(source) in given and other.reads_ids != call.layer.reads_ids:
+                readers = found.get(id(source))
+                if readers is None or call.layer in readers:
+                    continue
+                readers.append(call.layer)
+                if readers[0].reads_ids != call.layer.reads_ids:
                     raise ValueError(
                         f"Model: layers on {source.source!r} must all read ids, or all numbers; "
-                        f"got {other.op} {other.name!r} and {call.layer.op} {call.layer.name!r}"
+                        f"got {readers[0].op} {readers[0].name!r} and {call.layer.op} {call.layer.name!r}"
                     )
+        self._readers = [found[id(tensor)] for tensor in self.inputs]
 
     # ---- what training asks ------------------------------------------------
 
@@ -154,9 +157,7 @@ class Model(BaseModel):
 
     def readers(self, place: int) -> list[Layer]:
         """The layers that read an input, each once."""
-        tensor = self.inputs[place]
-        found = [call.layer for call in self.network.calls if any(t is tensor for t in call.inputs)]
-        return list(dict.fromkeys(found))
+        return self._readers[place]
 
     @property
     def last_layers(self) -> list[Layer]:
@@ -178,7 +179,8 @@ class Model(BaseModel):
         chain = self.network.chain()
         if chain is not None:
             return Plan(chain, loss, factor=factor)
-        outputs = [self.network.slots[id(tensor)] for tensor in self.outputs]
+        slots = self.network.slots
+        outputs = [slots[id(tensor)] for tensor in self.outputs]
         return NetworkPlan(self.layers, self.network.nodes(), loss, outputs=outputs, factor=factor)
 
     def drawn_on(self, x: Any) -> Any:
