@@ -14,7 +14,7 @@ import strop
 from strop._files import atomic_write
 from strop.callbacks import CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from strop.constraints import MaxNorm, MinMaxNorm, UnitNorm
-from strop.layers import LSTM, BatchNormalization, Conv1D, Dense, Embedding
+from strop.layers import LSTM, Add, BatchNormalization, Conv1D, Dense, Embedding
 from strop.preprocessing.text import Tokenizer
 
 
@@ -158,3 +158,129 @@ def test_a_log_on_a_full_disk_names_its_file(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
     assert str(caught.value) == f"[Errno {errno.EFBIG}] File too large: '{path}'"
+
+
+ROWS = np.arange(16, dtype=np.float32).reshape(8, 2) / 16
+
+
+def compiled():
+    made = model()
+    made.compile("sgd", "mse")
+    return made
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "text"),
+    [
+        (lambda: compiled().fit(ROWS, ROWS[:, :1], batchsize=3), TypeError,
+         "fit: keywords must be known ones; got 'batchsize'; did you mean 'batch_size'"),
+        (lambda: compiled().evaluate(ROWS, ROWS[:, :1], batchsize=3), TypeError,
+         "evaluate: keywords must be known ones; got 'batchsize'; did you mean 'batch_size'"),
+        (lambda: compiled().predict(ROWS, verbos=0), TypeError,
+         "predict: keywords must be known ones; got 'verbos'; did you mean 'verbose'"),
+        (lambda: strop.Sequential([Dense(1)]).build(3), TypeError,
+         "build: input_shape must be a tuple with the batch axis, as (None, 8); got 3"),
+        (lambda: strop.Sequential([Dense(1)]).build(()), ValueError,
+         "build: input_shape must be a tuple with the batch axis, as (None, 8); got ()"),
+        (lambda: model().set_weights(None), TypeError, "set_weights: weights must be a list of arrays; got NoneType"),
+        (lambda: Dense(1, name="d").set_weights(None), TypeError,
+         "set_weights: Dense 'd': weights must be a list of arrays; got NoneType"),
+    ],
+)  # fmt: skip
+def test_calls_of_a_model_refuse_in_their_own_words(call, kind, text):
+    with pytest.raises(kind) as caught:
+        call()
+    assert str(caught.value) == text
+    assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize("normalized", [False, True])
+def test_a_batch_size_beyond_any_data_is_one_batch(normalized):
+    kernels = []
+    for size in (8, 10**30):
+        strop.utils.set_random_seed(0)
+        made = strop.Sequential([strop.Input((2,)), *[BatchNormalization()] * normalized, Dense(1)])
+        made.compile("sgd", "mse")
+        made.fit(ROWS, ROWS[:, :1], batch_size=size, verbose=0)
+        made.evaluate(ROWS, ROWS[:, :1], batch_size=size, verbose=0)
+        made.predict(ROWS, batch_size=size, verbose=0)
+        kernels.append(made.get_weights()[-2])
+    np.testing.assert_array_equal(*kernels)
+
+
+def test_an_optimizer_that_a_callback_puts_in_place_trains_the_next_epoch():
+    class Replace(strop.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 0:
+                self.model.optimizer = strop.optimizers.SGD(0.0)
+                self.kept = self.model.get_weights()
+
+    made, replace = compiled(), Replace()
+    made.fit(ROWS, ROWS[:, :1], epochs=3, verbose=0, callbacks=[replace])
+    assert made.optimizer.iterations == 2
+    for was, now in zip(replace.kept, made.get_weights(), strict=True):
+        np.testing.assert_array_equal(was, now)
+
+
+def test_validation_data_that_run_out_are_named():
+    def two():
+        for _ in range(2):
+            yield ROWS, ROWS[:, :1]
+
+    with pytest.warns(UserWarning, match="ran out") as caught:
+        compiled().fit(ROWS, ROWS[:, :1], validation_data=two(), validation_steps=5, verbose=0)
+    assert [str(each.message) for each in caught] == [
+        "fit: validation_x ran out of data after 2 of 5 batches in epoch 0; repeat the dataset, or pass a generator "
+        "that goes on"
+    ]
+
+
+def stepwise(loss="mse", outputs=1):
+    made = strop.Sequential(
+        [
+            strop.Input((3,)),
+            Embedding(9, 2, mask_zero=loss != "mse"),
+            LSTM(2, return_sequences=True),
+            Dense(outputs),
+        ]
+    )
+    made.compile("sgd", loss, weighted_metrics=["mae"] if loss == "mse" else None)
+    return made
+
+
+def test_weights_of_steps_are_factors_of_the_losses_of_steps(rng):
+    ids, weight = rng.integers(1, 9, (5, 3)), rng.random((5, 3))
+    y, made = rng.random((5, 3, 1)), stepwise()
+    away = made.predict(ids, verbose=0)[..., 0].astype(np.float64) - y[..., 0]
+    loss, mae = made.evaluate(ids, y, sample_weight=weight, verbose=0)
+    assert loss == pytest.approx((weight * away**2).mean(), rel=1e-5)
+    assert mae == pytest.approx((weight * abs(away)).sum() / weight.sum(), rel=1e-5)
+    assert made.fit(ids, y, sample_weight=weight, verbose=0).history["loss"] == pytest.approx(
+        [loss], rel=1e-5
+    )
+
+
+def test_weights_of_steps_meet_a_mask_and_ids_as_targets(rng):
+    ids = rng.integers(1, 9, (5, 3))
+    ids[2, 1:] = 0
+    weight, y = rng.random((5, 3)), rng.integers(0, 4, (5, 3))
+    made = stepwise(strop.losses.SparseCategoricalCrossentropy(from_logits=True), 4)
+    logits = made.predict(ids, verbose=0).astype(np.float64)
+    each = np.log(np.exp(logits).sum(-1)) - np.take_along_axis(logits, y[..., None], -1)[..., 0]
+    kept = ids != 0
+    loss = made.evaluate(ids, y, sample_weight=weight, verbose=0)
+    assert loss == pytest.approx((weight * each)[kept].sum() / kept.sum(), rel=1e-5)
+
+
+def test_weights_of_other_steps_are_refused():
+    with pytest.raises(ValueError) as caught:
+        stepwise().fit(np.ones((4, 3), int), np.ones((4, 3, 1)), sample_weight=np.ones((4, 2)), verbose=0)
+    assert str(caught.value) == (
+        "fit: sample_weight must have one value per sample (4) or per step (4, 3); got shape (4, 2)"
+    )
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_sum_beyond_the_type_is_infinite_without_a_warning():
+    large = np.full((1, 2), 3e38, np.float32)
+    assert np.isposinf(Add()([large, large])).all()
