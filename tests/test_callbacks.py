@@ -362,7 +362,7 @@ def test_csv_appends_to_the_columns_that_are_there(tmp_path):
         (
             lambda: EarlyStopping(patience=-1),
             ValueError,
-            "EarlyStopping: patience must be 0 or more, or None; got -1",
+            "EarlyStopping: patience must be a finite number of at least 0; got -1.0",
         ),
         (
             lambda: ReduceLROnPlateau(factor=1.0),

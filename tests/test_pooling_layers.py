@@ -170,7 +170,8 @@ def test_inputs_that_do_not_fit_are_refused_at_build(make, shape, text):
         (
             lambda: layers.MaxPooling2D(data_format="channels_first"),
             ValueError,
-            "MaxPooling2D: data_format must be 'channels_last'; got 'channels_first'",
+            "MaxPooling2D: data_format must be 'channels_last'; got 'channels_first'; "
+            "move the channels to the last axis",
         ),
         (
             lambda: layers.MaxPooling2D(stride=2),

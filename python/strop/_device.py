@@ -210,8 +210,9 @@ def memory_for(op: str, what: str, arrays: Iterable[Any], where: Device) -> Iter
             raise
         need = sum(a.nbytes for a in arrays)
         raise MemoryError(
-            f"{op}: {what} must fit into the memory of {where}; got {_text(need)} and {_text(free_bytes(where))} "
-            "free; cupy.get_default_memory_pool().free_all_blocks() gives back what other arrays held"
+            f"{op}: {what} must fit into the memory of {where}; got {bytes_text(need)} and "
+            f"{bytes_text(free_bytes(where))} free; cupy.get_default_memory_pool().free_all_blocks() gives back "
+            "what other arrays held"
         ) from error
 
 
@@ -234,13 +235,14 @@ def memory_for_steps(op: str, where: Device) -> Iterator[None]:
         if not type(error).__module__.startswith("cupy"):
             raise
         raise MemoryError(
-            f"{op}: a step must fit into the memory of {where}; got {_text(free_bytes(where))} free; take a smaller "
-            "batch_size, or give back what other arrays held by "
+            f"{op}: a step must fit into the memory of {where}; got {bytes_text(free_bytes(where))} free; "
+            "take a smaller batch_size, or give back what other arrays held by "
             "cupy.get_default_memory_pool().free_all_blocks()"
         ) from error
 
 
-def _text(count: int) -> str:
+def bytes_text(count: int) -> str:
+    """A count of bytes for messages."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             return f"{count / size:.1f} {unit}"

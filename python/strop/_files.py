@@ -61,11 +61,16 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = True) -> Ite
         with suppress(OSError):  # the first error is the one to tell
             if _is_at(descriptor, temporary):
                 temporary.unlink()
-        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
-            error.filename = os.fspath(path)  # write() itself does not know: "No space left on device"
+        name_file(error, path)
         raise
     finally:
         os.close(descriptor)
+
+
+def name_file(error: BaseException, path: str | os.PathLike[str]) -> None:
+    """Say which file an error of the system is about: `write` does not know, "No space left on device"."""
+    if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+        error.filename = os.fspath(path)
 
 
 def _mode_of(target: Path, path: str | os.PathLike[str], overwrite: bool) -> int | None:
@@ -101,6 +106,13 @@ def _claim(temporary: Path, mode: int, path: str | os.PathLike[str]) -> int:
                 descriptor = os.open(temporary, os.O_RDONLY | os.O_NONBLOCK | no_follow)
             except FileNotFoundError:
                 continue
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                errno.ENOENT, "save: folder must exist; got none", os.fspath(path)
+            ) from None
+        except OSError as error:
+            error.filename = os.fspath(path)  # nobody has asked for the temporary file
+            raise
         try:
             _lock(descriptor, path)
             if _is_at(descriptor, temporary):

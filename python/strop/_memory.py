@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._backend import array_module, on_gpu
-from ._device import device_of
+from ._device import bytes_text, device_of
 
 Array = NDArray[Any]
 
 _LINE = 64
+
+
+@contextmanager
+def host_memory_for(what: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[None]:
+    """Say what was to be made where memory runs out, or where no memory could hold it.
+
+    Example:
+        >>> with host_memory_for("Dense: kernel", (10**19,), np.dtype(np.float32)):
+        ...     pass
+        Traceback (most recent call last):
+            ...
+        MemoryError: Dense: kernel must fit into memory; got shape (10000000000000000000,), over 9223372036.9 GB
+    """
+    need = dtype.itemsize * math.prod(max(size, 1) for size in shape)
+    text = f"{what} must fit into memory; got shape {shape}, "
+    if need > sys.maxsize:
+        raise MemoryError(f"{text}over {bytes_text(sys.maxsize)}")
+    try:
+        yield
+    except MemoryError as error:
+        raise MemoryError(text + bytes_text(need)) from error
 
 
 def zeros_beside(like: Array, dtype: Any = None) -> Array:

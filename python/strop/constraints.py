@@ -27,9 +27,19 @@ class Constraint(Configurable):
         """Change w in place. The training loop calls this after the update."""
         raise NotImplementedError(f"{type(self).__name__}: apply must be defined by the class")
 
+    def check(self, op: str, weight: str, shape: tuple[int, ...]) -> None:
+        """Refuse a weight of a shape that the constraint cannot take. A layer calls this before it makes the weight.
+
+        Args:
+            op: what messages begin with.
+            weight: the name of the weight.
+            shape: of the weight.
+        """
+
     def __call__(self, w: Array) -> Array:
         """A changed copy; w stays as it is."""
         result = np.array(w)
+        self.check(type(self).__name__, "w", result.shape)
         if result.dtype.kind in "biu":
             result = result.astype(np.float64)
         self.apply(result)
@@ -43,12 +53,27 @@ def _axis(op: str, axis: Axis) -> int | tuple[int, ...]:
     return axis if isinstance(axis, int) else tuple(axes)
 
 
-def _lengths(w: Array, axis: int | tuple[int, ...]) -> Array:
-    lengths: Array = np.sqrt(np.square(w).sum(axis=axis, keepdims=True))
-    return lengths
+class _OfLengths(Constraint):
+    """Base of those that go by the lengths of the vectors along some axes."""
+
+    axis: int | tuple[int, ...]
+
+    def check(self, op: str, weight: str, shape: tuple[int, ...]) -> None:
+        """Refuse axes that the weight does not have."""
+        axes = self.axis if isinstance(self.axis, tuple) else (self.axis,)
+        rank = len(shape)
+        if not all(-rank <= each < rank for each in axes) or len({each % rank for each in axes}) < len(axes):
+            raise ValueError(
+                f"{op}: axis of {type(self).__name__} must name axes of {weight}, whose shape is {shape}, each once; "
+                f"got {self.axis}"
+            )
+
+    def _lengths(self, w: Array) -> Array:
+        lengths: Array = np.sqrt(np.square(w).sum(axis=self.axis, keepdims=True))
+        return lengths
 
 
-class MaxNorm(Constraint):
+class MaxNorm(_OfLengths):
     """Vectors longer than max_value are shortened to it; the others keep every bit.
 
     Args:
@@ -71,7 +96,7 @@ class MaxNorm(Constraint):
 
     def apply(self, w: Array) -> None:
         """Shorten in place."""
-        length = _lengths(w, self.axis)
+        length = self._lengths(w)
         w *= np.where(length > self.max_value, self.max_value / (length + _EPSILON), 1).astype(w.dtype)
 
 
@@ -89,7 +114,7 @@ class NonNeg(Constraint):
         np.maximum(w, 0, out=w)
 
 
-class UnitNorm(Constraint):
+class UnitNorm(_OfLengths):
     """Every vector gets length 1; a vector of zeros stays.
 
     Args:
@@ -107,10 +132,10 @@ class UnitNorm(Constraint):
 
     def apply(self, w: Array) -> None:
         """Divide by the lengths in place."""
-        w /= _lengths(w, self.axis) + w.dtype.type(_EPSILON)
+        w /= self._lengths(w) + w.dtype.type(_EPSILON)
 
 
-class MinMaxNorm(Constraint):
+class MinMaxNorm(_OfLengths):
     """Vectors outside the limits are pulled to the nearer one; the others keep every bit.
 
     Args:
@@ -138,7 +163,7 @@ class MinMaxNorm(Constraint):
 
     def apply(self, w: Array) -> None:
         """Stretch or shorten in place."""
-        length = _lengths(w, self.axis)
+        length = self._lengths(w)
         wanted = np.clip(length, self.min_value, self.max_value)
         scale = (self.rate * wanted + (1 - self.rate) * length) / (length + _EPSILON)
         w *= np.where(wanted == length, 1, scale).astype(w.dtype)

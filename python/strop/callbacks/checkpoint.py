@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from .._checkpoint import check_path
+from .._names import check_number
 from .base import Logs
 from .monitor import MonitorCallback
 
@@ -59,6 +60,8 @@ class ModelCheckpoint(MonitorCallback):
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
         self.save_freq = save_freq
+        if initial_value_threshold is not None:
+            check_number("ModelCheckpoint", "initial_value_threshold", initial_value_threshold)
         self.best = initial_value_threshold
         self._batches = 0
         self._epoch = 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from .._files import name_file
 from .base import Callback, Logs
 
 
@@ -23,7 +25,7 @@ class CSVLogger(Callback):
 
     Raises:
         ValueError: separator is not one character.
-        OSError: when the fit begins, the file cannot be written.
+        OSError: the file cannot be written.
     """
 
     records = True
@@ -37,11 +39,20 @@ class CSVLogger(Callback):
         self._columns: list[str] | None = None
         self._replaces = False
 
+    @contextmanager
+    def _opened(self, mode: str) -> Iterator[IO[str]]:
+        """The file. Opened and closed each time: nothing stays open if the fit ends by an exception."""
+        try:
+            with self.filename.open(mode, newline="", encoding="utf-8") as file:
+                yield file
+        except OSError as error:
+            name_file(error, self.filename)
+            raise
+
     def _write(self, row: list[str], mode: str = "a") -> None:
         import csv  # 3 ms, which only those who log pay
 
-        # Opened and closed each time: nothing stays open if the fit ends by an exception.
-        with self.filename.open(mode, newline="", encoding="utf-8") as file:
+        with self._opened(mode) as file:
             csv.writer(file, delimiter=self.separator, lineterminator="\n").writerow(row)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -51,7 +62,7 @@ class CSVLogger(Callback):
         self._replaces = not self.append
         import csv
 
-        with self.filename.open("a+", newline="", encoding="utf-8") as file:
+        with self._opened("a+") as file:
             file.seek(0)
             header = None if self._replaces else next(csv.reader(file, delimiter=self.separator), None)
         if header and header[0] == "epoch":

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._names import check_number
 from .base import Logs
-from .monitor import MonitorCallback
+from .monitor import MonitorCallback, check_epochs
 
 
 class EarlyStopping(MonitorCallback):
@@ -29,7 +30,8 @@ class EarlyStopping(MonitorCallback):
         best: that value.
 
     Raises:
-        ValueError: mode is unknown or patience is negative.
+        ValueError: mode is unknown, patience is negative, or a number is not finite.
+        TypeError: a setting is of another kind.
 
     Example:
         >>> stop = EarlyStopping(monitor="loss", patience=None, threshold=0.2)
@@ -52,8 +54,12 @@ class EarlyStopping(MonitorCallback):
         threshold: float | None = None,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        if patience is not None and patience < 0:
-            raise ValueError(f"EarlyStopping: patience must be 0 or more, or None; got {patience}")
+        if patience is not None:
+            check_epochs("EarlyStopping", "patience", patience)
+        check_epochs("EarlyStopping", "start_from_epoch", start_from_epoch)
+        for name, value in (("baseline", baseline), ("threshold", threshold)):
+            if value is not None:
+                check_number("EarlyStopping", name, value)
         self.patience = patience
         self.verbose = verbose
         self.baseline = baseline

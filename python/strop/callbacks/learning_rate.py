@@ -7,8 +7,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from .._names import check_number
 from .base import Callback, Logs
-from .monitor import MonitorCallback
+from .monitor import MonitorCallback, check_epochs
 
 
 def _learning_rate(op: str, model: Any) -> float:
@@ -89,8 +90,8 @@ class ReduceLROnPlateau(MonitorCallback):
         min_lr: the rate does not go below this.
 
     Raises:
-        ValueError: factor is 1 or more, or negative.
-        TypeError: when the fit begins, the optimizer has a schedule.
+        ValueError: factor is 1 or more, or a number is negative or not finite.
+        TypeError: a setting is of another kind; or, when the fit begins, the optimizer has a schedule.
     """
 
     state_attributes = ("best", "wait", "cooldown_left")
@@ -107,7 +108,10 @@ class ReduceLROnPlateau(MonitorCallback):
         min_lr: float = 0.0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        if not 0 <= factor < 1:
+        check_epochs("ReduceLROnPlateau", "patience", patience)
+        check_epochs("ReduceLROnPlateau", "cooldown", cooldown)
+        check_number("ReduceLROnPlateau", "min_lr", min_lr, low=0)
+        if not 0 <= check_number("ReduceLROnPlateau", "factor", factor) < 1:
             raise ValueError(f"ReduceLROnPlateau: factor must lie in [0, 1); got {factor}")
         self.factor = factor
         self.patience = patience

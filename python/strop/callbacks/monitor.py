@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from .._names import nearest
+from .._names import check_number, nearest
 from .base import Callback
 
 #: Values that are better when higher; any other is better when lower.
@@ -44,14 +45,32 @@ def higher_is_better(op: str, monitor: str, mode: str) -> bool:
     return HIGHER.search(re.sub(r"_\d+$", "", monitor)) is not None
 
 
+def check_epochs(op: str, argument: str, value: object) -> None:
+    """Refuse what counts no epochs; infinity is never.
+
+    Raises:
+        TypeError: the value is no number.
+        ValueError: it is negative or NaN.
+
+    Example:
+        >>> check_epochs("EarlyStopping", "patience", 3)
+    """
+    if not (isinstance(value, float) and value == math.inf):
+        check_number(op, argument, value, low=0)
+
+
 class MonitorCallback(Callback):
     """Base of the callbacks that compare one value from epoch to epoch."""
 
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
         self.monitor = monitor
         self.mode = mode
-        self.min_delta = abs(min_delta)
-        self.higher = higher_is_better(type(self).__name__, monitor, mode)
+        op = type(self).__name__
+        given: object = monitor  # whatever a caller passes
+        if not isinstance(given, str):
+            raise TypeError(f"{op}: monitor must be a text; got {type(given).__name__}")
+        self.min_delta = abs(check_number(op, "min_delta", min_delta))
+        self.higher = higher_is_better(op, monitor, mode)
 
     def better(self, value: float, best: float | None) -> bool:
         """Whether the value beats the best by more than min_delta. NaN never does."""

@@ -16,9 +16,11 @@ from .. import config, initializers, regularizers
 from .._arrays import rectangular
 from .._backend import array_module, on_gpu
 from .._device import Device, building, find, input_array, to_device, to_host
+from .._memory import host_memory_for
 from .._names import Constructor, check_kwargs, snake_case
 from .._random import Streams
 from .._serial import described
+from ..constraints import Constraint
 from ..rowgrad import RowGrad
 from .symbolic import Call, OfFirstCall, connected, is_symbolic, misfit, sample_shape
 from .variable import Variable, check_weights, move_layers, placed
@@ -217,12 +219,14 @@ class Layer(metaclass=Constructor):
         sparse_rows: bool = False,
     ) -> Variable:
         """Make a variable with the numbers of an initializer."""
-        path = f"{self.name}/{name}"
+        path, whose = f"{self.name}/{name}", f"{self.op} {self.name!r}"
+        if isinstance(constraint, Constraint):
+            constraint.check(whose, name, shape)
+        with host_memory_for(f"{whose}: {name}", shape, self.dtype):
+            first = initializers.fill(initializer, shape, self.dtype, weight=path)
         variable = Variable(
             name,
-            placed(
-                "build", path, initializers.fill(initializer, shape, self.dtype, weight=path), self.device
-            ),
+            placed("build", path, first, self.device),
             trainable=trainable,
             regularizer=regularizer,
             constraint=constraint,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .. import ops
 from .._backend import array_module, on_gpu
 from .base import Grads, Layer, Shape
+from .windows import check_data_format
 
 Array = NDArray[Any]
 
@@ -23,8 +24,7 @@ class GlobalPooling(Layer):
 
     def __init__(self, data_format: str | None = None, keepdims: bool = False, **settings: Any) -> None:
         super().__init__(**settings)
-        if data_format not in (None, "channels_last"):
-            raise ValueError(f"{self.op}: data_format must be 'channels_last'; got {data_format!r}")
+        check_data_format(self.op, data_format)
         self.keepdims = keepdims
 
     def build(self, input_shape: Shape) -> None:

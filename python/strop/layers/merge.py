@@ -7,6 +7,7 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from .._backend import array_module, on_gpu
@@ -68,7 +69,8 @@ class Merge(Layer):
         for i, own in enumerate(masks):
             if own is not None:
                 xs[i] = library.where(own, xs[i], xs[i].dtype.type(self.neutral))
-        y = library.ascontiguousarray(self.merge(xs))
+        with np.errstate(over="ignore", invalid="ignore"):  # infinity, as from the kernels
+            y = library.ascontiguousarray(self.merge(xs))
         if masks and all(own is not None for own in masks):
             y = library.where(any_of(masks), y, y.dtype.type(0))
         return y, (xs, y, masks, [array.shape for array in x])

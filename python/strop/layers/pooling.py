@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from .. import ops
 from ..ops.pool import whole_numbers
 from .base import Grads, Layer, Shape
+from .windows import check_data_format
 
 Array = NDArray[Any]
 Sizes = int | tuple[int, ...]
@@ -36,8 +37,7 @@ class Pooling(Layer):
         self.strides = self.pool_size if strides is None else whole_numbers(self.op, "strides", strides, rank)
         if padding not in ("valid", "same"):
             raise ValueError(f"{self.op}: padding must be 'valid' or 'same'; got {padding!r}")
-        if data_format not in (None, "channels_last"):
-            raise ValueError(f"{self.op}: data_format must be 'channels_last'; got {data_format!r}")
+        check_data_format(self.op, data_format)
         self.padding = padding
 
     def build(self, input_shape: Shape) -> None:

@@ -102,8 +102,11 @@ def _on(array: Array, where: Device) -> Array:
     return array if device_of(array) == where else placed("to", "", to_host(array), where)
 
 
-def check_weights(op: str, variables: list[Variable], weights: list[Any]) -> None:
+def check_weights(op: str, variables: list[Variable], weights: Sequence[Any]) -> None:
     """Refuse weights that do not fit the variables, before any is written."""
+    given: object = weights  # whatever a caller passes
+    if not isinstance(given, list | tuple | np.ndarray):
+        raise TypeError(f"{op}: weights must be a list of arrays; got {type(given).__name__}")
     if len(weights) != len(variables):
         raise ValueError(f"{op}: weights must be {len(variables)} arrays; got {len(weights)}")
     for variable, weight in zip(variables, weights, strict=True):

@@ -106,7 +106,7 @@ class Checking(Compiled):
             target = self._target(op, f"{name}y", y, count, 0)
             if class_weight is not None:
                 return target, border.class_weights(op, class_weight, target, self.output_dtypes[0])
-            return target, self._weights(op, sample_weight, count, name)
+            return target, self._weights(op, sample_weight, count, name, [target])
         if class_weight is not None:
             raise ValueError(
                 f"{op}: class_weight must be None for a model of several outputs; got "
@@ -123,20 +123,31 @@ class Checking(Compiled):
             if given[k] is None:
                 raise ValueError(f"{op}: {name}y must have {label!r}, which has a loss; got none")
             targets[k] = self._target(op, f"{name}y[{label!r}]", given[k], count, k)
-        return tuple(targets), self._weights(op, sample_weight, count, name)
+        return tuple(targets), self._weights(op, sample_weight, count, name, targets)
 
-    def _weights(self, op: str, given: Any, count: int, name: str) -> Any:
-        """Checked weights of samples, None for none, a tuple of several outputs: one array is that of each."""
+    def _weights(
+        self, op: str, given: Any, count: int, name: str, targets: Sequence[Any] | None = None
+    ) -> Any:
+        """Checked weights of samples, None for none, a tuple of several outputs: one array is that of each.
+
+        With the targets at hand each step may have its own.
+        """
         structure, argument = self.output_structure, f"{name}sample_weight"
         if given is None:
             return None
+        steps: list[tuple[int, ...]] = [
+            () if target is None else target.shape[1 : len(shape or ()) - 1]
+            for target, shape in zip(
+                targets or [None] * len(structure.names), self.output_shapes, strict=True
+            )
+        ]
         if not structure.several:
-            return self._weight(op, argument, structure.only(op, argument, given, 1), count, 0)
+            return self._weight(op, argument, structure.only(op, argument, given, 1), count, 0, steps[0])
         numbers = isinstance(given, list) and all(isinstance(each, int | float) for each in given)
         if not isinstance(given, list | tuple | dict) or numbers:
-            return (self._weight(op, argument, given, count, 0),) * len(structure.names)
+            return tuple(self._weight(op, argument, given, count, k, own) for k, own in enumerate(steps))
         return tuple(
-            None if own is None else self._weight(op, f"{argument}[{label!r}]", own, count, k)
+            None if own is None else self._weight(op, f"{argument}[{label!r}]", own, count, k, steps[k])
             for k, (label, own) in enumerate(
                 zip(structure.names, structure.parted(op, argument, given, missing=True), strict=True)
             )
@@ -156,10 +167,12 @@ class Checking(Compiled):
         checked: Array = loss.prepare_targets(target, shape, self.output_dtypes[place], op=op, argument=name)
         return checked
 
-    def _weight(self, op: str, name: str, value: Any, count: int, place: int) -> Array:
+    def _weight(
+        self, op: str, name: str, value: Any, count: int, place: int, steps: tuple[int, ...]
+    ) -> Array:
         given = input_array(op, name, value, self.device)
         given = to_host(given) if on_gpu(given) else given
-        return border.per_sample(op, name, given, count, self.output_dtypes[place])
+        return border.per_sample(op, name, given, count, self.output_dtypes[place], steps)
 
 
 def positive(op: str, name: str, value: Any, default: int, least: int = 1) -> int:

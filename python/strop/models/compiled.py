@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -280,10 +281,13 @@ def fresh(metrics: Metrics) -> Metrics:
 
 def on_own_device(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
     """Make the model's device CuPy's while the method runs, and say what a user can do where its memory runs out."""
-    op = method.__name__.strip("_")
+    op, parameters = method.__name__.strip("_"), inspect.signature(method).parameters
+    open_ended = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values())
 
     @functools.wraps(method)
     def call(self: Any, /, *args: P.args, **settings: P.kwargs) -> R:
+        if settings and not open_ended:
+            check_kwargs(op, settings, parameters)
         with self.device.current(), memory_for_steps(op, self.device):
             return method(self, *args, **settings)
 

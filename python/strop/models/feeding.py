@@ -78,7 +78,7 @@ class Feeding(Checking):
                 )
         word = "validation_steps" if name else "steps_per_epoch" if op == "fit" else "steps"
         self._check_source(op, source, batch_size, steps, word)
-        return Feed(op, source, Batches(self, op, name, class_weight).trained, steps, anew=anew)
+        return Feed(op, source, Batches(self, op, name, class_weight).trained, steps, anew=anew, name=name)
 
     def _inputs_or_feed(self, op: str, x: Any, batch_size: int | None, steps: int | None) -> Data | Feed:
         """Checked inputs, or a feed of them."""

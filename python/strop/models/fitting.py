@@ -64,7 +64,7 @@ class Fitting(Feeding, Backup):
             shuffle: whether each epoch takes the samples in a new order, or the batches of an object with
                 `__getitem__`; a dataset or a generator has its own.
             class_weight: factor of the loss of each class, as a dict; others weigh 1. Validation has none.
-            sample_weight: factor of the loss of each sample, (N,), for all outputs; or a list or dict by output.
+            sample_weight: factor of the loss of each sample, (N,), or step, (N, T); or a list or dict by output.
             initial_epoch: epochs that have been run before.
             steps_per_epoch: at most so many batches per epoch. What gives batches is read on from epoch to epoch then;
                 where it ends early, a warning says so and the epoch has what there was.

@@ -136,6 +136,10 @@ class Sequential(BaseModel):
         """
         if not self.layers:
             raise ValueError("build: model must have a layer; got an empty one")
+        given: object = input_shape  # whatever a caller passes
+        if given is not None and not (isinstance(given, tuple | list) and given):
+            kind = ValueError if isinstance(given, tuple | list) else TypeError
+            raise kind(f"build: input_shape must be a tuple with the batch axis, as (None, 8); got {given!r}")
         shape = tuple(input_shape) if input_shape is not None else self.build_input_shape
         if shape is None:
             raise ValueError("build: input_shape must be known; give it, or start the model with an Input")

@@ -41,7 +41,7 @@ class Trainer(Fitting):
             y: the targets, N of them; None where x gives batches.
             batch_size: samples per step, 32; None where x gives batches.
             verbose: 1 or `"auto"` a progress bar, 2 a line, 0 nothing.
-            sample_weight: factor of the loss of each sample, (N,).
+            sample_weight: factor of the loss of each sample, (N,), or step, (N, T).
             steps: at most so many batches.
             callbacks: list of `strop.callbacks.Callback`.
             return_dict: True returns a dict by name.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -34,7 +34,8 @@ class Weights(Compiled):
         Raises:
             ValueError: the count or a shape differs; nothing has changed then.
         """
-        check_weights("set_weights", self.variables, list(weights))
+        weights = list(weights) if isinstance(weights, Iterable) else weights
+        check_weights("set_weights", self.variables, weights)
         for variable, weight in zip(self.variables, weights, strict=True):
             variable.assign(np.asarray(weight))
 

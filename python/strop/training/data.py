@@ -66,16 +66,19 @@ class Data:
         return self.mapped(lambda array: array.take(places, axis=0))
 
 
-def per_sample(op: str, name: str, value: Any, count: int, dtype: Any) -> Array:
-    """One weight per sample."""
+def per_sample(op: str, name: str, value: Any, count: int, dtype: Any, steps: tuple[int, ...] = ()) -> Array:
+    """One weight per sample, or one per step of an output that has steps."""
     array = np.ascontiguousarray(rectangular(op, name, value), dtype)
-    if array.shape not in ((count,), (count, 1)):
-        raise ValueError(f"{op}: {name} must have one value per sample ({count}); got shape {array.shape}")
+    if array.shape not in ((count,), (count, 1), (count, *steps)):
+        or_step = f" or per step {(count, *steps)}" if steps else ""
+        raise ValueError(
+            f"{op}: {name} must have one value per sample ({count}){or_step}; got shape {array.shape}"
+        )
     if not np.isfinite(array).all() or (array < 0).any():
         raise ValueError(
             f"{op}: {name} must be finite and 0 or more; got {array[~(array >= 0) | np.isinf(array)][0]}"
         )
-    return array.reshape(count)
+    return array if steps and array.shape == (count, *steps) else array.reshape(count)
 
 
 def class_weights(op: str, weights: Mapping[Any, float], y: Array, dtype: Any) -> Array:

@@ -36,8 +36,9 @@ class Feed:
         steps: int | None = None,
         *,
         anew: bool = False,
+        name: str = "",
     ) -> None:
-        self.op, self.source, self.steps = op, source, steps
+        self.op, self.source, self.steps, self.name = op, source, steps, name
         self.prepare, self._anew = prepare, anew or steps is None
         #: The pass that is being read, its number, how far, and the epoch that goes on with it.
         self._reader: Iterator[Any] | None = None
@@ -118,8 +119,8 @@ class Feed:
         self._spent = self.source.one_shot
         wanted = "" if self.steps is None else f" of {self.steps}"
         warnings.warn(
-            f"{self.op}: x ran out of data after {done}{wanted} batches in epoch {epoch}; repeat the dataset, "
-            "or pass a generator that goes on",
+            f"{self.op}: {self.name}x ran out of data after {done}{wanted} batches in epoch {epoch}; "
+            "repeat the dataset, or pass a generator that goes on",
             UserWarning,
             stacklevel=2,
         )

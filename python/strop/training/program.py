@@ -67,7 +67,7 @@ class Program:
 
     def train(self, data: Data, size: int, order: Array | None, count: int, most: int) -> Iterator[Stretch]:
         """Train on the first `count` batches; each stretch is at most `most` of them."""
-        samples = self._samples(data)
+        samples, size = self._samples(data), min(size, len(data))
         optimizer, end = self._optimizer, min(count * size, len(data))
         at = 0
         while at < end:
@@ -85,7 +85,7 @@ class Program:
 
     def read(self, data: Data, size: int, count: int, most: int) -> Iterator[Stretch]:
         """Losses and outputs of the first `count` batches, without training; no losses where there is no target."""
-        samples = self._samples(data)
+        samples, size = self._samples(data), min(size, len(data))
         at, end = 0, min(count * size, len(data))
         while at < end:
             stop = min(at + most * size, end)

@@ -31,6 +31,8 @@ def training_turns(
 ) -> Iterator[Turn]:
     """Turns that train on samples in an order, on at most `steps` batches; one batch each if they are hooked."""
     count = steps_of(data, size, steps)
+    if plan.variables and not optimizer._params:  # a callback has put another one in its place
+        optimizer.build(plan.variables)
     program: Any = (
         graph_program(plan, optimizer, data) if plan.device.is_gpu else training_program(plan, optimizer)
     )
