@@ -86,19 +86,21 @@ STROP_HD V mean_of(const T* x, Index at, const Part& p) {
 
 // Calls f(channel, zero, done) as for_channels, but that the last register goes
 // back as far as it needs to be full: of its channels the first `done` were in
-// the one before. Of 25 channels 9 would go one by one, three times as slow.
+// the one before. Of 25 channels 9 would go one by one, in 1.3 to 2 times the
+// time. One channel left does: where windows overlap, what the last register
+// loads was stored in two parts, for which it waits; with it 17 took 1.2 times
+// as long.
 template <typename T, typename F>
 STROP_HD void for_full_registers(Index channels, bool by_one, const F& f) {
   using V = typename RegisterOf<T>::Type;
   constexpr Index kEach = sizeof(V) / sizeof(T);
-  if (by_one || channels < kEach) {
-    for (Index c = 0; c < channels; ++c) f(c, T{}, Index{0});
-    return;
-  }
-  for (Index c = 0; c < channels; c += kEach) {
-    const Index over = c + kEach - channels;
+  Index full = by_one || channels < kEach ? 0 : channels;
+  if (full % kEach == 1) --full;
+  for (Index c = 0; c < full; c += kEach) {
+    const Index over = c + kEach - full;
     f(over > 0 ? c - over : c, V{}, over > 0 ? over : Index{0});
   }
+  for (Index c = full; c < channels; ++c) f(c, T{}, Index{0});
 }
 
 // About 0.15 ns for each element of a window.
