@@ -43,8 +43,8 @@ from strop.preprocessing.text import Tokenizer
         (lambda: ReduceLROnPlateau(min_delta="a"), TypeError, "ReduceLROnPlateau: min_delta must be a number; got str"),
         (lambda: ModelCheckpoint("a", initial_value_threshold="a"), TypeError,
          "ModelCheckpoint: initial_value_threshold must be a number; got str"),
-        (lambda: Tokenizer(num_words="a"), ValueError, "Tokenizer: num_words must be a whole number from 0; got 'a'"),
-        (lambda: Tokenizer(num_words=-1), ValueError, "Tokenizer: num_words must be a whole number from 0; got -1"),
+        (lambda: Tokenizer(num_words="a"), TypeError, "Tokenizer: num_words must be a number; got str"),
+        (lambda: Tokenizer(num_words=[3]), TypeError, "Tokenizer: num_words must be a number; got list"),
     ],
 )  # fmt: skip
 def test_settings_are_refused_when_they_are_given(make, kind, text):
