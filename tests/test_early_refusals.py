@@ -14,7 +14,7 @@ import strop
 from strop._files import atomic_write
 from strop.callbacks import CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from strop.constraints import MaxNorm, MinMaxNorm, UnitNorm
-from strop.layers import LSTM, Add, BatchNormalization, Conv1D, Dense, Embedding
+from strop.layers import LSTM, Add, BatchNormalization, Conv1D, Dense, Embedding, Masking
 from strop.preprocessing.text import Tokenizer
 
 
@@ -43,8 +43,8 @@ from strop.preprocessing.text import Tokenizer
         (lambda: ReduceLROnPlateau(min_delta="a"), TypeError, "ReduceLROnPlateau: min_delta must be a number; got str"),
         (lambda: ModelCheckpoint("a", initial_value_threshold="a"), TypeError,
          "ModelCheckpoint: initial_value_threshold must be a number; got str"),
-        (lambda: Tokenizer(num_words="a"), ValueError, "Tokenizer: num_words must be a whole number from 0; got 'a'"),
-        (lambda: Tokenizer(num_words=-1), ValueError, "Tokenizer: num_words must be a whole number from 0; got -1"),
+        (lambda: Tokenizer(num_words="a"), TypeError, "Tokenizer: num_words must be a number; got str"),
+        (lambda: Tokenizer(num_words=[3]), TypeError, "Tokenizer: num_words must be a number; got list"),
     ],
 )  # fmt: skip
 def test_settings_are_refused_when_they_are_given(make, kind, text):
@@ -284,3 +284,13 @@ def test_weights_of_other_steps_are_refused():
 def test_a_sum_beyond_the_type_is_infinite_without_a_warning():
     large = np.full((1, 2), 3e38, np.float32)
     assert np.isposinf(Add()([large, large])).all()
+
+
+@pytest.mark.parametrize("inner", [Dense, LSTM])
+def test_inputs_of_another_dtype_name_the_layer(inner):
+    made = strop.Sequential([strop.Input((3, 2)), Masking(), inner(1, dtype="float64", name="inner")])
+    with pytest.raises(TypeError) as caught:
+        made.predict(np.ones((4, 3, 2)), verbose=0)
+    assert str(caught.value) == (
+        f"{inner.__name__} 'inner': inputs must be float64 like the layer; got float32; give all layers one dtype"
+    )

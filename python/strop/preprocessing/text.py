@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._json import read_json
-from .._names import check_whole
+from .._names import check_number
 from ..ops import WordTable
 from ._numbers import Numbers, add_counts, batches
 from .words import FILTERS, hashing_trick, one_hot, text_to_word_sequence
@@ -66,7 +66,7 @@ class Tokenizer:
         analyzer: Callable[[str], Iterable[str]] | None = None,
     ) -> None:
         if num_words is not None:
-            check_whole("Tokenizer", "num_words", num_words, 0)
+            check_number("Tokenizer", "num_words", num_words)
         self.num_words, self.filters, self.lower, self.split = num_words, filters, lower, split
         self.char_level, self.oov_token, self.analyzer = char_level, oov_token, analyzer
         self.document_count = document_count

@@ -56,7 +56,16 @@ def through(
 ) -> tuple[Array, Array | None]:
     """Output and mask behind some steps."""
     for step in steps:
-        x, saved, mask = step.forward(x, training, mask)
+        try:
+            x, saved, mask = step.forward(x, training, mask)
+        except TypeError as error:
+            layer = getattr(step, "layer", None)
+            if layer is None or x.dtype.kind != "f" or x.dtype == layer.dtype:
+                raise
+            raise TypeError(
+                f"{layer.op} {layer.name!r}: inputs must be {layer.dtype} like the layer; got {x.dtype}; "
+                "give all layers one dtype"
+            ) from error
         if tape is not None:
             tape.add(step, saved, x)
     return x, mask
