@@ -119,7 +119,7 @@ def test_torch_agrees_in_float64(device, rng):
             np.testing.assert_allclose(mine, leaf.grad, rtol=1e-11, atol=1e-12)
 
 
-@pytest.mark.parametrize("channels", [64, 900, 257, 2048])
+@pytest.mark.parametrize("channels", [64, 900, 257, 2048, 2500])
 def test_an_array_past_the_caches(device, rng, channels):
     """From 16 MB on, x is read in the order of memory and results are streamed."""
     rows = 2**22 // channels + 5

@@ -135,8 +135,9 @@ void slope_rows(const T* grad, const T* x, const bool* mask, T* grad_x,
         const T* g = grad + at;
         const T* from = x + at;
         T* to = grad_x + at;
-        for_channels<T>(
-            n, false, [=](Index j, auto zero) __attribute__((always_inline)) {
+        for_lines<T>(
+            to, n, streams,
+            [=](Index j, auto zero) __attribute__((always_inline)) {
               using V = decltype(zero);
               const V middle = load<V>(center + j), times = load<V>(factor + j);
               const V by_x = load<V>(slope + j), plus = load<V>(offset + j);

@@ -38,6 +38,11 @@ STROP_HD Rows rows_as(const Args& a, Index outer, bool masked) {
           is_far(a.x, outer * a.rows * a.channels)};
 }
 
+// The columns whose sums are held in cache; a row of more is taken in pieces,
+// in which prefetchers lose the order of memory: in pieces of 512 both sums of
+// backward take 2.4 times as long for 800 channels past the caches.
+constexpr Index kColumns = 2048;
+
 // The rows of x of a chunk: wide ones, then those left over.
 struct Span {
   Index first, wide, left;
@@ -98,12 +103,12 @@ STROP_HD void add_distances(const T* x, Index stride, Index n, const T* first,
                   });
 }
 
-// `rows` rows of n <= kWideRow columns, `stride` elements apart.
+// `rows` rows of n <= kColumns columns, `stride` elements apart.
 template <typename T>
 STROP_APART void take_rows(const T* x, Index stride, Index rows, Index n,
                            const bool* mask, bool far, Moments& to) {
-  T first[kWideRow], sum[kWideRow], square[kWideRow];
-  double mean[kWideRow], m2[kWideRow];
+  T first[kColumns], sum[kColumns], square[kColumns];
+  double mean[kColumns], m2[kColumns];
   for (Index begin = 0; begin < rows; begin += kBlockRows) {
     const Index end = begin + kBlockRows < rows ? begin + kBlockRows : rows;
     Index count = end - begin;
@@ -150,9 +155,10 @@ void chunk_moments(const T* x, const bool* mask, const Rows& r, Index chunk,
   const Span span = span_of(r, chunk);
   const T* from = x + span.first * r.channels;
   const bool* kept = mask == nullptr ? nullptr : mask + span.first;
-  for (Index first = 0; first < r.width; first += kWideRow) {
-    const Index n = r.width - first < kWideRow ? r.width - first : kWideRow;
-    double means[kWideRow] = {}, squares[kWideRow] = {};
+  for (Index first = 0; first < r.width; first += kColumns) {
+    const Index n = r.width - first < kColumns ? r.width - first : kColumns;
+    double means[kColumns], squares[kColumns];
+    for (Index j = 0; j < n; ++j) means[j] = squares[j] = 0;
     Moments so_far{means, squares, 0};
     take_rows(from + first, r.width, span.wide, n, kept, r.far, so_far);
     for (Index half = r.in_wide / 2; half > 0; half /= 2) {
@@ -199,7 +205,7 @@ template <typename T>
 STROP_APART void add_products(const T* grad, const T* x, const T* center,
                               Index stride, Index rows, Index n, bool far,
                               double* sums, double* products) {
-  T sum[kWideRow], product[kWideRow];
+  T sum[kColumns], product[kColumns];
   for (Index begin = 0; begin < rows; begin += kBlockRows) {
     const Index end = begin + kBlockRows < rows ? begin + kBlockRows : rows;
     for (Index j = 0; j < n; ++j) sum[j] = product[j] = T(0);
@@ -226,9 +232,10 @@ void chunk_products(const T* grad, const T* x, const T* center, const Rows& r,
                     Index chunk, double* sums, double* products) {
   const Span span = span_of(r, chunk);
   const Index at = span.first * r.channels;
-  for (Index first = 0; first < r.width; first += kWideRow) {
-    const Index n = r.width - first < kWideRow ? r.width - first : kWideRow;
-    double s[kWideRow] = {}, p[kWideRow] = {};
+  for (Index first = 0; first < r.width; first += kColumns) {
+    const Index n = r.width - first < kColumns ? r.width - first : kColumns;
+    double s[kColumns], p[kColumns];
+    for (Index j = 0; j < n; ++j) s[j] = p[j] = 0;
     add_products(grad + at + first, x + at + first, center + first, r.width,
                  span.wide, n, r.far, s, p);
     for (Index half = r.in_wide / 2; half > 0; half /= 2) {

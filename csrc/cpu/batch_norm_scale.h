@@ -94,8 +94,9 @@ void scale_rows(const T* x, T* out, const Rows& r, T* const (&c)[4]) {
       r, nullptr, 2, streams, [=](auto together, Index at, Index n, bool) {
         const T* from = x + at;
         T* to = out + at;
-        for_channels<T>(
-            n, false, [=](Index j, auto zero) __attribute__((always_inline)) {
+        for_lines<T>(
+            to, n, streams,
+            [=](Index j, auto zero) __attribute__((always_inline)) {
               using V = decltype(zero);
               const V middle = load<V>(center + j), times = load<V>(factor + j);
               const V plus = load<V>(offset + j);

@@ -53,20 +53,20 @@ STROP_HD void normalize(const LayerNorm<T>& a, Index row, bool streams) {
   for (int k = 0; k < K; ++k) {
     scales[k] = scale_of<T>(a.mean[row + k], a.variance[row + k], a.epsilon);
   }
-  for_channels<T>(
-      n, false, [&](Index c, auto zero) __attribute__((always_inline)) {
-        using V = decltype(zero);
-        V gamma = V{} + T(1), beta = V{};
-        if (a.gamma != nullptr) gamma = load<V>(a.gamma + c);
-        if (a.beta != nullptr) beta = load<V>(a.beta + c);
+  for_lines<T>(out, n, streams,
+               [&](Index c, auto zero) __attribute__((always_inline)) {
+                 using V = decltype(zero);
+                 V gamma = V{} + T(1), beta = V{};
+                 if (a.gamma != nullptr) gamma = load<V>(a.gamma + c);
+                 if (a.beta != nullptr) beta = load<V>(a.beta + c);
 #pragma GCC unroll 4
-        for (int k = 0; k < K; ++k) {
-          const Scale<T>& s = scales[k];
-          const V apart = load<V>(x + k * n + c) - s.center;
-          put(out + k * n + c, (apart * s.inverse + s.shift) * gamma + beta,
-              streams);
-        }
-      });
+                 for (int k = 0; k < K; ++k) {
+                   const Scale<T>& s = scales[k];
+                   const V apart = load<V>(x + k * n + c) - s.center;
+                   put(out + k * n + c,
+                       (apart * s.inverse + s.shift) * gamma + beta, streams);
+                 }
+               });
 }
 
 template <typename T>
@@ -146,28 +146,29 @@ void backward_rows(const LayerNormBackward<T>& a, Index row,
   const T* grad = a.grad + row * n;
   const T* x = a.x + row * n;
   T* grad_x = a.grad_x == nullptr ? nullptr : a.grad_x + row * n;
-  for_channels<T>(
-      n, false, [=](Index c, auto zero) __attribute__((always_inline)) {
-        using V = decltype(zero);
-        V by_gamma = load<V>(sums + c), by_beta = load<V>(sums + n + c);
-        V gamma = V{} + T(1);
-        if (a.gamma != nullptr) gamma = load<V>(a.gamma + c);
+  for_lines<T>(grad_x, n, streams,
+               [=](Index c, auto zero) __attribute__((always_inline)) {
+                 using V = decltype(zero);
+                 V by_gamma = load<V>(sums + c),
+                   by_beta = load<V>(sums + n + c);
+                 V gamma = V{} + T(1);
+                 if (a.gamma != nullptr) gamma = load<V>(a.gamma + c);
 #pragma GCC unroll 4
-        for (int k = 0; k < K; ++k) {
-          const Scale<T>& s = scales[k];
-          const V g = load<V>(grad + k * n + c);
-          const V apart = load<V>(x + k * n + c) - s.center;
-          by_gamma += g * (apart * s.inverse + s.shift);
-          by_beta += g;
-          if (grad_x == nullptr) continue;
-          put(grad_x + k * n + c,
-              (g * gamma) * s.inverse +
-                  (apart * slopes[k].slope + slopes[k].offset),
-              streams);
-        }
-        store(sums + c, by_gamma);
-        store(sums + n + c, by_beta);
-      });
+                 for (int k = 0; k < K; ++k) {
+                   const Scale<T>& s = scales[k];
+                   const V g = load<V>(grad + k * n + c);
+                   const V apart = load<V>(x + k * n + c) - s.center;
+                   by_gamma += g * (apart * s.inverse + s.shift);
+                   by_beta += g;
+                   if (grad_x == nullptr) continue;
+                   put(grad_x + k * n + c,
+                       (g * gamma) * s.inverse +
+                           (apart * slopes[k].slope + slopes[k].offset),
+                       streams);
+                 }
+                 store(sums + c, by_gamma);
+                 store(sums + n + c, by_beta);
+               });
 }
 
 // The rows [begin, end), kNormBlock at most: their sums to `sums` (2, width).
