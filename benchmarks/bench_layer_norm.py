@@ -1,4 +1,8 @@
-"""Layer normalization, forward and backward, against torch and Keras on JAX."""
+"""Layer normalization, forward and backward, against torch and Keras on JAX.
+
+All sides write into memory that the call before them has left, as the steps of a training do: strop under
+`memory_for_steps`, as `fit` runs, the peers by `keep_memory`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from common import Report, main, peer, shapes
+from common import Report, keep_memory, main, peer, shapes
 from strop import ops, reference
 from strop._device import HOST, memory_for_steps
 
@@ -56,12 +60,14 @@ def keras_call(
 
 
 def run(report: Report) -> None:
+    keep_memory()
     from cases.layer_norm import BENCH_SHAPES
 
     public = [(math.prod(s["shape"][:-1]), s["shape"][-1]) for s in shapes("layernorm")]
     rng = np.random.default_rng(0)
     for rows, width in [*report.cases(BENCH_SHAPES), *sorted(set(public))]:
-        x, grad = (rng.normal(size=(rows, width)).astype(np.float32) for _ in range(2))
+        with memory_for_steps("bench", HOST):  # as from the layers around it
+            x, grad = (rng.normal(size=(rows, width)).astype(np.float32) for _ in range(2))
         gamma, beta = (rng.normal(size=width).astype(np.float32) for _ in range(2))
         np.testing.assert_allclose(
             ops.layer_norm(x, gamma, beta)[0], reference.layer_norm(x, gamma, beta)[0], rtol=1e-4, atol=1e-4
@@ -75,7 +81,7 @@ def run(report: Report) -> None:
         for name, make in (("torch", torch_call), ("keras", keras_call)):
             if (call := make(x, gamma, beta, grad)) is not None:
                 calls[name] = call
-        with memory_for_steps("bench", HOST):  # as while training
+        with memory_for_steps("bench", HOST):
             # Forward reads x and writes y, backward reads the gradient and x and writes that of x.
             report.compare(f"layer_norm {rows} x {width}", calls, moved=20.0 * rows * width)
 

@@ -1,4 +1,8 @@
-"""Max and average pooling, forward and backward, against torch (channels last) and Keras on JAX."""
+"""Max and average pooling, forward and backward, against torch (channels last) and Keras on JAX.
+
+All sides write into memory that the call before them has left, as the steps of a training do: strop under
+`memory_for_steps`, as `fit` runs, the peers by `keep_memory`.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from common import Report, main, peer, shapes
+from common import Report, keep_memory, main, peer, shapes
 from strop import ops
+from strop._device import HOST, memory_for_steps
 from strop.ops.pool import same_pads
 
 SECONDS = 60
@@ -75,6 +80,7 @@ def keras_call(kind: str, x: np.ndarray, case: tuple[Any, ...]) -> Callable[[], 
 
 
 def run(report: Report) -> None:
+    keep_memory()
     torch = peer("torch")
     rng = np.random.default_rng(0)
     for case in cases(report):
@@ -103,7 +109,8 @@ def run(report: Report) -> None:
             # Forward reads x and writes y, backward reads y again, for the greatest x and y, and writes the gradient.
             moved = 4.0 * (3 * x.size + 3 * y.size if kind == "max" else 2 * x.size + 2 * y.size)
             name = "x".join(map(str, shape))
-            report.compare(f"{kind} {name}, {window} by {strides}, {padding}", calls, moved=moved)
+            with memory_for_steps("bench", HOST):
+                report.compare(f"{kind} {name}, {window} by {strides}, {padding}", calls, moved=moved)
 
 
 if __name__ == "__main__":

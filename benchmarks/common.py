@@ -8,6 +8,7 @@ Lists of cases go through `report.cases(...)`, which cuts them in a quick run.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import importlib
 import json
 import sys
@@ -35,6 +36,7 @@ __all__ = [
     "Report",
     "best_of_windows",
     "finish",
+    "keep_memory",
     "main",
     "options",
     "peer",
@@ -60,6 +62,20 @@ def peer(name: str) -> ModuleType | None:
         return importlib.import_module(name)
     except ImportError:
         return None
+
+
+def keep_memory() -> None:
+    """Let the C library keep what is freed, so that the results of peers find the memory of those before them.
+
+    strop's do so under `memory_for_steps`, as while `fit` trains. Without this glibc asks the system for every array of
+    more than 32 MB and gives it back, and the pages of such an array are cleared anew in each call.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # another C library
+        return
+    for setting, value in ((-4, 0), (-1, 2**31 - 1)):  # M_MMAP_MAX, M_TRIM_THRESHOLD
+        mallopt(setting, value)
 
 
 def shapes(kind: str) -> list[dict[str, Any]]:

@@ -24,17 +24,8 @@
 #include "kernels/update.h"
 #include "kernels/words.h"
 
-// Kernels whose float64 is compiled for AVX-512 too: lanes of 64 bytes, which
-// GCC takes apart under AVX2 (a sum takes 5 times as long, a layer norm 7).
-#define STROP_LANE_KERNELS(X) \
-  STROP_ACTIVATION_KERNELS(X) \
-  STROP_LAYER_NORM_KERNELS(X) \
-  STROP_LOSS_KERNELS(X)       \
-  STROP_REDUCTION_KERNELS(X)  \
-  STROP_SOFTMAX_KERNELS(X)
-
-// Those whose float64 runs AVX2's code there: the same bits at the same speed.
-#define STROP_SHARED_KERNELS(X)   \
+#define STROP_KERNELS(X)          \
+  STROP_ACTIVATION_KERNELS(X)     \
   STROP_ADAM_KERNELS(X)           \
   STROP_BATCH_NORM_KERNELS(X)     \
   STROP_CONV_KERNELS(X)           \
@@ -43,13 +34,15 @@
   STROP_EMBEDDING_KERNELS(X)      \
   STROP_EMBEDDING_BAG_KERNELS(X)  \
   STROP_LAMB_KERNELS(X)           \
+  STROP_LAYER_NORM_KERNELS(X)     \
+  STROP_LOSS_KERNELS(X)           \
   STROP_MATMUL_KERNELS(X)         \
   STROP_POOL_KERNELS(X)           \
   STROP_RECURRENT_KERNELS(X)      \
+  STROP_REDUCTION_KERNELS(X)      \
   STROP_SGD_KERNELS(X)            \
+  STROP_SOFTMAX_KERNELS(X)        \
   STROP_UPDATE_KERNELS(X)
-
-#define STROP_KERNELS(X) STROP_LANE_KERNELS(X) STROP_SHARED_KERNELS(X)
 
 // Kernels for float32 alone.
 #define STROP_FLOAT32_KERNELS(X) STROP_COMPACT_ADAM_KERNELS(X)

@@ -98,7 +98,9 @@ def main(data, epochs=10, words=10_000, length=500, train=25_000, test=25_000, s
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="folder aclImdb, or one with train.csv and test.csv")
+    parser.add_argument(
+        "--data", default="aclImdb", help="folder aclImdb, or one with train.csv and test.csv"
+    )
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--words", type=int, default=10_000, help="the most frequent words that are kept")
     parser.add_argument("--length", type=int, default=500, help="words of a review that are read, its last")

@@ -7,7 +7,7 @@ pip install scikit-learn matplotlib
 python examples/overfitting.py [epochs] [picture.png]
 """
 
-import sys
+import argparse
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -17,8 +17,11 @@ from strop.callbacks import EarlyStopping
 from strop.layers import Dense, Dropout
 from strop.regularizers import L2
 
-epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 60
-picture = sys.argv[2] if len(sys.argv) > 2 else None
+parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser.add_argument("epochs", nargs="?", type=int, default=60)
+parser.add_argument("picture", nargs="?", help="where to draw the curves")
+settings = parser.parse_args()
+epochs = settings.epochs
 
 images, digits = load_digits(return_X_y=True)
 rng = np.random.default_rng(0)
@@ -89,7 +92,7 @@ curve = strop.model_selection.learning_curve(
 )
 print(f"\n{curve}")
 
-if picture is not None:
+if settings.picture is not None:
     figure = strop.plot.new_figure(13, 10)
     panels = figure.subplots(3, 3).ravel()
     for ax, (name, (_, history)) in zip(panels, runs.items(), strict=False):
@@ -105,4 +108,4 @@ if picture is not None:
     best = runs["more data: 900 images"][0]
     strop.plot.confusion_matrix(test[1], best.predict(test[0], verbose=0), ax=panels[8])
     panels[8].set_title("test images, after 900 to train")
-    figure.savefig(picture, dpi=90)
+    figure.savefig(settings.picture, dpi=90)

@@ -6,26 +6,30 @@ all purposes: unpack it and give the file SMSSpamCollection, in which each line 
 python examples/sms_spam.py SMSSpamCollection [epochs] [folder for pictures]
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
 
 import strop
+from strop.datasets import sms_spam
 from strop.layers import Dense, Embedding, GlobalAveragePooling1D
 from strop.preprocessing.sequence import pad_sequences
 from strop.preprocessing.text import Tokenizer
 
-path = Path(sys.argv[1])
-epochs = int(sys.argv[2]) if len(sys.argv) > 2 else 10
-pictures = Path(sys.argv[3]) if len(sys.argv) > 3 else None
+parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser.add_argument("data", nargs="?", default="SMSSpamCollection", help="the file, or a folder with it")
+parser.add_argument("epochs", nargs="?", type=int, default=10)
+parser.add_argument("pictures", nargs="?", type=Path, help="a folder to draw into")
+settings = parser.parse_args()
 
 strop.utils.set_random_seed(0)
 
-# ---- texts and labels; a line that is neither ham nor spam is a header
-rows = [line.split("\t", 1) for line in path.read_text(encoding="utf-8").splitlines()]
-texts = [row[1] for row in rows if row[0] in ("ham", "spam")]
-labels = np.array([row[0] == "spam" for row in rows if row[0] in ("ham", "spam")], np.int64)
+# ---- texts, and labels: 1 is spam
+try:
+    texts, labels = sms_spam.load_data(settings.data)
+except OSError as error:
+    raise SystemExit(f"{error}") from None
 
 # ---- test messages are held out before anything is learnt, the Tokenizer's words included
 (train, test), *_ = strop.model_selection.stratified_k_fold(labels, folds=5, seed=0)
@@ -61,7 +65,7 @@ print(f"{'':22}  accuracy  precision  recall      F1  average precision")
 for name, class_weight in {"all messages alike": None, "classes weighed alike": weights}.items():
     strop.utils.set_random_seed(1)
     model = build()
-    model.fit(ids[train], labels[train], epochs=epochs, class_weight=class_weight, verbose=0)
+    model.fit(ids[train], labels[train], epochs=settings.epochs, class_weight=class_weight, verbose=0)
     _, accuracy, precision, recall = model.evaluate(ids[test], labels[test], verbose=0)
     scores[name] = model.predict(ids[test], verbose=0)
     f1 = 2 * precision * recall / max(precision + recall, 1e-9)
@@ -83,10 +87,10 @@ chances = model.predict(pad_sequences(tokenizer.texts_to_sequences(new), 50, pad
 for text, chance in zip(new, chances.ravel(), strict=True):
     print(f"{chance:.2f} spam: {text}")
 
-if pictures is not None:
+if settings.pictures is not None:
     ax = strop.plot.confusion_matrix(labels[test], scores["classes weighed alike"], labels=["ham", "spam"])
-    ax.figure.savefig(pictures / "sms_confusion.png", dpi=100)
+    ax.figure.savefig(settings.pictures / "sms_confusion.png", dpi=100)
     ax = None
     for name, score in scores.items():
         ax = strop.plot.precision_recall_curve(labels[test], score, labels=name, ax=ax)
-    ax.figure.savefig(pictures / "sms_precision_recall.png", dpi=100)
+    ax.figure.savefig(settings.pictures / "sms_precision_recall.png", dpi=100)

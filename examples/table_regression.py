@@ -7,7 +7,7 @@ pip install scikit-learn
 python examples/table_regression.py [epochs] [folder for pictures]
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,10 @@ from strop.callbacks import EarlyStopping
 from strop.layers import Dense, Normalization
 from strop.regularizers import L2
 
-epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-pictures = Path(sys.argv[2]) if len(sys.argv) > 2 else None
+parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser.add_argument("epochs", nargs="?", type=int, default=200)
+parser.add_argument("pictures", nargs="?", type=Path, help="a folder to draw into")
+settings = parser.parse_args()
 
 x, y = load_diabetes(return_X_y=True, scaled=False)  # years, kg/m2, mg/dl, ...: columns of different size
 print(f"{len(x)} patients, {x.shape[1]} columns with means {x.mean(0).min():.0f} to {x.mean(0).max():.0f}")
@@ -48,7 +50,7 @@ def evaluate(build_model):
         (y - middle) / spread,  # a network starts near 0: from there to 150 would be a long way
         folds=5,
         seed=0,
-        epochs=epochs,
+        epochs=settings.epochs,
         validation_split=0.2,
         callbacks=lambda: [EarlyStopping(patience=20, restore_best_weights=True)],
         return_predictions=True,
@@ -77,7 +79,7 @@ row("network, columns as they are", unscaled.predictions[:, 0] * spread + middle
 row("network, columns scaled", scaled.predictions[:, 0] * spread + middle)
 print(f"\nthe five folds, targets in standard deviations:\n{scaled}")
 
-if pictures is not None:
+if settings.pictures is not None:
     ax = strop.plot.history(scaled.histories[0])
     ax.set_title("first fold", fontsize=10)
-    ax.figure.savefig(pictures / "table_history.png", dpi=100)
+    ax.figure.savefig(settings.pictures / "table_history.png", dpi=100)

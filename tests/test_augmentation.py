@@ -251,7 +251,7 @@ def test_a_model_with_augmentation_goes_on_after_a_load_bit_for_bit(rng, tmp_pat
         (
             lambda: RandomFlip(data_format="channels_first"),
             ValueError,
-            "RandomFlip: data_format must be 'channels_last'; got 'channels_first'",
+            "RandomFlip: data_format must be 'channels_last'; got 'channels_first'; move the channels to the last axis",
         ),
         (lambda: RandomCrop(0, 3), ValueError, "RandomCrop: height must be 1 or more; got 0"),
         (lambda: RandomFlip(seed=-1), ValueError, "RandomFlip: seed must lie in [0, 2**32); got -1"),

@@ -7,6 +7,7 @@ import pytest
 
 from cases.batch_norm import GROUPS, SHAPES
 from strop import ops, reference
+from strop._device import HOST, memory_for_steps
 from tolerance import SUM_ROUNDINGS, assert_close
 
 
@@ -116,6 +117,26 @@ def test_torch_agrees_in_float64(device, rng):
         np.testing.assert_allclose(back[0], leaves[0].grad.movedim(1, -1), rtol=1e-11, atol=1e-12)
         for mine, leaf in zip(back[1:], leaves[1:], strict=True):
             np.testing.assert_allclose(mine, leaf.grad, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("channels", [64, 900, 257, 2048])
+def test_an_array_past_the_caches(device, rng, channels):
+    """From 16 MB on, x is read in the order of memory and results are streamed."""
+    rows = 2**22 // channels + 5
+    x, grad = (rng.standard_normal((rows, channels), dtype=np.float32) for _ in range(2))
+    gamma, beta = (rng.normal(size=channels).astype("f") for _ in range(2))
+    with memory_for_steps("test", HOST):  # at the beginning of a line
+        y, mean, variance = ops.batch_norm(x, gamma, beta)
+        grad_x, by_gamma, by_beta = ops.batch_norm_backward(grad, x, gamma, mean, variance)
+    np.testing.assert_allclose(mean, x.mean(0, dtype=np.float64), atol=1e-6)
+    np.testing.assert_allclose(variance, x.var(0, dtype=np.float64), rtol=1e-5)
+    normal = (x - mean) / np.sqrt(variance + 1e-3)
+    np.testing.assert_allclose(y, normal * gamma + beta, atol=1e-5)
+    want_gamma, want_beta = (grad * normal).sum(0), grad.sum(0, dtype=np.float64)
+    np.testing.assert_allclose(by_gamma, want_gamma, rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(by_beta, want_beta, rtol=1e-4, atol=1e-2)
+    want = gamma / np.sqrt(variance + 1e-3) * (grad - (want_beta + normal * want_gamma) / rows)
+    np.testing.assert_allclose(grad_x, want, atol=1e-4)
 
 
 def test_without_gamma_beta_and_the_gradient_by_x(device, dtype, rng):

@@ -22,6 +22,7 @@ CHAPTERS = {
     "imdb_lstm": "imdb.load_data: path must exist; got ",
     "imdb_conv1d": "imdb.load_data: path must exist; got ",
     "series_gru": "sunspots.load_data: path must exist; got ",
+    "power_demand": "italy_power_demand.load_data: path must exist; got ",
     "shakespeare_lstm": "tiny_shakespeare.load_data: path must exist; got ",
 }
 
@@ -197,6 +198,33 @@ def test_series_gru_on_the_real_series(shared):
     assert errors["mean of the GRUs"] < 0.7 * errors["the year before"]
 
 
+def test_power_demand(tmp_path, rng, capsys):
+    pytest.importorskip("matplotlib")
+    hours = np.arange(24)
+    for part, count in (("TRAIN", 40), ("TEST", 60)):
+        labels = np.arange(count) % 2
+        days = np.sin(hours / 4) + np.where(labels, 1.5, -1.5)[:, None] * (hours == 19)
+        days += rng.normal(scale=0.2, size=days.shape)
+        lines = [",".join(f"{v:.4f}" for v in day) + f":{k + 1}" for day, k in zip(days, labels, strict=True)]
+        (tmp_path / f"ItalyPowerDemand_{part}.ts").write_text("\n".join(["@data", *lines, ""]))
+    picture = tmp_path / "days.png"
+    module = chapter("power_demand")
+    figures = module.main(tmp_path, folds=2, repeats=1, share=0.3, picture=picture)
+    assert list(figures["accuracies"]) == list(module.MODELS)
+    assert figures["accuracies"][figures["chosen"]] == max(figures["accuracies"].values()) > 0.9
+    assert figures["accuracy"] > 0.9
+    assert figures["nearest"] > 0.9
+    assert picture.stat().st_size > 5000
+    assert "40 days to train on, 50% of them in summer; 60 to test" in capsys.readouterr().out
+
+
+@pytest.mark.data
+def test_power_demand_on_the_real_days(shared):
+    figures = chapter("power_demand").main(shared / "data" / "series", folds=3, repeats=1)
+    assert figures["accuracy"] > 0.94
+    assert figures["nearest"] == pytest.approx(0.9553, abs=1e-4)
+
+
 def test_shakespeare_lstm(tmp_path, capsys):
     (tmp_path / "play.txt").write_text("\nROMEO:\nO speak again, bright angel.\n" * 150)
     settings = {"epochs": 12, "units": 48, "length": 40, "batch_size": 8, "write_count": 60}
@@ -217,14 +245,36 @@ def test_shakespeare_lstm_on_a_part_of_the_real_text(shared):
     assert len(figures["text"]) == len("\nROMEO:\n") + 20
 
 
+def test_addition_seq2seq(capsys):
+    settings = {"digits": 1, "count": 50, "epochs": 200, "units": 48, "batch_size": 8}
+    figures = chapter("addition_seq2seq").main(**settings)
+    assert figures["losses"][-1] < 0.1
+    assert len(figures["written"]) == 5
+    assert "of the other sums are right to the last digit" in capsys.readouterr().out
+    assert chapter("addition_seq2seq").main(**settings)["written"] == figures["written"]
+
+
+def test_addition_seq2seq_writes_what_the_whole_model_says():
+    """Written sign by sign by the two parts: what one pass of the model over the finished answer says, too."""
+    module = chapter("addition_seq2seq")
+    model = module.build(8)
+    asked = module.numbered(["12+3", "4+5"], "pre")
+    written = module.write(*module.parts(model, 8), asked, 4)
+    for row, text in zip(asked, written, strict=True):
+        told = module.numbered([module.START + text], "post")
+        said = model.predict([row[None], told], verbose=0)[0, :, 1:].argmax(axis=-1)
+        assert "".join(module.SIGNS[sign] for sign in said).split(module.END)[0][: len(text)] == text
+
+
 # ---- the page
 
 
 def test_the_page_shows_lines_of_the_programs_and_links_lead_somewhere():
     page = (ROOT / "docs" / "tutorial.md").read_text()
-    programs = "".join((ROOT / "examples" / f"{name}.py").read_text() for name in CHAPTERS)
+    chapters = [*CHAPTERS, "addition_seq2seq"]  # which makes its data
+    programs = "".join((ROOT / "examples" / f"{name}.py").read_text() for name in chapters)
     blocks = re.findall(r"^```python\n(.*?)^```$", page, flags=re.M | re.S)
-    assert len(blocks) == len(CHAPTERS)
+    assert len(blocks) == len(chapters)
     for block in blocks:
         assert block in programs or textwrap.indent(block, "    ") in programs
     headings = {re.sub(r"\W+", "-", title.lower()) for title in re.findall(r"^## (.+)$", page, flags=re.M)}

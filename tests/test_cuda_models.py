@@ -311,3 +311,37 @@ def test_a_network_with_branches_trains(gpu, rng):
     assert_near_cpu(mine.predict(x, verbose=0), cpu.predict(x, verbose=0), TRAINED_ON_GPU["float32"])
     for got, want in zip(mine.get_weights(), cpu.get_weights(), strict=True):
         assert_near_cpu(got, want, TRAINED_ON_GPU["float32"])
+
+
+def several() -> Any:
+    """Two inputs, of which one is of ids, and two outputs."""
+    ids, x = strop.Input((3,), name="ids"), strop.Input((4,), name="x")
+    h = Add()([Dense(4, activation="tanh")(x), Dense(4)(Flatten()(Embedding(9, 2)(ids)))])
+    return strop.Model([ids, x], [Dense(3, activation="softmax", name="kind")(h), Dense(1, name="size")(h)])
+
+
+def test_a_model_of_several_inputs_and_outputs_trains_as_on_the_cpu(gpu, rng):
+    models = both(several)
+    x = [rng.integers(0, 9, (20, 3)), rng.normal(size=(20, 4)).astype("float32")]
+    y = [rng.integers(0, 3, 20), rng.normal(size=(20, 1)).astype("float32")]
+    logs, outputs = [], []
+    for model in models:
+        model.compile(
+            strop.optimizers.SGD(0.1),
+            loss=["sparse_categorical_crossentropy", "mse"],
+            loss_weights=[1.0, 0.5],
+            metrics=[["accuracy"], ["mae"]],
+        )
+        strop.utils.set_random_seed(3)
+        history = model.fit(x, y, batch_size=8, epochs=2, validation_data=(x, y), verbose=0).history
+        logs.append([value for values in history.values() for value in values])
+        logs[-1] += model.evaluate(x, y, sample_weight=np.linspace(0, 1, 20), verbose=0)
+        outputs.append(model.predict(x, verbose=0))
+        assert all(type(each) is np.ndarray for each in outputs[-1])
+    np.testing.assert_allclose(logs[1], logs[0], rtol=1e-5, atol=1e-6)
+    for mine, want in zip(outputs[1], outputs[0], strict=True):
+        np.testing.assert_allclose(mine, want, rtol=1e-4, atol=1e-5)
+    there = [gpu.asarray(array) for array in x]
+    for mine, want in zip(models[1].predict(there, verbose=0), outputs[1], strict=True):
+        assert type(mine) is gpu.cupy.ndarray
+        np.testing.assert_array_equal(gpu.host(mine), want)

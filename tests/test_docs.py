@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT
 
 #: Pages whose blocks are programs.
-PAGES = ["bring-your-own-model.md", "data.md"]
+PAGES = ["bring-your-own-model.md", "data.md", "layouts.md"]
 
 #: What a block may need beside the package itself.
 EXTRAS = "autograd|mygrad|scipy|sklearn|thinc"
@@ -76,6 +76,6 @@ def test_what_a_page_says_to_change_stands_in_the_examples():
 
 
 def test_links_lead_somewhere():
-    for page in PAGES:
+    for page in [*PAGES, "keras.md"]:
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / "docs" / page).read_text()):
             assert (ROOT / "docs" / target).exists(), f"{page} links {target}"

@@ -75,6 +75,14 @@ def test_sms_spam(tmp_path):
     assert {path.name for path in tmp_path.glob("*.png")} == {"sms_confusion.png", "sms_precision_recall.png"}
 
 
+def test_absent_messages_are_one_line(tmp_path):
+    command = [sys.executable, str(ROOT / "examples" / "sms_spam.py")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("sms_spam.load_data: ")
+    assert "get it from https://archive.ics.uci.edu" in done.stderr
+
+
 @pytest.mark.data
 def test_sms_spam_on_the_real_messages_finds_nine_in_ten():
     path = SHARED / "data" / "text" / "SMSSpamCollection"

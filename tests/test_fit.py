@@ -62,6 +62,17 @@ def test_a_penalty_is_in_the_loss_and_in_the_gradient():
     np.testing.assert_allclose(model.get_weights()[1], want, atol=1e-10)
 
 
+def test_frozen_weights_have_no_penalty():
+    model = strop.Sequential(
+        [strop.Input((2,)), Dense(1, kernel_regularizer="l2", trainable=False), Dense(1)]
+    )
+    model.compile("sgd", "mse")
+    x, y = np.ones((2, 2)), np.zeros((2, 1))
+    want = float(np.mean(model.predict(x, verbose=0) ** 2))
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(want, rel=1e-6)
+    assert model.fit(x, y, verbose=0).history["loss"] == [pytest.approx(want, rel=1e-6)]
+
+
 def test_without_a_mask_padding_is_averaged_in():
     model = hand_model(SGD(0.5), mask_zero=False)
     np.testing.assert_allclose(model.predict(X, verbose=0).ravel(), [0.5866175804, 0.6076631691], atol=1e-10)
@@ -118,6 +129,15 @@ def test_class_weights_are_of_the_fit_alone():
     )
     assert history.history["loss"] == [pytest.approx(1.386294, abs=1e-6)]
     assert history.history["val_loss"] == [pytest.approx(0.693147, abs=1e-6)]
+
+
+def test_class_weights_are_not_of_the_part_that_is_split_off(tmp_path):
+    mapped = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float32, (4, 1))
+    for x in (np.zeros((4, 1)), mapped):
+        model = tiny("binary_crossentropy", activation="sigmoid", optimizer=SGD(0.0))
+        history = model.fit(x, [0, 1, 0, 1], class_weight={1: 3}, validation_split=0.5, verbose=0)
+        assert history.history["loss"] == [pytest.approx(1.386294, abs=1e-6)]
+        assert history.history["val_loss"] == [pytest.approx(0.693147, abs=1e-6)]
 
 
 def test_epochs_count_on_and_the_state_goes_on():
@@ -322,6 +342,20 @@ def test_constraints_act_after_the_update():
     assert model.get_weights()[0][0, 0] == 0
 
 
+def test_a_fit_ends_with_the_averages_of_the_weights():
+    model = strop.Sequential([Dense(1, use_bias=False, kernel_initializer="ones")])
+    model.compile(SGD(0.1, use_ema=True, ema_momentum=0.5), lambda y, p: p[..., 0])
+    model.loss.function.gradient = lambda y, p: np.ones_like(p)
+    seen = []
+    end = callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append(model.get_weights()[0].item()),
+        on_train_end=lambda logs: seen.append(model.get_weights()[0].item()),
+    )
+    model.fit(np.ones((2, 1)), np.zeros((2, 1)), batch_size=1, callbacks=[end], verbose=0)
+    assert seen == pytest.approx([0.8, 0.85])
+    assert model.get_weights()[0].item() == seen[1]
+
+
 def test_frozen_layers_do_not_move():
     model = strop.Sequential([strop.Input((2,)), Dense(3, trainable=False), Dense(1)])
     model.compile(optimizer="sgd", loss="mse")
@@ -355,3 +389,17 @@ def test_a_deferred_fit_equals_a_dense_fit(rng):
         results.append(model.get_weights())
     for got, want in zip(*results, strict=True):
         np.testing.assert_allclose(got, want, atol=3e-6)
+
+
+def test_evaluate_has_the_compiled_loss_where_no_kernel_has_it(rng):
+    """A chain of Dense layers is read by a program of kernels, which has not every loss."""
+    x, y = rng.normal(size=(20, 3)), rng.integers(0, 2, 20)
+    for name in ("hinge", "squared_hinge", "cosine_similarity", "binary_focal_crossentropy"):
+        model = strop.Sequential([strop.Input((3,)), strop.layers.Dense(1, activation="sigmoid")])
+        model.compile("sgd", loss=name)
+        loss = strop.losses.get(name)
+        want = loss(y.astype("float32")[:, None], model.predict(x, verbose=0))
+        assert model.evaluate(x, y, verbose=0) == pytest.approx(want, rel=1e-5)
+        history = model.fit(x, y, validation_data=(x, y), verbose=0).history
+        want = loss(y.astype("float32")[:, None], model.predict(x, verbose=0))
+        assert history["val_loss"][0] == pytest.approx(want, rel=1e-5)

@@ -547,8 +547,9 @@ REFUSED = {
     "GlobalAveragePooling1D 'global_average_pooling1d': inputs must have 3 axes (batch, steps, features); "
     "got shape (None, 4) "
     "from 'dense'": lambda: GlobalAveragePooling1D()(drawn()[1]),
-    "Model: outputs must be one tensor; got 2": lambda: (lambda x, y: strop.Model(x, [y, y]))(*drawn()),
-    "Model: inputs must be one tensor; got 2": lambda: (lambda x, y: strop.Model([x, x], y))(*drawn()),
+    "Model: inputs must be different tensors; got 'input' twice": (
+        lambda: (lambda x, y: strop.Model([x, x], y))(*drawn())
+    ),
     "Model: outputs must come from a layer; got an input itself": lambda: strop.Model(
         *[strop.Input((3,))] * 2
     ),
@@ -560,9 +561,9 @@ REFUSED = {
             strop.Input((3,))
         )
     ),
-    "SimpleRNN 'simplernn': outputs must be one tensor within a model; got 2; "
-    "call the layer on arrays for the others": (
-        lambda: strop.layers.SimpleRNN(2, return_state=True)(strop.Input((4, 3)))
+    "SimpleRNN 'simplernn': outputs must be one tensor within a Sequential; got 2; "
+    "draw a Model for the others": (
+        lambda: strop.Sequential([strop.Input((4, 3)), strop.layers.SimpleRNN(2, return_state=True)])
     ),
     "Model: layer names must be unique; got 'a' twice": lambda: (
         lambda x: strop.Model(x, Dense(2, name="a")(Dense(2, name="a")(x)))

@@ -7,6 +7,7 @@ import pytest
 
 from cases.layer_norm import CASES
 from strop import ops, reference
+from strop._device import HOST, memory_for_steps
 from tolerance import SUM_ROUNDINGS, assert_close
 
 
@@ -83,6 +84,26 @@ def test_torch_agrees_in_float64(device, rng):
     got = ops.layer_norm_backward(grad, x, gamma, mean, variance, epsilon=1e-5)
     for mine, leaf in zip(got, leaves, strict=True):
         np.testing.assert_allclose(mine, leaf.grad, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("width", [1024, 1000, 257])
+def test_an_array_past_the_caches_has_the_bits_of_its_parts(device, rng, width):
+    """From 16 MB on, results are streamed to memory."""
+    rows = 2**22 // width + 3
+    x, gamma, beta, grad = data(rng, np.dtype("float32"), (rows, width), 1)
+    with memory_for_steps("test", HOST):  # at the beginning of a line
+        y, mean, variance = ops.layer_norm(x, gamma, beta)
+        grad_x, by_gamma, by_beta = ops.layer_norm_backward(grad, x, gamma, mean, variance)
+    for begin in range(0, rows, rows // 3):
+        part = slice(begin, begin + rows // 3)
+        again = ops.layer_norm(x[part], gamma, beta)
+        for got, want in zip((y, mean, variance), again, strict=True):
+            np.testing.assert_array_equal(got[part], want)
+        want = ops.layer_norm_backward(grad[part], x[part], gamma, *again[1:])[0]
+        np.testing.assert_array_equal(grad_x[part], want)
+    normal = (x - mean[:, None]) / np.sqrt(variance + 1e-3)[:, None]
+    np.testing.assert_allclose(by_gamma, (grad * normal).sum(0), rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(by_beta, grad.sum(0, dtype=np.float64), rtol=1e-4, atol=1e-2)
 
 
 def test_a_nan_spoils_its_row_only(device, dtype, rng):

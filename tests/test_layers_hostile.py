@@ -160,13 +160,12 @@ def test_recurrent_layers_are_drawn_and_trained():
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda x: LSTM(2, return_state=True)(x),
-         "LSTM 'lstm': outputs must be one tensor within a model; got 3; call the layer on arrays for the others"),
+        (lambda x: strop.Sequential([x, LSTM(2, return_state=True)]),
+         "LSTM 'lstm': outputs must be one tensor within a Sequential; got 3; draw a Model for the others"),
         (lambda x: strop.Sequential([x, Bidirectional(GRU(2), merge_mode=None), Dense(1)]),
-         "Bidirectional 'bidirectional': outputs must be one tensor within a model; got 2; "
-         "call the layer on arrays for the others"),
-        (lambda x: LSTM(2)(x, initial_state=[x, x]),
-         "LSTM 'lstm': initial_state must be None for a symbolic tensor; got list"),
+         "Bidirectional 'bidirectional': outputs must be one tensor within a Sequential; got 2; "
+         "draw a Model for the others"),
+        (lambda x: LSTM(2)(x, mask=x), "LSTM 'lstm': mask must be None for a symbolic tensor; got Input"),
         (lambda x: TimeDistributed(LSTM(2, return_state=True))(np.zeros((1, 2, 3, 4))),
          "TimeDistributed 'time_distributed': layer must give one output; got 3"),
     ],

@@ -28,6 +28,22 @@ def test_the_three_errors_of_the_contract():
     assert model.train_on_batch(x, y) == pytest.approx(want)
 
 
+@pytest.mark.parametrize("from_logits", [False, True])
+def test_a_loss_is_the_mean_over_steps_neither_masked_nor_ignored(from_logits, rng):
+    x, y = np.array([[[1.0], [9], [9]], [[1], [2], [3]]]), np.array([[0, 1, 2], [2, 0, 1]])
+    loss = strop.losses.SparseCategoricalCrossentropy(from_logits, ignore_class=0)
+    last = Dense(3, None if from_logits else "softmax", dtype="float64")
+    model = strop.Sequential([Masking(9.0, dtype="float64"), last])
+    model.compile("sgd", loss)
+    p = model.predict(x, verbose=0)
+    p = np.exp(p) / np.exp(p).sum(-1, keepdims=True) if from_logits else p
+    want = -(np.log(p[1, 0, 2]) + np.log(p[1, 2, 1])) / 2
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(want, rel=1e-12)
+    weighted = -(3 * np.log(p[1, 0, 2]) + 3 * np.log(p[1, 2, 1])) / 2
+    assert model.evaluate(x, y, sample_weight=[1.0, 3], verbose=0) == pytest.approx(weighted, rel=1e-12)
+    assert model.fit(x, y, verbose=0).history["loss"] == [pytest.approx(want, rel=1e-12)]
+
+
 def tagger(drawn=False, metrics=METRICS):
     strop.utils.set_random_seed(3)
     table = Embedding(20, 4, mask_zero=True)
@@ -137,3 +153,18 @@ def test_keras_has_the_same_means(rng):
         want[name] = float(metric.result())
     got = model.evaluate(x, y, verbose=0, return_dict=True)
     assert {name: got[name] for name in want} == pytest.approx(want, rel=1e-5)
+
+
+def test_keras_counts_masked_steps_in_precision(rng):
+    # docs/keras.md says so: the one difference between its masked metrics and ours.
+    keras = import_keras()
+    x, y, _ = texts(rng)
+    layer = keras.layers.Embedding(20, 1, "ones", mask_zero=True)
+    pred = keras.layers.Activation("sigmoid")(layer(x))
+    theirs = keras.metrics.Precision()
+    theirs.update_state(y, pred)
+    ours = Precision()
+    everywhere = ours(y, np.asarray(pred))
+    assert float(theirs.result()) == pytest.approx(everywhere, rel=1e-6)
+    ours.reset_state()
+    assert ours(y, np.asarray(pred), sample_weight=x != 0) != pytest.approx(everywhere, rel=1e-3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -220,12 +222,94 @@ def test_inputs_that_do_not_fit_are_refused_at_build(make, shape, text):
             ValueError,
             "GroupNormalization: groups must be 1 or more; got 0",
         ),
+        (
+            lambda: layers.BatchNormalization(renorm=True),
+            ValueError,
+            "BatchNormalization: renorm must be False; got True; batch renormalization is not offered",
+        ),
+        (
+            lambda: layers.BatchNormalization(synchronized=True),
+            ValueError,
+            "BatchNormalization: synchronized must be False; got True; a model lives on one device",
+        ),
+        (
+            lambda: layers.LayerNormalization(centre=True),
+            TypeError,
+            "LayerNormalization: keywords must be known ones; got 'centre'; did you mean 'center'",
+        ),
     ],
 )
 def test_bad_settings_are_refused(make, kind, text):
     with pytest.raises(kind) as caught:
         make()
     assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    ("layer", "built", "given", "text"),
+    [
+        (
+            layers.BatchNormalization(),
+            (2, 4),
+            (3, 5),
+            "BatchNormalization 'batch_normalization': inputs must have last axis 4; got shape (3, 5)",
+        ),
+        (
+            layers.BatchNormalization(axis=1),
+            (2, 4, 3),
+            (2, 3, 4),
+            "BatchNormalization 'batch_normalization': inputs must have sizes (4,) along the axes (1,); "
+            "got shape (2, 3, 4)",
+        ),
+        (
+            layers.LayerNormalization(),
+            (2, 4),
+            (3, 5),
+            "LayerNormalization 'layer_normalization': inputs must have last axis 4; got shape (3, 5)",
+        ),
+        (
+            layers.LayerNormalization(axis=(1, 2)),
+            (2, 4, 3),
+            (2, 3, 4),
+            "LayerNormalization 'layer_normalization': inputs must have sizes (4, 3) along the axes (1, 2); "
+            "got shape (2, 3, 4)",
+        ),
+        (
+            layers.GroupNormalization(2),
+            (2, 7, 4),
+            (2, 7, 6),
+            "GroupNormalization 'group_normalization': inputs must have last axis 4; got shape (2, 7, 6)",
+        ),
+        (
+            layers.Normalization(),
+            (2, 4),
+            (3, 1),
+            "Normalization 'normalization': inputs must have last axis 4; got shape (3, 1)",
+        ),
+        (
+            layers.Normalization(),
+            (2, 4),
+            (3, 2, 4),
+            "Normalization 'normalization': inputs must have 2 axes, as in (None, 4); got shape (None, 2, 4)",
+        ),
+    ],
+)
+def test_a_built_layer_refuses_other_sizes(layer, built, given, text):
+    layer.build_once((None, *built[1:]))
+    with pytest.raises(ValueError) as caught:
+        layer(np.zeros(given))
+    assert str(caught.value) == text
+    layer(np.zeros(built))
+
+
+@pytest.mark.parametrize("name", [*NAMES, "Normalization"])
+def test_the_arguments_stand_in_keras_order(name):
+    keras = import_keras()
+    theirs, ours = (inspect.signature(getattr(where, name)) for where in (keras.layers, layers))
+    named = [
+        {k: p.default for k, p in s.parameters.items() if p.kind is not p.VAR_KEYWORD} for s in (theirs, ours)
+    ]
+    assert list(named[0].items()) == list(named[1].items())
 
 
 def test_a_mask_that_does_not_fit_is_refused():

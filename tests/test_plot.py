@@ -119,7 +119,7 @@ def test_the_confusion_matrix_takes_what_predict_gives():
     ax = plot.confusion_matrix([0, 1, 0], probabilities, labels=["a", "b", "c"])
     assert ax.images[0].get_array().tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
     assert [t.get_text() for t in ax.texts] == ["1", "1", "0", "0", "1", "0", "0", "0", "0"]
-    ax = plot.confusion_matrix([[0.0], [1.0]], np.array([[0.2], [0.5]], np.float32))
+    ax = plot.confusion_matrix([[0.0], [1.0]], np.array([[0.5], [0.6]], np.float32))
     assert ax.images[0].get_array().tolist() == [[1, 0], [0, 1]]
     ax = plot.confusion_matrix(np.eye(3), probabilities, normalize="true")
     assert ax.images[0].get_array()[2].tolist() == [0, 1, 0]
@@ -373,3 +373,15 @@ def test_a_network_is_boxes_and_arrows(axes):
         plot.network(3)
     with pytest.raises(ValueError, match=r"^plot\.network: model must have a layer; got an empty one$"):
         plot.network(strop.Sequential())
+
+
+def test_a_notebook_shows_axes_of_our_own_figures():
+    # IPython asks an object that ends a cell for _repr_png_; a figure of the caller's is drawn by pyplot already.
+    values = {"loss": [0.5, 0.4]}
+    ax = plot.history(values)
+    assert ax._repr_png_().startswith(b"\x89PNG")
+    assert ax.figure._repr_png_() == ax._repr_png_()
+    from matplotlib.figure import Figure
+
+    given = Figure().subplots()
+    assert not hasattr(plot.history(values, ax=given), "_repr_png_")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -181,6 +183,18 @@ def test_bad_settings_are_refused(make, kind, text):
     with pytest.raises(kind) as caught:
         make()
     assert str(caught.value) == text
+
+
+@pytest.mark.parametrize("name", [*WINDOWS, *GLOBAL])
+def test_the_arguments_stand_in_keras_order(name):
+    keras = import_keras()
+    theirs, ours = (inspect.signature(getattr(where, name)) for where in (keras.layers, layers))
+    named = [[k for k, p in s.parameters.items() if p.kind is not p.VAR_KEYWORD] for s in (theirs, ours)]
+    assert named[0] == named[1]
+
+
+def test_a_name_may_stand_behind_the_format():
+    assert layers.MaxPooling2D(2, 2, "same", None, "p").name == "p"
 
 
 def test_a_model_with_pooling_trains_and_is_saved(rng, tmp_path):

@@ -395,3 +395,34 @@ def test_a_recurrent_layer_refuses(call, kind, text):
     with pytest.raises(kind) as caught:
         call()
     assert str(caught.value) == text
+
+
+@pytest.mark.parametrize("name", ["SimpleRNN", "LSTM", "GRU", "Bidirectional", "TimeDistributed"])
+def test_arguments_by_place_are_those_of_keras(name):
+    import inspect
+
+    from conftest import import_keras
+
+    theirs = list(inspect.signature(getattr(import_keras("keras.layers"), name)).parameters)[:-1]
+    cls = getattr(strop.layers, name)
+    ours = [
+        key
+        for key, each in inspect.signature(cls).parameters.items()
+        if each.kind is each.POSITIONAL_OR_KEYWORD
+    ]
+    assert theirs == [*ours, *getattr(cls, "order", ())]
+
+
+def test_arguments_come_by_place():
+    layer = strop.layers.LSTM(3, "relu", "tanh", False, "zeros", "ones", "ones", False, "l2")
+    config = layer.get_config()
+    assert (config["use_bias"], config["unit_forget_bias"]) == (False, False)
+    assert config["kernel_regularizer"]["class_name"] == "L2"
+    assert config["kernel_initializer"]["class_name"] == "Zeros"
+    assert strop.layers.GRU(2, *["tanh", "sigmoid", True], *["zeros"] * 3, *[None] * 7, 0.5).dropout == 0.5
+    with pytest.raises(
+        TypeError, match=r"^LSTM: kernel_initializer must be given once; got it by place and by name$"
+    ):
+        strop.layers.LSTM(3, "tanh", "sigmoid", True, "zeros", kernel_initializer="zeros")
+    with pytest.raises(TypeError, match=r"^SimpleRNN: arguments must be known ones; got 1 too many$"):
+        strop.layers.SimpleRNN(3, "tanh", True, *[None] * 19)

@@ -180,3 +180,20 @@ with memory_for_steps("fit", HOST):
 np.kept = kept
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_large_array_lies_in_huge_pages_and_outlives_the_steps():
+    with memory_for_steps("test", HOST):
+        a = np.arange(2.0**20)
+        b = a + 1
+        address = b.ctypes.data
+        del b
+        c = a * 2
+        assert c.ctypes.data == address
+        if sys.platform == "linux":
+            assert address % 2**21 == 64
+        a.resize(2**21, refcheck=False)
+    np.testing.assert_array_equal(a[: 2**20], np.arange(2.0**20))
+    np.testing.assert_array_equal(c, np.arange(2.0**20) * 2)
+    a.resize(2**20, refcheck=False)
+    assert a[-1] == 2**20 - 1

@@ -53,7 +53,8 @@ def data(rng):
 def test_training_goes_on_bit_for_bit(tmp_path, data, optimizer):
     whole, first = make(optimizer=optimizer()), make(optimizer=optimizer())
     strop.utils.set_random_seed(8)
-    whole.fit(*data, epochs=4, verbose=0)
+    for epochs in (2, 2) if whole.optimizer.use_ema else (4,):  # a fit ends with the averages
+        whole.fit(*data, epochs=epochs, verbose=0)
     strop.utils.set_random_seed(8)
     first.fit(*data, epochs=2, verbose=0)
     first.save(tmp_path / "model.safetensors")

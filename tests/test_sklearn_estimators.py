@@ -253,3 +253,12 @@ def test_bad_settings_are_refused(call, error, text, iris):
     with pytest.raises(error) as caught:
         call(*iris)
     assert str(caught.value) == text
+
+
+def test_a_refused_fit_leaves_the_classes_of_the_model_that_there_is():
+    x, y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 3
+    classifier = StropClassifier((4,), max_iter=1).fit(x, y)
+    with pytest.raises(ValueError, match="at least two classes"):
+        classifier.fit(x, np.zeros(20))
+    assert classifier.classes_.tolist() == [0, 1, 2]
+    assert classifier.predict(x).shape == (20,)

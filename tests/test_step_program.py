@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import strop
-from strop import config
+from strop import config, losses
 from strop.callbacks import LambdaCallback
 from strop.layers import Activation, Dense, Dropout, Embedding, Flatten, GlobalAveragePooling1D
 from strop.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
@@ -50,7 +50,7 @@ def trained(make, x, y, *, by_plan, monkeypatch, **fit):
     with monkeypatch.context() as patch:
         if by_plan:
             patch.setattr(turns, "training_program", lambda plan, optimizer: None)
-            patch.setattr(turns, "reading_program", lambda plan: None)
+            patch.setattr(turns, "reading_program", lambda plan, losses: None)
         strop.utils.set_random_seed(3)
         model = make()
         history = model.fit(x, y, verbose=0, **{"epochs": 3, "validation_split": 0.2, **fit})
@@ -188,7 +188,7 @@ def test_the_bits_do_not_depend_on_threads(monkeypatch):
 
 def programs(model, x, y):
     model.fit(x[:8], y[:8], verbose=0)
-    return training_program(model._plan, model.optimizer), reading_program(model._plan)
+    return training_program(model._plan, model.optimizer), reading_program(model._plan, losses=True)
 
 
 def test_the_tutorials_model_has_a_program():
@@ -223,6 +223,34 @@ def test_so_is_a_model_with_other_layers_or_penalties():
     dropped = strop.Sequential([Dense(3), Dropout(0.5), Dense(1)])
     dropped.compile(optimizer="adam", loss="mse")
     assert programs(dropped, np.ones((8, 2)), np.ones(8)) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        losses.CosineSimilarity(),
+        losses.Hinge(),
+        losses.MeanSquaredError(reduction="sum"),
+        losses.Huber(reduction="mean_with_sample_weight"),
+        losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.1),
+        losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=1),
+        lambda y_true, y_pred: ((y_true - y_pred) ** 4).mean(axis=-1),
+    ],
+    ids=lambda loss: getattr(loss, "name", "function"),
+)
+def test_a_loss_without_a_kernel_is_evaluated_by_the_plan(loss, rng):
+    x, y, weight = rng.normal(size=(9, 3)), rng.integers(0, 2, (9, 2)), rng.random(9)
+    y = y[:, 0] if isinstance(loss, losses.SparseCategoricalCrossentropy) else y.astype(float)
+    model = strop.Sequential([Dense(4, dtype="float64"), Dense(2, dtype="float64")])
+    model.compile("sgd", loss)
+    own, predicted = model.loss, model.predict(x, verbose=0)
+    want = [
+        float(own(y[i : i + 3], predicted[i : i + 3], sample_weight=weight[i : i + 3])) for i in (0, 3, 6)
+    ]
+    got = model.evaluate(x, y, batch_size=3, sample_weight=weight, verbose=0)
+    assert got == pytest.approx(np.mean(want), rel=1e-12)
+    batches = [(x[i : i + 3], y[i : i + 3], weight[i : i + 3]) for i in (0, 3, 6)]
+    assert model.evaluate(iter(batches), verbose=0) == got
 
 
 def test_a_rule_of_ones_own_is_trained_by_the_plan(monkeypatch):

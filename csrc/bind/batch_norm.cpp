@@ -1,7 +1,6 @@
 #include "kernels/batch_norm.h"
 
-#include "bind/array.h"
-#include "bind/backend.h"
+#include "bind/norm.h"
 
 namespace strop::bind {
 namespace {
@@ -34,26 +33,12 @@ Frame frame_of(const char* op, const Array& x, std::optional<Index> groups) {
   return f;
 }
 
-// gamma, beta: null, or like x and of the channels.
-Array parameter(const char* op, const char* name, py::handle object,
-                const Array& x, Index channels) {
-  const Array a = borrow_optional(op, name, object);
-  if (a.address == nullptr) return a;
-  require_dtype_like(op, a, x);
-  require_shape(op, a, {channels});
-  return a;
-}
-
 Array mask_of(const char* op, py::handle object, const Array& x) {
   const Array mask = borrow_optional(op, "mask", object);
   if (mask.address == nullptr) return mask;
   require_dtype(op, mask, DType::kBool);
   require_shape(op, mask, std::vector<Index>(x.shape, x.shape + x.ndim - 1));
   return mask;
-}
-
-py::object like(const Array& x) {
-  return new_array(std::vector<Index>(x.shape, x.shape + x.ndim), x.dtype);
 }
 
 Index workspace_of(const Frame& f, const Array& mask) {
@@ -67,11 +52,12 @@ py::tuple forward(const char* op, py::handle x_object, py::handle gamma_object,
   const Array x = borrow(op, "x", x_object);
   require_float(op, x);
   const Frame f = frame_of(op, x, groups);
-  const Array gamma = parameter(op, "gamma", gamma_object, x, f.channels);
-  const Array beta = parameter(op, "beta", beta_object, x, f.channels);
+  const Array gamma =
+      scale_parameter(op, "gamma", gamma_object, x, {f.channels});
+  const Array beta = scale_parameter(op, "beta", beta_object, x, {f.channels});
   const Array mask = mask_of(op, mask_object, x);
   const Queue queue(op, x);
-  py::object result = like(x);
+  py::object result = new_like(x);
   py::object means = new_array(f.statistics, DType::kFloat64);
   py::object variances = new_array(f.statistics, DType::kFloat64);
   const Array out = borrow(op, "result", result);
@@ -103,22 +89,16 @@ py::tuple backward(const char* op, py::handle grad_object, py::handle x_object,
                    py::handle gamma_object, py::handle mean_object,
                    py::handle variance_object, py::handle mask_object,
                    std::optional<Index> groups, double epsilon, bool need_x) {
-  const Array grad = borrow(op, "grad", grad_object);
-  const Array x = borrow(op, "x", x_object);
-  const Array mean = borrow(op, "mean", mean_object);
-  const Array variance = borrow(op, "variance", variance_object);
-  require_float(op, grad);
-  require_dtype_like(op, x, grad);
-  require_same_shape(op, grad, x);
+  const Normalized given(op, grad_object, x_object, mean_object,
+                         variance_object);
+  const Array& x = given.x;
   const Frame f = frame_of(op, x, groups);
-  const Array gamma = parameter(op, "gamma", gamma_object, x, f.channels);
+  const Array gamma =
+      scale_parameter(op, "gamma", gamma_object, x, {f.channels});
   const Array mask = mask_of(op, mask_object, x);
-  require_dtype(op, mean, DType::kFloat64);
-  require_dtype(op, variance, DType::kFloat64);
-  require_shape(op, mean, f.statistics);
-  require_shape(op, variance, f.statistics);
-  const Queue queue(op, grad);
-  py::object result = need_x ? like(x) : py::none();
+  given.require_statistics(op, f.statistics);
+  const Queue queue(op, x);
+  py::object result = need_x ? new_like(x) : py::none();
   py::object gammas = new_array({f.channels}, x.dtype);
   py::object betas = new_array({f.channels}, x.dtype);
   const Array grad_x = borrow_optional(op, "result", result);
@@ -127,12 +107,12 @@ py::tuple backward(const char* op, py::handle grad_object, py::handle x_object,
   Doubles workspace(workspace_of(f, mask));
   visit_float(x, [&](auto zero) {
     using T = decltype(zero);
-    const BatchNormBackward<T> args{data<const T>(grad),
+    const BatchNormBackward<T> args{data<const T>(given.grad),
                                     data<const T>(x),
                                     data<const T>(gamma),
                                     data<const bool>(mask),
-                                    data<const double>(mean),
-                                    data<const double>(variance),
+                                    data<const double>(given.mean),
+                                    data<const double>(given.variance),
                                     data<T>(grad_x),
                                     data<T>(by_gamma),
                                     data<T>(by_beta),
@@ -161,10 +141,11 @@ py::object inference(py::handle x_object, py::handle mean_object,
     require_dtype_like(op, *each, x);
     require_shape(op, *each, {f.channels});
   }
-  const Array gamma = parameter(op, "gamma", gamma_object, x, f.channels);
-  const Array beta = parameter(op, "beta", beta_object, x, f.channels);
+  const Array gamma =
+      scale_parameter(op, "gamma", gamma_object, x, {f.channels});
+  const Array beta = scale_parameter(op, "beta", beta_object, x, {f.channels});
   const Queue queue(op, x);
-  py::object result = like(x);
+  py::object result = new_like(x);
   const Array out = borrow(op, "result", result);
   if (out.size() == 0) return result;
   Doubles workspace(batch_norm_workspace(f.rows, f.channels, false));

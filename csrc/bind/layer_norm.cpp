@@ -1,7 +1,6 @@
 #include "kernels/layer_norm.h"
 
-#include "bind/array.h"
-#include "bind/backend.h"
+#include "bind/norm.h"
 
 namespace strop::bind {
 namespace {
@@ -25,27 +24,16 @@ Split split(const char* op, const Array& x, Index axes) {
   return s;
 }
 
-// gamma or beta: null, or like x and of that shape.
-Array parameter(const char* op, const char* name, py::handle object,
-                const Array& x, const std::vector<Index>& shape) {
-  const Array a = borrow_optional(op, name, object);
-  if (a.address == nullptr) return a;
-  require_dtype_like(op, a, x);
-  require_shape(op, a, shape);
-  return a;
-}
-
 py::tuple forward(py::handle x_object, py::handle gamma_object,
                   py::handle beta_object, Index axes, double epsilon) {
   constexpr const char* op = "layer_norm";
   const Array x = borrow(op, "x", x_object);
   require_float(op, x);
   const Split s = split(op, x, axes);
-  const Array gamma = parameter(op, "gamma", gamma_object, x, s.inner);
-  const Array beta = parameter(op, "beta", beta_object, x, s.inner);
+  const Array gamma = scale_parameter(op, "gamma", gamma_object, x, s.inner);
+  const Array beta = scale_parameter(op, "beta", beta_object, x, s.inner);
   const Queue queue(op, x);
-  py::object result =
-      new_array(std::vector<Index>(x.shape, x.shape + x.ndim), x.dtype);
+  py::object result = new_like(x);
   py::object means = new_array(s.outer, DType::kFloat64);
   py::object variances = new_array(s.outer, DType::kFloat64);
   const Array out = borrow(op, "result", result);
@@ -75,24 +63,14 @@ py::tuple backward(py::handle grad_object, py::handle x_object,
                    py::handle variance_object, Index axes, double epsilon,
                    bool need_x) {
   constexpr const char* op = "layer_norm_backward";
-  const Array grad = borrow(op, "grad", grad_object);
-  const Array x = borrow(op, "x", x_object);
-  const Array mean = borrow(op, "mean", mean_object);
-  const Array variance = borrow(op, "variance", variance_object);
-  require_float(op, grad);
-  require_dtype_like(op, x, grad);
-  require_same_shape(op, grad, x);
+  const Normalized given(op, grad_object, x_object, mean_object,
+                         variance_object);
+  const Array& x = given.x;
   const Split s = split(op, x, axes);
-  const Array gamma = parameter(op, "gamma", gamma_object, x, s.inner);
-  require_dtype(op, mean, DType::kFloat64);
-  require_dtype(op, variance, DType::kFloat64);
-  require_shape(op, mean, s.outer);
-  require_shape(op, variance, s.outer);
-  const Queue queue(op, grad);
-  py::object result = py::none();
-  if (need_x) {
-    result = new_array(std::vector<Index>(x.shape, x.shape + x.ndim), x.dtype);
-  }
+  const Array gamma = scale_parameter(op, "gamma", gamma_object, x, s.inner);
+  given.require_statistics(op, s.outer);
+  const Queue queue(op, x);
+  py::object result = need_x ? new_like(x) : py::none();
   py::object gammas = new_array(s.inner, x.dtype);
   py::object betas = new_array(s.inner, x.dtype);
   const Array grad_x = borrow_optional(op, "result", result);
@@ -101,11 +79,11 @@ py::tuple backward(py::handle grad_object, py::handle x_object,
   Doubles workspace(layer_norm_workspace(s.rows, s.width));
   visit_float(x, [&](auto zero) {
     using T = decltype(zero);
-    const LayerNormBackward<T> args{data<const T>(grad),
+    const LayerNormBackward<T> args{data<const T>(given.grad),
                                     data<const T>(x),
                                     data<const T>(gamma),
-                                    data<const double>(mean),
-                                    data<const double>(variance),
+                                    data<const double>(given.mean),
+                                    data<const double>(given.variance),
                                     data<T>(grad_x),
                                     data<T>(by_gamma),
                                     data<T>(by_beta),

@@ -42,14 +42,14 @@ constexpr bool on_vectors(Activation a) {
 template <Activation A>
 STROP_HD void forward_lanes(const float* x, float* out, Index size) {
   for_lanes(size, [=](Index i, Index n) __attribute__((always_inline)) {
-    Lanes<float> v = load_lanes(x + i, n, 0.0f);
-    for (auto& r : v.r) {
-      r = A == Activation::kSigmoid ? logistic(r)
-          : A == Activation::kGelu  ? gelu(r)
-          : A == Activation::kSilu  ? silu(r)
-                                    : strop::exponential(r);
-    }
-    store_lanes(out + i, v, n);
+    const Lanes<float> y = map(
+        load_lanes(x + i, n, 0.0f), [](auto r) __attribute__((always_inline)) {
+          return A == Activation::kSigmoid ? logistic(r)
+                 : A == Activation::kGelu  ? gelu(r)
+                 : A == Activation::kSilu  ? silu(r)
+                                           : strop::exponential(r);
+        });
+    store_lanes(out + i, y, n);
   });
 }
 
@@ -57,13 +57,12 @@ template <Activation A>
 STROP_HD void backward_lanes(const float* grad, const float* x,
                              const float* out, float* grad_x, Index size) {
   for_lanes(size, [=](Index i, Index n) __attribute__((always_inline)) {
-    Lanes<float> v = load_lanes(x + i, n, 0.0f);
-    const Lanes<float> y = load_lanes(out + i, n, 0.0f);
-    for (int k = 0; k < Lanes<float>::kRegisters; ++k) {
-      v.r[k] = A == Activation::kGelu ? gelu_slope(v.r[k])
-                                      : silu_slope(v.r[k], y.r[k]);
-    }
-    store_lanes(grad_x + i, load_lanes(grad + i, n, 0.0f) * v, n);
+    const Lanes<float> slopes =
+        map(load_lanes(x + i, n, 0.0f), load_lanes(out + i, n, 0.0f),
+            [](auto v, auto y) __attribute__((always_inline)) {
+              return A == Activation::kGelu ? gelu_slope(v) : silu_slope(v, y);
+            });
+    store_lanes(grad_x + i, load_lanes(grad + i, n, 0.0f) * slopes, n);
   });
 }
 

@@ -57,7 +57,7 @@ template <typename T>
 void forward(const BatchNorm<T>& args) {
   const BatchNorm<T> a = args;
   const bool masked = a.mask != nullptr;
-  const Rows r = rows_as(a.rows, a.channels, masked);
+  const Rows r = rows_as(a, a.outer, masked);
   const Index room = batch_norm_workspace(a.rows, a.channels, masked);
   for_samples(a.outer, a.outer * nanoseconds(r, 3), [=](Index outer) {
     const Workspace<T> w(a.workspace + outer * room, r);
@@ -128,27 +128,35 @@ void slope_rows(const T* grad, const T* x, const bool* mask, T* grad_x,
   const T* factor = c[1];
   const T* slope = c[2];
   const T* offset = c[3];
-  for_wide_rows(r, mask, 3, [=](Index at, Index n, bool counts) {
-    const T* __restrict g = grad + at;
-    const T* __restrict from = x + at;
-    T* __restrict to = grad_x + at;
-    if (counts) {
-#pragma GCC ivdep
-      for (Index j = 0; j < n; ++j) {
-        to[j] =
-            g[j] * factor[j] + ((from[j] - center[j]) * slope[j] + offset[j]);
-      }
-    } else {
-      for (Index j = 0; j < n; ++j) to[j] = g[j] * factor[j];
-    }
-  });
+  const bool streams = r.far && fills_lines(grad_x, r.width);
+  const Index width = r.width;
+  for_wide_rows(
+      r, mask, 3, streams, [=](auto together, Index at, Index n, bool counts) {
+        const T* g = grad + at;
+        const T* from = x + at;
+        T* to = grad_x + at;
+        for_channels<T>(
+            n, false, [=](Index j, auto zero) __attribute__((always_inline)) {
+              using V = decltype(zero);
+              const V middle = load<V>(center + j), times = load<V>(factor + j);
+              const V by_x = load<V>(slope + j), plus = load<V>(offset + j);
+              for (int k = 0; k < decltype(together)::kRows; ++k) {
+                const Index i = k * width + j;
+                V y = load<V>(g + i) * times;
+                if (counts) {
+                  y += (load<V>(from + i) - middle) * by_x + plus;
+                }
+                put(to + i, y, streams);
+              }
+            });
+      });
 }
 
 template <typename T>
 void backward(const BatchNormBackward<T>& args) {
   const BatchNormBackward<T> a = args;
   const bool masked = a.mask != nullptr;
-  const Rows r = rows_as(a.rows, a.channels, masked);
+  const Rows r = rows_as(a, a.outer, masked);
   const Index room = batch_norm_workspace(a.rows, a.channels, masked);
   for_samples(a.outer, a.outer * nanoseconds(r, 5), [=](Index outer) {
     const Workspace<T> w(a.workspace + outer * room, r);
@@ -190,7 +198,7 @@ void backward(const BatchNormBackward<T>& args) {
 
 template <typename T>
 void inference(const BatchNormInference<T>& a) {
-  const Rows r = rows_as(a.rows, a.channels, false);
+  const Rows r = rows_as(a, 1, false);
   const Workspace<T> w(a.workspace, r);
   for (Index c = 0; c < a.channels; ++c) {
     set_scale(w.coefficients, c, double(a.mean[c]), double(a.variance[c]),

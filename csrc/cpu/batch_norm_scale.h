@@ -46,25 +46,40 @@ STROP_HD void repeat(T* coefficients, const Rows& r) {
   }
 }
 
-// Calls body(first element, elements, whether they count) for the wide rows of
-// each chunk, in parallel; the last chunk first, which the pass before has left
-// in cache.
+// How many rows a pass works on together: two, which load the coefficients
+// once. Of four some lie 4 KB apart, where a load waits for a store.
+template <int K>
+struct Together {
+  static constexpr int kRows = K;
+};
+
+// Calls body(rows together, first element, elements of a row, whether they
+// count) for the wide rows of each chunk, in parallel; the last chunk first,
+// which the pass before has left in cache. `streams`: what it stores is
+// streamed.
 template <typename Body>
 STROP_HD void for_wide_rows(const Rows& r, const bool* mask, Index arrays,
-                            const Body& body) {
-  parallel_for(r.chunks, 1, nanoseconds(r, arrays),
-               [=](Index begin, Index end) {
-                 const Index size = r.rows * r.channels;
-                 for (Index part = begin; part < end; ++part) {
-                   const Span span = span_of(r, r.chunks - 1 - part);
-                   const Index wide = span.wide + (span.left > 0 ? 1 : 0);
-                   for (Index i = 0; i < wide; ++i) {
-                     const Index at = span.first * r.channels + i * r.width;
-                     const Index n = size - at < r.width ? size - at : r.width;
-                     body(at, n, mask == nullptr || mask[span.first + i]);
-                   }
-                 }
-               });
+                            bool streams, const Body& body) {
+  parallel_for(
+      r.chunks, 1, nanoseconds(r, arrays), [=](Index begin, Index end) {
+        const Index size = r.rows * r.channels;
+        for (Index part = begin; part < end; ++part) {
+          const Span span = span_of(r, r.chunks - 1 - part);
+          const Index wide = span.wide + (span.left > 0 ? 1 : 0);
+          for (Index i = 0; i < wide;) {
+            const Index at = span.first * r.channels + i * r.width;
+            if (mask == nullptr && !streams && i + 2 <= span.wide) {
+              body(Together<2>{}, at, r.width, true);
+              i += 2;
+              continue;
+            }
+            const Index n = size - at < r.width ? size - at : r.width;
+            body(Together<1>{}, at, n, mask == nullptr || mask[span.first + i]);
+            ++i;
+          }
+        }
+        if (streams) drain();
+      });
 }
 
 // out = (x - center) * factor + offset, by channel.
@@ -73,14 +88,24 @@ void scale_rows(const T* x, T* out, const Rows& r, T* const (&c)[4]) {
   const T* center = c[0];
   const T* factor = c[1];
   const T* offset = c[2];
-  for_wide_rows(r, nullptr, 2, [=](Index at, Index n, bool) {
-    const T* __restrict from = x + at;
-    T* __restrict to = out + at;
-#pragma GCC ivdep
-    for (Index j = 0; j < n; ++j) {
-      to[j] = (from[j] - center[j]) * factor[j] + offset[j];
-    }
-  });
+  const bool streams = r.far && fills_lines(out, r.width);
+  const Index width = r.width;
+  for_wide_rows(
+      r, nullptr, 2, streams, [=](auto together, Index at, Index n, bool) {
+        const T* from = x + at;
+        T* to = out + at;
+        for_channels<T>(
+            n, false, [=](Index j, auto zero) __attribute__((always_inline)) {
+              using V = decltype(zero);
+              const V middle = load<V>(center + j), times = load<V>(factor + j);
+              const V plus = load<V>(offset + j);
+              for (int k = 0; k < decltype(together)::kRows; ++k) {
+                const Index i = k * width + j;
+                put(to + i, (load<V>(from + i) - middle) * times + plus,
+                    streams);
+              }
+            });
+      });
 }
 
 // The coefficients of channel c. What the type cannot hold of the mean goes to

@@ -1,7 +1,6 @@
 #pragma once
 
-#include "kernels/base.h"
-#include "math/elementary.h"
+#include "cpu/registers.h"
 
 // 16 lanes, whatever the registers: one zmm, two ymm or four q registers. What
 // is summed in them has a fixed order, so that every set gives the same bits.
@@ -9,226 +8,268 @@
 
 namespace strop::cpu {
 
-template <typename T>
-struct RegisterOf;
-template <>
-struct RegisterOf<float> {
-  using Type = FloatVector;
-};
-template <>
-struct RegisterOf<double> {
-  using Type = DoubleVector;
-};
-
-template <typename T>
-struct Lanes {
-  using Register = typename RegisterOf<T>::Type;
-  static constexpr int kEach = sizeof(Register) / sizeof(T);
-  static constexpr int kRegisters = 16 / kEach;
-  Register r[kRegisters];
-};
-
 inline constexpr Index kLanes = 16;
+
+template <typename T>
+using Lanes = Registers<T, kLanes>;
 
 template <typename T>
 STROP_HD Lanes<T> spread(T x) {
   Lanes<T> lanes;
-  for (auto& r : lanes.r) r = typename Lanes<T>::Register{} + x;
+  const auto all = typename RegisterOf<T>::Type{} + x;
+  each_register([=](auto& r) __attribute__((always_inline)) { r = all; },
+                lanes);
   return lanes;
 }
 
-#define STROP_LANES_OPERATOR(op)                                 \
-  template <typename T>                                          \
-  STROP_HD Lanes<T> operator op(Lanes<T> a, const Lanes<T>& b) { \
-    for (int k = 0; k < Lanes<T>::kRegisters; ++k) {             \
-      a.r[k] = a.r[k] op b.r[k];                                 \
-    }                                                            \
-    return a;                                                    \
-  }
-STROP_LANES_OPERATOR(+)
-STROP_LANES_OPERATOR(-)
-STROP_LANES_OPERATOR(*)
-#undef STROP_LANES_OPERATOR
-
 template <typename T>
-STROP_HD Lanes<T> exponential(Lanes<T> x) {
-  for (auto& r : x.r) r = strop::exponential(r);
-  return x;
+STROP_HD Lanes<T> exponential(const Lanes<T>& x) {
+  return map(x, [](auto r) __attribute__((always_inline)) {
+    return strop::exponential(r);
+  });
 }
 
 // For x <= 0.
 template <typename T>
-STROP_HD Lanes<T> exponential_below(Lanes<T> x) {
-  for (auto& r : x.r) r = strop::exponential_below(r);
-  return x;
+STROP_HD Lanes<T> exponential_below(const Lanes<T>& x) {
+  return map(x, [](auto r) __attribute__((always_inline)) {
+    return strop::exponential_below(r);
+  });
 }
 
-// a > b ? a : b in each lane, so b where one is NaN.
 template <typename T>
-STROP_HD Lanes<T> greater(Lanes<T> a, const Lanes<T>& b) {
-  for (int k = 0; k < Lanes<T>::kRegisters; ++k) {
-    a.r[k] = strop::greater(a.r[k], b.r[k]);
-  }
-  return a;
-}
-
-// n of the 16 lanes, n >= 16 meaning all, the others `fill`.
-template <typename T>
-STROP_HD Lanes<T> load_lanes(const T* p, Index n, T fill) {
+STROP_HD Lanes<T> all_lanes(const T* p) {
   Lanes<T> lanes;
-  if (n >= kLanes) {
-    __builtin_memcpy(&lanes, p, sizeof lanes);
-    return lanes;
-  }
-#if defined(__AVX512F__)
-  const auto mask = static_cast<unsigned short>((1u << n) - 1);
-  if constexpr (sizeof(T) == 4) {
-    lanes.r[0] = _mm512_mask_loadu_ps(_mm512_set1_ps(fill), mask, p);
-  } else {
-    const __m512d rest = _mm512_set1_pd(fill);
-    lanes.r[0] = _mm512_mask_loadu_pd(rest, mask & 0xff, p);
-    lanes.r[1] = _mm512_mask_loadu_pd(rest, mask >> 8, p + 8);
-  }
-#elif defined(__AVX2__)
-  for (int k = 0; k < Lanes<T>::kRegisters; ++k) {
-    const int first = k * Lanes<T>::kEach;
-    if constexpr (sizeof(T) == 4) {
-      const __m256i mask =
-          _mm256_cmpgt_epi32(_mm256_set1_epi32(int(n) - first),
-                             _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-      lanes.r[k] = _mm256_blendv_ps(_mm256_set1_ps(fill),
-                                    _mm256_maskload_ps(p + first, mask),
-                                    _mm256_castsi256_ps(mask));
-    } else {
-      const __m256i mask = _mm256_cmpgt_epi64(_mm256_set1_epi64x(n - first),
-                                              _mm256_setr_epi64x(0, 1, 2, 3));
-      lanes.r[k] = _mm256_blendv_pd(_mm256_set1_pd(fill),
-                                    _mm256_maskload_pd(p + first, mask),
-                                    _mm256_castsi256_pd(mask));
-    }
-  }
-#else
-  T copy[kLanes];
-  for (Index i = 0; i < kLanes; ++i) copy[i] = i < n ? p[i] : fill;
-  __builtin_memcpy(&lanes, copy, sizeof lanes);
-#endif
+  each_register(
+      [&](auto& r) __attribute__((always_inline)) {
+        __builtin_memcpy(&r, p, sizeof r);
+        p += kRegisterWidth<T>;
+      },
+      lanes);
   return lanes;
 }
 
 template <typename T>
-STROP_HD void store_lanes(T* p, const Lanes<T>& lanes, Index n) {
-  if (n >= kLanes) {
-    __builtin_memcpy(p, &lanes, sizeof lanes);
-    return;
-  }
-#if defined(__AVX512F__)
-  const auto mask = static_cast<unsigned short>((1u << n) - 1);
-  if constexpr (sizeof(T) == 4) {
-    _mm512_mask_storeu_ps(p, mask, lanes.r[0]);
-  } else {
-    _mm512_mask_storeu_pd(p, mask & 0xff, lanes.r[0]);
-    _mm512_mask_storeu_pd(p + 8, mask >> 8, lanes.r[1]);
-  }
-#else
-  // A masked store of AVX2 takes 12 cycles on Zen: whole halves, then quarters.
+STROP_HD void store_all(T* p, const Lanes<T>& lanes) {
+  each_register(
+      [&](const auto& r) __attribute__((always_inline)) {
+        __builtin_memcpy(p, &r, sizeof r);
+        p += kRegisterWidth<T>;
+      },
+      lanes);
+}
+
+#if !defined(__AVX2__)
+// Loops by elements, which are there once and not where they are used.
+template <typename T>
+__attribute__((noinline)) static Lanes<T> load_first(const T* p, Index n,
+                                                     T fill) {
   T copy[kLanes];
-  __builtin_memcpy(copy, &lanes, sizeof lanes);
-  Index i = 0;
-  for (Index part = kLanes / 2; part > 0; part /= 2) {
-    if ((n & part) == 0) continue;
-    for (Index k = 0; k < part; ++k) p[i + k] = copy[i + k];
-    i += part;
-  }
+  for (Index i = 0; i < kLanes; ++i) copy[i] = i < n ? p[i] : fill;
+  return all_lanes(copy);
+}
+
+template <typename T>
+__attribute__((noinline)) static void store_first(T* p, const Lanes<T>& lanes,
+                                                  Index n) {
+  T copy[kLanes];
+  store_all(copy, lanes);
+  for (Index i = 0; i < n; ++i) p[i] = copy[i];
+}
+#endif
+
+// n of the 16 lanes, n >= 16 meaning all, the others `fill`.
+template <typename T>
+STROP_HD Lanes<T> load_lanes(const T* p, Index n, T fill) {
+  if (n >= kLanes) return all_lanes(p);
+#if defined(__AVX2__)
+  Lanes<T> lanes;
+  int left = int(n);
+  each_register(
+      [&](auto& r) __attribute__((always_inline)) {
+#if defined(__AVX512F__)
+        const auto mask = (1u << (left > 0 ? left : 0)) - 1;
+        if constexpr (sizeof(T) == 4) {
+          r = _mm512_mask_loadu_ps(_mm512_set1_ps(fill), __mmask16(mask), p);
+        } else {
+          r = _mm512_mask_loadu_pd(_mm512_set1_pd(fill), __mmask8(mask), p);
+        }
+#else
+        if constexpr (sizeof(T) == 4) {
+          const __m256i mask =
+              _mm256_cmpgt_epi32(_mm256_set1_epi32(left),
+                                 _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+          r = _mm256_blendv_ps(_mm256_set1_ps(fill),
+                               _mm256_maskload_ps(p, mask),
+                               _mm256_castsi256_ps(mask));
+        } else {
+          const __m256i mask = _mm256_cmpgt_epi64(
+              _mm256_set1_epi64x(left), _mm256_setr_epi64x(0, 1, 2, 3));
+          r = _mm256_blendv_pd(_mm256_set1_pd(fill),
+                               _mm256_maskload_pd(p, mask),
+                               _mm256_castsi256_pd(mask));
+        }
+#endif
+        p += kRegisterWidth<T>;
+        left -= int(kRegisterWidth<T>);
+      },
+      lanes);
+  return lanes;
+#else
+  return load_first(p, n, fill);
 #endif
 }
 
-// Calls f(i, n) for i = 0, 16, ... with n the elements left, at most 16.
+#if defined(__AVX2__) && !defined(__AVX512F__)
+// The first n elements of a register, fewer than it has: its half and so on. A
+// masked store takes 12 cycles on Zen.
+template <typename T, typename V>
+STROP_HD void store_first(T* p, const V& x, Index n) {
+  constexpr Index kHalf = sizeof(V) / sizeof(T) / 2;
+  if constexpr (sizeof(V) > 16) {
+    if ((n & kHalf) == 0) return store_first(p, low_half(x), n);
+    const auto low = low_half(x);
+    __builtin_memcpy(p, &low, sizeof low);
+    store_first(p + kHalf, high_half(x), n);
+  } else if constexpr (kHalf == 2) {
+    const bool two = (n & 2) != 0;
+    if (two) {
+      p[0] = x[0];
+      p[1] = x[1];
+    }
+    if ((n & 1) != 0) p[two ? 2 : 0] = two ? x[2] : x[0];
+  } else {
+    if ((n & 1) != 0) p[0] = x[0];
+  }
+}
+#endif
+
+template <typename T>
+STROP_HD void store_lanes(T* p, const Lanes<T>& lanes, Index n) {
+  if (n >= kLanes) return store_all(p, lanes);
+#if defined(__AVX2__)
+  Index left = n;
+  each_register(
+      [&](const auto& r) __attribute__((always_inline)) {
+#if defined(__AVX512F__)
+        const auto mask = (1u << (left > 0 ? left : 0)) - 1;
+        if constexpr (sizeof(T) == 4) {
+          _mm512_mask_storeu_ps(p, __mmask16(mask), r);
+        } else {
+          _mm512_mask_storeu_pd(p, __mmask8(mask), r);
+        }
+#else
+        if (left >= kRegisterWidth<T>) {
+          __builtin_memcpy(p, &r, sizeof r);
+        } else if (left > 0) {
+          store_first(p, r, left);
+        }
+#endif
+        p += kRegisterWidth<T>;
+        left -= kRegisterWidth<T>;
+      },
+      lanes);
+#else
+  store_first(p, lanes, n);
+#endif
+}
+
+// Calls f(i, n) for i = 0, 16, ... with n the elements left, or 16 of them.
+// On the baseline as one piece of code, for its size.
 template <typename F>
 STROP_HD void for_lanes(Index size, const F& f) {
   Index i = 0;
+#if defined(__AVX2__) || defined(__aarch64__)
   for (; i + kLanes <= size; i += kLanes) f(i, kLanes);
   if (i < size) f(i, size - i);
+#else
+  for (; i < size; i += kLanes) f(i, size - i);
+#endif
 }
 
-// The lanes added as a binary tree, in double: i + 8, i + 4, i + 2, i + 1.
-template <typename T>
-STROP_HD double add_lanes(const Lanes<T>& v) {
-#if defined(__AVX2__)
-  __m256d four;
+// Lane i with lane i + 8, then + 4, + 2 and + 1, by f: the same tree on every
+// set.
+template <typename V, typename F>
+STROP_HD auto fold_register(const V& x, const F& f) {
+  if constexpr (sizeof(V) > 16) {
+    return fold_register(f(low_half(x), high_half(x)), f);
+  } else if constexpr (sizeof(x) / sizeof(x[0]) == 4) {
+    return f(f(x[0], x[2]), f(x[1], x[3]));
+  } else {
+    return f(x[0], x[1]);
+  }
+}
+
+template <typename T, Index kWidth, typename F>
+STROP_HD T fold(const Registers<T, kWidth>& x, const F& f) {
+  if constexpr (Registers<T, kWidth>::kOne) {
+    return fold_register(x.r, f);
+  } else {
+    return fold(map(x.low, x.high, f), f);
+  }
+}
+
+STROP_HD DoubleVector first_as_doubles(FloatVector x) {
 #if defined(__AVX512F__)
-  __m512d eight;
-  if constexpr (sizeof(T) == 4) {
-    const __m512 all = v.r[0];
-    eight =
-        _mm512_maskz_cvtps_pd(0xff,
-                              _mm512_maskz_extractf32x8_ps(0xff, all, 0)) +
-        _mm512_maskz_cvtps_pd(0xff, _mm512_maskz_extractf32x8_ps(0xff, all, 1));
-  } else {
-    eight = v.r[0] + v.r[1];
-  }
-  four = _mm512_maskz_extractf64x4_pd(0xf, eight, 0) +
-         _mm512_maskz_extractf64x4_pd(0xf, eight, 1);
+  return _mm512_maskz_cvtps_pd(0xff, low_half(x));
+#elif defined(__AVX2__)
+  return _mm256_cvtps_pd(low_half(x));
+#elif defined(__x86_64__)
+  return _mm_cvtps_pd(x);
 #else
-  if constexpr (sizeof(T) == 4) {
-    const __m256 a = v.r[0], b = v.r[1];
-    four = (_mm256_cvtps_pd(_mm256_castps256_ps128(a)) +
-            _mm256_cvtps_pd(_mm256_castps256_ps128(b))) +
-           (_mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)) +
-            _mm256_cvtps_pd(_mm256_extractf128_ps(b, 1)));
-  } else {
-    four = (v.r[0] + v.r[2]) + (v.r[1] + v.r[3]);
-  }
+  return DoubleVector{double(x[0]), double(x[1])};
 #endif
-  const __m128d two =
-      _mm256_castpd256_pd128(four) + _mm256_extractf128_pd(four, 1);
-  return two[0] + two[1];
+}
+
+STROP_HD DoubleVector last_as_doubles(FloatVector x) {
+#if defined(__AVX512F__)
+  return _mm512_maskz_cvtps_pd(0xff, high_half(x));
+#elif defined(__AVX2__)
+  return _mm256_cvtps_pd(high_half(x));
+#elif defined(__x86_64__)
+  return _mm_cvtps_pd(_mm_movehl_ps(x, x));
 #else
-  T lanes[kLanes];
-  __builtin_memcpy(lanes, &v, sizeof lanes);
-  double sums[kLanes];
-  for (int i = 0; i < kLanes; ++i) sums[i] = double(lanes[i]);
-  for (int half = kLanes / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) sums[i] += sums[i + half];
-  }
-  return sums[0];
+  return DoubleVector{double(x[2]), double(x[3])};
 #endif
+}
+
+template <Index kWidth>
+STROP_HD Registers<double, kWidth> as_doubles(
+    const Registers<float, kWidth>& x) {
+  Registers<double, kWidth> y;
+  if constexpr (Registers<float, kWidth>::kOne) {
+    y.low.r = first_as_doubles(x.r);
+    y.high.r = last_as_doubles(x.r);
+  } else {
+    y.low = as_doubles(x.low);
+    y.high = as_doubles(x.high);
+  }
+  return y;
+}
+
+// The sum of the lanes, in double.
+STROP_HD double add_lanes(const Lanes<double>& v) {
+  return fold(
+      v, [](auto a, auto b) __attribute__((always_inline)) { return a + b; });
+}
+
+STROP_HD double add_lanes(const Lanes<float>& v) {
+  return add_lanes(as_doubles(v));
 }
 
 // Of lanes that are 0 or NaN.
 template <typename T>
 STROP_HD bool any_nan(const Lanes<T>& v) {
-#if defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4) {
-    return _mm512_cmp_ps_mask(v.r[0], v.r[0], _CMP_UNORD_Q) != 0;
-  }
-#endif
-  const double sum = add_lanes(v);  // the others are 0
+  const T sum = fold(
+      v, [](auto a, auto b) __attribute__((always_inline)) { return a + b; });
   return sum != sum;
 }
 
 // The greatest lane; NaN lanes may be passed over.
 template <typename T>
 STROP_HD T greatest_lane(const Lanes<T>& v) {
-#if defined(__AVX2__)
-  if constexpr (sizeof(T) == 4) {
-#if defined(__AVX512F__)
-    const __m256 eight =
-        _mm256_max_ps(_mm512_maskz_extractf32x8_ps(0xff, v.r[0], 0),
-                      _mm512_maskz_extractf32x8_ps(0xff, v.r[0], 1));
-#else
-    const __m256 eight = _mm256_max_ps(v.r[0], v.r[1]);
-#endif
-    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight),
-                                   _mm256_extractf128_ps(eight, 1));
-    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-    return _mm_max_ss(two, _mm_movehdup_ps(two))[0];
-  }
-#endif
-  T lanes[kLanes];
-  __builtin_memcpy(lanes, &v, sizeof lanes);
-  T top = lanes[0];
-  for (const T lane : lanes) top = lane > top ? lane : top;
-  return top;
+  return fold(v, [](auto a, auto b)
+                     __attribute__((always_inline)) { return a > b ? a : b; });
 }
 
 }  // namespace strop::cpu

@@ -84,6 +84,23 @@ STROP_HD V mean_of(const T* x, Index at, const Part& p) {
   return total / T(count_of(p));
 }
 
+// Calls f(channel, zero, done) as for_channels, but that the last register goes
+// back as far as it needs to be full: of its channels the first `done` were in
+// the one before. Of 25 channels 9 would go one by one, three times as slow.
+template <typename T, typename F>
+STROP_HD void for_full_registers(Index channels, bool by_one, const F& f) {
+  using V = typename RegisterOf<T>::Type;
+  constexpr Index kEach = sizeof(V) / sizeof(T);
+  if (by_one || channels < kEach) {
+    for (Index c = 0; c < channels; ++c) f(c, T{}, Index{0});
+    return;
+  }
+  for (Index c = 0; c < channels; c += kEach) {
+    const Index over = c + kEach - channels;
+    f(over > 0 ? c - over : c, V{}, over > 0 ? over : Index{0});
+  }
+}
+
 // About 0.15 ns for each element of a window.
 STROP_HD Index nanoseconds(const PoolWindows& w) {
   const Index results = w.batch * w.out_height * w.out_width * w.channels;
@@ -107,9 +124,9 @@ void forward(const PoolForward<T>& args) {
           for (Index column = 0; column < w.out_width; ++column) {
             const Part p = part_at(w, line % w.out_height, column);
             T* to = out + column * w.channels;
-            for_channels<T>(
+            for_full_registers<T>(
                 w.channels, false,
-                [=](Index c, auto zero) __attribute__((always_inline)) {
+                [=](Index c, auto zero, Index) __attribute__((always_inline)) {
                   using V = decltype(zero);
                   store(to + c, P == Pool::kMax ? greatest_of<V>(a.x, at + c, p)
                                                 : mean_of<V>(a.x, at + c, p));
@@ -124,12 +141,22 @@ STROP_HD void give(T* to, const V& share, bool add) {
   store(to, add ? load<V>(to) + share : share);
 }
 
+// What a window gives; nothing for the first `done` channels, which have it.
+template <typename V, typename T>
+STROP_HD V gift(const T* grad, Index done) {
+  V share = load<V>(grad);
+  if constexpr (sizeof(V) > sizeof(T)) {
+    for (Index i = 0; i < done; ++i) share[i] = T(0);
+  }
+  return share;
+}
+
 // The gradient of the greatest to the first that equals it. Where that is NaN,
 // which only the form for one channel looks for, the first NaN has it.
 template <typename V, typename T>
 STROP_HD void give_to_greatest(const PoolBackward<T>& a, Index from, Index at,
-                               const Part& p, bool add) {
-  V left = load<V>(a.grad + from);
+                               const Part& p, bool add, Index done) {
+  V left = gift<V>(a.grad + from, add ? done : 0);
   const V best = load<V>(a.out + from);
   for_part(p, at, [&](Index i) __attribute__((always_inline)) {
     const V v = load<V>(a.x + i);
@@ -146,8 +173,8 @@ STROP_HD void give_to_greatest(const PoolBackward<T>& a, Index from, Index at,
 
 template <typename V, typename T>
 STROP_HD void give_to_all(const PoolBackward<T>& a, Index from, Index at,
-                          const Part& p, bool add) {
-  const V share = load<V>(a.grad + from) / T(count_of(p));
+                          const Part& p, bool add, Index done) {
+  const V share = gift<V>(a.grad + from, add ? done : 0) / T(count_of(p));
   for_part(p, at, [&](Index i) __attribute__((always_inline)) {
     give(a.grad_x + i, share, add);
   });
@@ -186,15 +213,16 @@ void give_back(const PoolBackward<T>& a, Index image, Range lines, Range rows,
           first;
       const Index at = origin + first;
       const bool odd = P == Pool::kMax && any_nan(a.out + from, last - first);
-      for_channels<T>(last - first, odd,
-                      [&](Index c, auto zero) __attribute__((always_inline)) {
-                        using V = decltype(zero);
-                        if constexpr (P == Pool::kMax) {
-                          give_to_greatest<V>(a, from + c, at + c, p, add);
-                        } else {
-                          give_to_all<V>(a, from + c, at + c, p, add);
-                        }
-                      });
+      for_full_registers<T>(
+          last - first, odd,
+          [&](Index c, auto zero, Index done) __attribute__((always_inline)) {
+            using V = decltype(zero);
+            if constexpr (P == Pool::kMax) {
+              give_to_greatest<V>(a, from + c, at + c, p, add, done);
+            } else {
+              give_to_all<V>(a, from + c, at + c, p, add, done);
+            }
+          });
     }
   }
 }

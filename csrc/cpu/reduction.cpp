@@ -16,7 +16,7 @@ constexpr Index kBlock = 4096;
 
 // The sum of n elements: blocks in lanes, a binary tree over the blocks.
 template <bool kSquares, typename T>
-double block_sum(const T* x, Index n) {
+__attribute__((noinline)) double block_sum(const T* x, Index n) {
   if (n <= kBlock) return lane_sum<kSquares>(x, n);
   const Index blocks = (n + kBlock - 1) / kBlock;
   const Index half = (blocks / 2) * kBlock;

@@ -6,28 +6,48 @@
 
 namespace strop::cpu {
 
-// The sum of term(i, n) over the lanes of `size` elements; lanes past n must be
-// 0. Lanes i go to accumulator (i / 16) mod 4: four chains, since one would
-// wait for its own addition.
+// Sums of lanes in four chains, since one would wait for its own addition.
+template <typename T>
+struct LaneSums {
+  Lanes<T> chains[4] = {};
+
+  // Adds term(i, n) of the lanes of `size` elements; lanes past n must be 0.
+  // Lanes i go to chain (i / 16) mod 4. `size` must be a multiple of 64 where
+  // more follows.
+  template <typename F>
+  __attribute__((always_inline)) void take(Index size, const F& term) {
+    Index i = 0;
+    for (; i + 4 * kLanes <= size; i += 4 * kLanes) {
+      chains[0] = chains[0] + term(i, kLanes);
+      chains[1] = chains[1] + term(i + kLanes, kLanes);
+      chains[2] = chains[2] + term(i + 2 * kLanes, kLanes);
+      chains[3] = chains[3] + term(i + 3 * kLanes, kLanes);
+    }
+    const Index whole = (size - i) / kLanes;
+    if (whole > 0) chains[0] = chains[0] + term(i, kLanes);
+    if (whole > 1) chains[1] = chains[1] + term(i + kLanes, kLanes);
+    if (whole > 2) chains[2] = chains[2] + term(i + 2 * kLanes, kLanes);
+    const Index left = size & (kLanes - 1);
+    if (left == 0) return;
+    const Lanes<T> rest = term(i + whole * kLanes, left);
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) {
+      if (k == whole) chains[k] = chains[k] + rest;
+    }
+  }
+
+  __attribute__((always_inline)) double total() const {
+    return add_lanes((chains[0] + chains[2]) + (chains[1] + chains[3]));
+  }
+};
+
+// The sum of term(i, n) over the lanes of `size` elements.
 template <typename T, typename F>
 STROP_HD double sum_terms(Index size, const F& term) {
   if (size <= kLanes) return add_lanes(term(Index{0}, size));
-  Lanes<T> sums[4] = {};
-  Index i = 0;
-  for (; i + 4 * kLanes <= size; i += 4 * kLanes) {
-    sums[0] = sums[0] + term(i, kLanes);
-    sums[1] = sums[1] + term(i + kLanes, kLanes);
-    sums[2] = sums[2] + term(i + 2 * kLanes, kLanes);
-    sums[3] = sums[3] + term(i + 3 * kLanes, kLanes);
-  }
-#pragma GCC unroll 4
-  for (int k = 0; k < 4; ++k) {
-    const Index at = i + k * kLanes;
-    if (at >= size) break;
-    const Index left = size - at;
-    sums[k] = sums[k] + term(at, left < kLanes ? left : kLanes);
-  }
-  return add_lanes((sums[0] + sums[2]) + (sums[1] + sums[3]));
+  LaneSums<T> sums;
+  sums.take(size, term);
+  return sums.total();
 }
 
 template <bool kSquares, typename T>
@@ -59,9 +79,9 @@ STROP_HD T greatest(const T* x, Index n) {
   for_lanes(n, [&](Index i, Index left) __attribute__((always_inline)) {
     const Lanes<T> v = load_lanes(x + i, left, lowest);
     best = greater(v, best);
-    for (int k = 0; k < Lanes<T>::kRegisters; ++k) {
-      odd.r[k] = v.r[k] == v.r[k] ? odd.r[k] : v.r[k];
-    }
+    odd = map(odd, v, [](auto a, auto b) __attribute__((always_inline)) {
+      return b == b ? a : b;
+    });
   });
   if (!any_nan(odd)) return greatest_lane(best);
   Index i = 0;

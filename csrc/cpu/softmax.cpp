@@ -21,9 +21,10 @@ STROP_HD void forward_rows(const SoftmaxForward<T>& a, Index begin, Index end) {
     const T* x = a.x + first * classes;
     T* out = a.out + first * classes;
     // For the logarithms the exponentials are needed for their sum only.
-    sums.template take<!kLog>(x, out, count, classes);
+    take_rows(sums, x, kLog ? nullptr : out, count, classes);
+    const T* exps = classes < kShortRow ? sums.scratch : out;
     for (Index k = 0; k < count; ++k) {
-      const T* from = (kLog ? x : out) + k * classes;
+      const T* from = (kLog ? x : exps) + k * classes;
       T* to = out + k * classes;
       const Lanes<T> top = spread(sums.top[k]);
       const Lanes<T> shift = spread(T(sums.log_sum[k]));
@@ -56,38 +57,89 @@ void forward(const SoftmaxForward<T>& args) {
                });
 }
 
-// softmax: y (g - <g, y>); log_softmax: g - e^y sum(g).
+// softmax: y (g - <g, y>); log_softmax: g - e sum(g) with e = e^y.
 template <bool kLog, typename T>
-STROP_HD void backward_row(const T* grad, const T* y, T* grad_x, Index n) {
-  const double sum =
-      sum_terms<T>(n, [=](Index i, Index left) __attribute__((always_inline)) {
-        const Lanes<T> g = load_lanes(grad + i, left, T(0));
-        return kLog ? g : g * load_lanes(y + i, left, T(0));
-      });
-  const Lanes<T> total = spread(T(sum));
+STROP_HD Lanes<T> gradient(const Lanes<T>& g, const Lanes<T>& y,
+                           const Lanes<T>& total) {
+  return kLog ? g - y * total : y * (g - total);
+}
+
+// Of n elements of a row or of several: grad_x for y or e.
+template <bool kLog, typename T>
+STROP_HD void gradients(const T* g, const T* y, T* grad_x, Index n, T total) {
+  const Lanes<T> totals = spread(total);
   for_lanes(n, [=](Index i, Index left) __attribute__((always_inline)) {
-    const Lanes<T> g = load_lanes(grad + i, left, T(0));
-    const Lanes<T> v = load_lanes(y + i, left, T(0));
-    store_lanes(grad_x + i, kLog ? g - exponential(v) * total : v * (g - total),
+    store_lanes(grad_x + i,
+                gradient<kLog>(load_lanes(g + i, left, T(0)),
+                               load_lanes(y + i, left, T(0)), totals),
                 left);
   });
+}
+
+// A block of rows at once, as in the forward pass.
+template <bool kLog, typename T>
+void backward_rows(const SoftmaxBackward<T>& a, Index begin, Index end) {
+  const Index classes = a.classes;
+  const Index rows = rows_at_once(classes);
+  T totals[kRowBlock];
+  T scratch[kLog ? kScratch : 1];
+  for (Index first = begin; first < end; first += rows) {
+    const Index count = end - first < rows ? end - first : rows;
+    const T* grad = a.grad + first * classes;
+    const T* out = a.out + first * classes;
+    T* grad_x = a.grad_x + first * classes;
+    for (Index k = 0; k < count; ++k) {
+      const T* g = grad + k * classes;
+      const T* y = out + k * classes;
+      totals[k] = T(sum_terms<T>(
+          classes, [=](Index i, Index left) __attribute__((always_inline)) {
+            const Lanes<T> x = load_lanes(g + i, left, T(0));
+            return kLog ? x : x * load_lanes(y + i, left, T(0));
+          }));
+    }
+    if (kLog && classes < kShortRow) {
+      exponentials(out, scratch, count * classes, T(0));
+    }
+    for (Index k = 0; k < count; ++k) {
+      const Index at = k * classes;
+      if (!kLog || classes < kShortRow) {
+        gradients<kLog>(grad + at, (kLog ? scratch : out) + at, grad_x + at,
+                        classes, totals[k]);
+        continue;
+      }
+      for (Index i = at; i < at + classes; i += kPiece) {
+        const Index left = at + classes - i;
+        const Index n = left < kPiece ? left : kPiece;
+        exponentials(out + i, scratch, n, T(0));
+        gradients<kLog>(grad + i, scratch, grad_x + i, n, totals[k]);
+      }
+    }
+  }
+}
+
+// Rows of one class, each its own total.
+template <bool kLog, typename T>
+void backward_of_one(const SoftmaxBackward<T>& a) {
+  for (Index i = 0; i < a.rows; ++i) {
+    const T g = a.grad[i];
+    const T y = a.out[i];
+    a.grad_x[i] = kLog ? g - strop::exponential(y) * g : y * (g - g * y);
+  }
 }
 
 template <typename T>
 void backward(const SoftmaxBackward<T>& args) {
   const SoftmaxBackward<T> a = args;
+  if (a.classes == 1) {
+    return a.log ? backward_of_one<true>(a) : backward_of_one<false>(a);
+  }
   parallel_for(a.rows, rows_per_chunk(a.classes),
                softmax_nanoseconds(a.rows, a.classes),
                [=](Index begin, Index end) {
-                 for (Index row = begin; row < end; ++row) {
-                   const Index at = row * a.classes;
-                   if (a.log) {
-                     backward_row<true>(a.grad + at, a.out + at, a.grad_x + at,
-                                        a.classes);
-                   } else {
-                     backward_row<false>(a.grad + at, a.out + at, a.grad_x + at,
-                                         a.classes);
-                   }
+                 if (a.log) {
+                   backward_rows<true>(a, begin, end);
+                 } else {
+                   backward_rows<false>(a, begin, end);
                  }
                });
 }

@@ -17,19 +17,22 @@ STROP_HD Index softmax_nanoseconds(Index rows, Index classes) {
   return rows * (10 + classes / 2);
 }
 
-// out = e^(x - top) where kStore asks for it; returns the sum. `out` may be
-// `x`. A NaN among the logits makes the sum one.
-template <bool kStore, typename T>
-STROP_HD double exponentials(const T* x, T* out, Index n, T top) {
-  const T lowest = -__builtin_inf();
+inline constexpr Index kShortRow = 64;
+inline constexpr Index kScratch = 2048 + kRowBlock;
+inline constexpr Index kPiece = 1024;  // of a long row
+
+// What follows is not inlined where it would stand several times: it is called
+// for hundreds of elements.
+
+// out = e^(x - top); `out` may be `x`.
+template <typename T>
+__attribute__((noinline)) void exponentials(const T* x, T* out, Index n,
+                                            T top) {
   const Lanes<T> shift = spread(top);
-  return sum_terms<T>(
-      n, [=](Index i, Index left) __attribute__((always_inline)) {
-        const Lanes<T> e =
-            exponential_below(load_lanes(x + i, left, lowest) - shift);
-        if (kStore) store_lanes(out + i, e, left);
-        return e;
-      });
+  for_lanes(n, [=](Index i, Index left) __attribute__((always_inline)) {
+    store_lanes(out + i, exponential(load_lanes(x + i, left, T(0)) - shift),
+                left);
+  });
 }
 
 // As many rows at once as leave logits and results in L1.
@@ -47,41 +50,80 @@ struct RowSums {
   double sum[kRowBlock];
   double inverse[kRowBlock];
   double log_sum[kRowBlock];
+  T scratch[kScratch];
+};
 
-  template <bool kStore>
-  __attribute__((always_inline)) void take(const T* x, T* out, Index rows,
-                                           Index classes) {
+// The exponentials of all rows as one: a row of 20 alone would take two vectors
+// of 16 for them. They stay in `scratch`: what is loaded beside a masked store
+// waits for it, and a pass that does so row by row takes 4 times as long.
+template <typename T>
+STROP_HD void take_short(RowSums<T>& sums, const T* x, Index rows,
+                         Index classes) {
+  for (Index k = 0; k < rows; ++k) {
+    const T* from = x + k * classes;
+    T* to = sums.scratch + k * classes;
+    const Lanes<T> shift = spread(sums.top[k]);
+    for_lanes(classes, [=](Index i, Index n) __attribute__((always_inline)) {
+      store_lanes(to + i, load_lanes(from + i, n, T(0)) - shift, n);
+    });
+  }
+  exponentials(sums.scratch, sums.scratch, rows * classes, T(0));
+  for (Index k = 0; k < rows; ++k) {
+    sums.sum[k] = lane_sum<false>(sums.scratch + k * classes, classes);
+  }
+}
+
+// e^(x - top) is in `scratch` afterwards where rows are short, else in `out`,
+// which may be `x`, or null: then they are lost. A NaN among the logits makes
+// the sum one.
+template <typename T>
+__attribute__((noinline)) void take_rows(RowSums<T>& sums, const T* x, T* out,
+                                         Index rows, Index classes) {
+  for (Index k = 0; k < rows; ++k) {
+    sums.top[k] = greatest_number(x + k * classes, classes);
+  }
+  if (classes < kShortRow) {
+    take_short(sums, x, rows, classes);
+  } else {
     for (Index k = 0; k < rows; ++k) {
-      top[k] = greatest_number(x + k * classes, classes);
-    }
-    for (Index k = 0; k < rows; ++k) {
-      sum[k] = exponentials<kStore>(x + k * classes,
-                                    kStore ? out + k * classes : nullptr,
-                                    classes, top[k]);
-    }
-    for (Index k = 0; k < rows; ++k) {
-      inverse[k] = 1.0 / sum[k];
-      log_sum[k] = logarithm(sum[k]);
+      LaneSums<T> lanes;
+      for (Index i = k * classes; i < (k + 1) * classes; i += kPiece) {
+        const Index left = (k + 1) * classes - i;
+        const Index n = left < kPiece ? left : kPiece;
+        T* to = out == nullptr ? sums.scratch : out + i;
+        exponentials(x + i, to, n, sums.top[k]);
+        lanes.take(n, [=](Index j, Index l) __attribute__((always_inline)) {
+          return load_lanes(to + j, l, T(0));
+        });
+      }
+      sums.sum[k] = lanes.total();
     }
   }
-};
+  for (Index k = 0; k < rows; ++k) {
+    sums.inverse[k] = 1.0 / sums.sum[k];
+    sums.log_sum[k] = logarithm(sums.sum[k]);
+  }
+}
 
 STROP_HD Index label_at(const Ids& labels, Index row) {
   return labels.wide ? static_cast<const std::int64_t*>(labels.data)[row]
                      : static_cast<const std::int32_t*>(labels.data)[row];
 }
 
+template <typename T>
+__attribute__((noinline)) double row_sum(const T* x, Index n) {
+  return lane_sum<false>(x, n);
+}
+
 // <q, z>. An impossible class may have a logit of -inf, and 0 * inf is NaN.
 template <typename T>
-STROP_HD double dot_product(const T* q, const T* z, Index n) {
+__attribute__((noinline)) double dot_product(const T* q, const T* z, Index n) {
   return sum_terms<T>(
       n, [=](Index i, Index left) __attribute__((always_inline)) {
-        const Lanes<T> share = load_lanes(q + i, left, T(0));
-        Lanes<T> v = load_lanes(z + i, left, T(0));
-        for (int k = 0; k < Lanes<T>::kRegisters; ++k) {
-          v.r[k] = share.r[k] == T(0) ? share.r[k] : share.r[k] * v.r[k];
-        }
-        return v;
+        return map(load_lanes(q + i, left, T(0)), load_lanes(z + i, left, T(0)),
+                   [](auto share, auto v) __attribute__((always_inline)) {
+                     return share == T(0) ? share : share * v;
+                   });
       });
 }
 
@@ -92,8 +134,9 @@ struct CrossEntropyRow {
   double keep;   // of the target
   double share;  // of every class
 
-  // The loss of a row whose `grad` holds its exponentials; writes its gradient.
-  __attribute__((always_inline)) double finish(Index row, T inverse,
+  // The loss of a row with the exponentials `e`, which `grad` may hold; writes
+  // its gradient.
+  __attribute__((always_inline)) double finish(Index row, const T* e, T inverse,
                                                double log_sum) const {
     const Index classes = a.classes;
     const T* z = a.logits + row * classes;
@@ -102,7 +145,7 @@ struct CrossEntropyRow {
     if (a.probabilities != nullptr) {
       T* probabilities = a.probabilities + row * classes;
       for_lanes(classes, [=](Index i, Index n) __attribute__((always_inline)) {
-        store_lanes(probabilities + i, load_lanes(grad + i, n, T(0)) * inverses,
+        store_lanes(probabilities + i, load_lanes(e + i, n, T(0)) * inverses,
                     n);
       });
     }
@@ -115,25 +158,25 @@ struct CrossEntropyRow {
     const T scale = T(weight * a.scale);
     const Lanes<T> scales = spread(scale);
     const Lanes<T> shares = spread(T(share));
-    double dot = share == 0 ? 0 : share * lane_sum<false>(z, classes);
+    double dot = share == 0 ? 0 : share * row_sum(z, classes);
     if (a.target == nullptr) {
-      const T at_label = (grad[label] * inverse - (T(keep) + T(share))) * scale;
+      const T at_label = (e[label] * inverse - (T(keep) + T(share))) * scale;
       for_lanes(classes, [=](Index i, Index n) __attribute__((always_inline)) {
-        const Lanes<T> e = load_lanes(grad + i, n, T(0));
-        store_lanes(grad + i, (e * inverses - shares) * scales, n);
+        const Lanes<T> p = load_lanes(e + i, n, T(0)) * inverses;
+        store_lanes(grad + i, (p - shares) * scales, n);
       });
       grad[label] = at_label;
       return weight * (log_sum - (dot + keep * double(z[label])));
     }
     const T* q = a.target + row * classes;
-    const double total = keep * lane_sum<false>(q, classes) + a.smoothing;
+    const double total = keep * row_sum(q, classes) + a.smoothing;
     dot += keep * dot_product(q, z, classes);
     const Lanes<T> factor = spread(T(total) * inverse);
     const Lanes<T> kept = spread(T(keep));
     for_lanes(classes, [=](Index i, Index n) __attribute__((always_inline)) {
       const Lanes<T> smoothed = kept * load_lanes(q + i, n, T(0)) + shares;
-      const Lanes<T> e = load_lanes(grad + i, n, T(0));
-      store_lanes(grad + i, (e * factor - smoothed) * scales, n);
+      const Lanes<T> p = load_lanes(e + i, n, T(0)) * factor;
+      store_lanes(grad + i, (p - smoothed) * scales, n);
     });
     return weight * (total * log_sum - dot);
   }
@@ -141,8 +184,8 @@ struct CrossEntropyRow {
 
 // The losses of rows [begin, end), added up in their order.
 template <typename T>
-STROP_HD double cross_entropy_rows(const SoftmaxCrossEntropy<T>& a, Index begin,
-                                   Index end) {
+__attribute__((noinline)) double cross_entropy_rows(
+    const SoftmaxCrossEntropy<T>& a, Index begin, Index end) {
   const CrossEntropyRow<T> each{a, 1 - a.smoothing,
                                 a.smoothing / double(a.classes)};
   const Index rows = rows_at_once(a.classes);
@@ -151,9 +194,10 @@ STROP_HD double cross_entropy_rows(const SoftmaxCrossEntropy<T>& a, Index begin,
   for (Index first = begin; first < end; first += rows) {
     const Index count = end - first < rows ? end - first : rows;
     const Index at = first * a.classes;
-    sums.template take<true>(a.logits + at, a.grad + at, count, a.classes);
+    take_rows(sums, a.logits + at, a.grad + at, count, a.classes);
+    const T* exps = a.classes < kShortRow ? sums.scratch : a.grad + at;
     for (Index k = 0; k < count; ++k) {
-      loss += each.finish(first + k, T(sums.inverse[k]),
+      loss += each.finish(first + k, exps + k * a.classes, T(sums.inverse[k]),
                           double(sums.top[k]) + sums.log_sum[k]);
     }
   }

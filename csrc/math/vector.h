@@ -35,10 +35,15 @@ struct BitsOf<float> {
 typedef float FloatVector __attribute__((vector_size(kVectorBytes)));
 typedef double DoubleVector __attribute__((vector_size(kVectorBytes)));
 typedef std::uint32_t WordVector __attribute__((vector_size(kVectorBytes)));
+typedef std::uint64_t LongVector __attribute__((vector_size(kVectorBytes)));
 
 template <>
 struct BitsOf<FloatVector> {
   using Type = WordVector;
+};
+template <>
+struct BitsOf<DoubleVector> {
+  using Type = LongVector;
 };
 
 STROP_HD FloatVector multiply_add(FloatVector a, FloatVector b, FloatVector c) {
@@ -50,6 +55,20 @@ STROP_HD FloatVector multiply_add(FloatVector a, FloatVector b, FloatVector c) {
   FloatVector sum;
   for (int i = 0; i < 4; ++i) sum[i] = __builtin_fmaf(a[i], b[i], c[i]);
   return sum;
+#else
+  return a * b + c;
+#endif
+}
+
+STROP_HD DoubleVector multiply_add(DoubleVector a, DoubleVector b,
+                                   DoubleVector c) {
+#if defined(__AVX512F__)
+  return _mm512_fmadd_pd(a, b, c);
+#elif defined(__FMA__)
+  return _mm256_fmadd_pd(a, b, c);
+#elif defined(__aarch64__)
+  return DoubleVector{__builtin_fma(a[0], b[0], c[0]),
+                      __builtin_fma(a[1], b[1], c[1])};
 #else
   return a * b + c;
 #endif
@@ -82,7 +101,19 @@ STROP_HD FloatVector lesser(FloatVector a, FloatVector b) {
 }
 
 STROP_HD DoubleVector greater(DoubleVector a, DoubleVector b) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+  return _mm256_max_pd(a, b);
+#else
   return a > b ? a : b;
+#endif
+}
+
+STROP_HD DoubleVector lesser(DoubleVector a, DoubleVector b) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+  return _mm256_min_pd(a, b);
+#else
+  return a < b ? a : b;
+#endif
 }
 #endif
 

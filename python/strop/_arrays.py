@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._backend import array_module
+from ._backend import array_module, on_gpu
 
 Array = NDArray[Any]
 
@@ -17,28 +17,44 @@ def rectangular(op: str, name: str, value: Any) -> Array:
 
     Raises:
         ValueError: rows have unequal lengths; the message says which.
-        TypeError: there are other things than numbers inside.
+        TypeError: there are other things than numbers inside, or what holds them does not give them away.
     """
     if value is None:
         raise ValueError(f"{op}: {name} must be an array; got None")
     if isinstance(value, np.ma.MaskedArray | np.matrix):
         raise TypeError(f"{op}: {name} must be a plain array; got a {type(value).__name__}")
-    if not isinstance(value, np.ndarray | list | tuple) and hasattr(value, "__dlpack__"):
-        value = np.from_dlpack(value)
+    kind = type(value).__name__
+    if not isinstance(value, list | tuple) and not on_gpu(value):
+        value = _given(op, name, value)
     if isinstance(value, np.ndarray) and value.dtype == object:
-        value = value.tolist()
+        value = value.tolist()  # numbers of several kinds, as a frame of floats and truths gives them
     if isinstance(value, list | tuple):
         _require_equal_rows(op, name, value)
-    array: Array = array_module(value).asarray(value)
+    try:
+        array: Array = array_module(value).asarray(value)
+    except ValueError:
+        raise ValueError(
+            f"{op}: {name} must be rectangular; got rows of unequal shapes; use pad_sequences"
+        ) from None
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{op}: {name} must hold numbers; got {_kind(value, array)}")
+        got = kind if array.ndim == 0 else f"a {array.dtype} array of shape {array.shape}"
+        raise TypeError(f"{op}: {name} must hold numbers; got {got}")
     if array.ndim == 0:
         raise ValueError(f"{op}: {name} must have an axis of samples; got one number")
     return array
 
 
-def _kind(value: Any, array: Array) -> str:
-    return type(value).__name__ if array.ndim == 0 else f"a {array.dtype} array of shape {array.shape}"
+def _given(op: str, name: str, value: Any) -> Any:
+    """The array that another library's object gives; one that has none to give is refused in its words."""
+    if hasattr(value, "toarray"):
+        raise TypeError(f"{op}: {name} must be a dense array; got {type(value).__name__}; use toarray()")
+    try:
+        if not isinstance(value, np.ndarray) and hasattr(value, "__dlpack__"):
+            return np.from_dlpack(value)
+        return np.asarray(value)
+    except (BufferError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        kind = type(value).__name__
+        raise TypeError(f"{op}: {name} must be an array that NumPy reads; got {kind}: {error}") from error
 
 
 def _require_equal_rows(op: str, name: str, rows: Any) -> None:

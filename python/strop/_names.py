@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from numbers import Integral
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -99,7 +99,77 @@ def unique_names(names: Iterable[str]) -> list[str]:
     return result
 
 
-class Configurable:
+class Constructor(type):
+    """Metaclass of what people construct: layers, losses, metrics, optimizers, callbacks and their kind.
+
+    Only a call that Python refuses costs anything. A class may name keywords in `ignored` that Keras has and that
+    change nothing here.
+
+    Example:
+        >>> from strop.layers import Dense
+        >>> Dense()
+        Traceback (most recent call last):
+        TypeError: Dense: units must be given; got no value
+    """
+
+    #: Keywords that are accepted and dropped.
+    ignored: frozenset[str] = frozenset()
+
+    if not TYPE_CHECKING:  # type checkers read the constructor itself
+
+        def __call__(cls, *args: Any, **settings: Any) -> Any:
+            try:
+                return super().__call__(*args, **settings)
+            except TypeError:
+                kept = fitting(cls, args, settings)
+                if kept == settings:
+                    raise  # not the call, but what a constructor says of a value
+            return super().__call__(*args, **kept)
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """That of the constructor; `inspect` would give the metaclass's."""
+        if cls.__init__ is object.__init__:  # type: ignore[misc]
+            return inspect.Signature()
+        return inspect.Signature(list(inspect.signature(cls.__init__).parameters.values())[1:])  # type: ignore[misc]
+
+
+def fitting(cls: Constructor, args: tuple[Any, ...], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The keywords of a call less those that are ignored.
+
+    Raises:
+        TypeError: the class cannot be called so; the message says why.
+    """
+    op, parameters = cls.__name__, cls.__signature__.parameters.values()
+    kinds = {p.kind for p in parameters}
+    placed = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    known = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if inspect.Parameter.VAR_POSITIONAL not in kinds and len(args) > len(placed):
+        taken = f"at most {len(placed)} ({', '.join(placed)})" if placed else "none"
+        raise TypeError(f"{op}: values without a keyword must be {taken}; got {len(args)}")
+    for name in placed[: len(args)]:
+        if name in settings:
+            raise TypeError(f"{op}: {name} must be given once; got a value without a keyword, and {name}=")
+    kept = dict(settings)
+    if inspect.Parameter.VAR_KEYWORD not in kinds:
+        kept = {
+            name: value
+            for name, value in settings.items()
+            if name in known or name not in cls.ignored | IGNORED_KEYWORDS
+        }
+        check_kwargs(op, {name: None for name in kept if name not in known}, known)
+    given = {*placed[: len(args)], *kept}
+    for p in parameters:
+        if (
+            p.default is p.empty
+            and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+            and p.name not in given
+        ):
+            raise TypeError(f"{op}: {p.name} must be given; got no value")
+    return kept
+
+
+class Configurable(metaclass=Constructor):
     """An object whose settings are the arguments of its constructor, kept under the same names.
 
     Example:

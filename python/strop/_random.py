@@ -155,6 +155,13 @@ class Streams:
         with self._lock:
             self.seed, self._draws = seed, draws
 
+    def __getstate__(self) -> dict[str, Any]:
+        return self.get_state()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["seed"])  # type: ignore[misc]
+        self.set_state(state)
+
     def _next(self, name: str) -> int:
         with self._lock:
             draw = self._draws.get(name, 0)

@@ -1,5 +1,7 @@
-"""Optimizers of strop inside other people's libraries; each module needs its library only when it is used.
+"""Optimizers of strop inside other people's libraries, and their weights inside strop.
+
+Each module needs its library only when it is used.
 
 `strop.adapters.sklearn` has scikit-learn's multi-layer perceptrons, `strop.adapters.thinc` the optimizers of thinc.
-`strop.adapters.recurrent_weights` turns the weights of recurrent layers of torch and ONNX into ours.
+`strop.adapters.layouts` and `strop.adapters.recurrent_weights` turn arrays and weights of torch and ONNX into ours.
 """

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
+from .._names import Constructor
+
 Logs = dict[str, Any]
 Hook = Callable[..., None]
 
@@ -29,7 +31,7 @@ HOOKS = (
 OLD_NAMES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
 
 
-class Callback:
+class Callback(metaclass=Constructor):
     """Code that runs at points of `fit`, `evaluate` and `predict`. A hook costs nothing unless overridden.
 
     Attributes:

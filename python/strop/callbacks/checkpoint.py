@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from .._checkpoint import check_path
 from .base import Logs
 from .monitor import MonitorCallback
 
@@ -25,7 +26,9 @@ class ModelCheckpoint(MonitorCallback):
         initial_value_threshold: the value that the first save must beat.
 
     Raises:
-        ValueError: save_freq is something else; or, when saving, filepath names an unknown value.
+        TypeError: filepath is no text and no path.
+        ValueError: save_freq is something else, or the suffix of filepath belongs to another format; or, when saving,
+            filepath names an unknown value or asks for more than it has.
     """
 
     state_attributes = ("best", "_batches")
@@ -47,7 +50,11 @@ class ModelCheckpoint(MonitorCallback):
             raise ValueError(
                 f"ModelCheckpoint: save_freq must be 'epoch' or a number of batches; got {save_freq!r}"
             )
-        self.filepath = os.fspath(filepath)
+        # Now, and not when the first epoch is done; a suffix with a value in it, as in `{loss:.3f}`, is not known yet.
+        if isinstance(filepath, str | os.PathLike) and "}" in os.path.splitext(os.fspath(filepath))[1]:
+            self.filepath = os.fspath(filepath)
+        else:
+            self.filepath = check_path("ModelCheckpoint", filepath)
         self.verbose = verbose
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
@@ -82,7 +89,7 @@ class ModelCheckpoint(MonitorCallback):
     def _path(self, epoch: int, logs: dict[str, Any]) -> str:
         try:
             return self.filepath.format(epoch=epoch + 1, **logs)
-        except (KeyError, IndexError) as error:
+        except (LookupError, ValueError, TypeError, AttributeError) as error:
             known = ", ".join(["epoch", *logs])
             raise ValueError(
                 f"ModelCheckpoint: filepath must name values of this fit ({known}); got {self.filepath!r}"

@@ -9,6 +9,8 @@ from typing import Any
 from .._names import check_kwargs
 from .base import HOOKS, OLD_NAMES, Callback, Logs
 
+Function = Callable[..., Any] | None
+
 
 class History(Callback):
     """What `fit` returns: the values of each epoch.
@@ -56,10 +58,16 @@ class History(Callback):
 
 
 class LambdaCallback(Callback):
-    """Functions as a callback.
+    """Functions as a callback; each takes what its hook takes.
 
     Args:
-        hooks: functions by the name of their hook; each takes what the hook takes.
+        on_epoch_begin: (epoch, logs).
+        on_epoch_end: (epoch, logs).
+        on_train_begin: (logs).
+        on_train_end: (logs).
+        on_train_batch_begin: (batch, logs).
+        on_train_batch_end: (batch, logs).
+        hooks: further ones by their names.
 
     Raises:
         TypeError: a name is no hook.
@@ -70,8 +78,25 @@ class LambdaCallback(Callback):
         3 0.5
     """
 
-    def __init__(self, **hooks: Callable[..., Any] | None) -> None:
+    def __init__(
+        self,
+        on_epoch_begin: Function = None,
+        on_epoch_end: Function = None,
+        on_train_begin: Function = None,
+        on_train_end: Function = None,
+        on_train_batch_begin: Function = None,
+        on_train_batch_end: Function = None,
+        **hooks: Function,
+    ) -> None:
         check_kwargs("LambdaCallback", hooks, [*HOOKS, *OLD_NAMES.values()])
+        hooks |= {
+            "on_epoch_begin": on_epoch_begin,
+            "on_epoch_end": on_epoch_end,
+            "on_train_begin": on_train_begin,
+            "on_train_end": on_train_end,
+            "on_train_batch_begin": on_train_batch_begin,
+            "on_train_batch_end": on_train_batch_end,
+        }
         for name, function in hooks.items():
             if function is None:
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -108,10 +107,7 @@ class LivePlot(History):
         import IPython.display
 
         shown: Any = IPython.display
-        # As bytes: the figure belongs to no pyplot, whose back end the notebook would ask.
-        data = io.BytesIO()
-        figure.savefig(data, format="png", dpi=100)
-        image = shown.Image(data.getvalue())
+        image = shown.Image(figure._repr_png_())
         if self._handle is None:
             self._handle = shown.display(image, display_id=True)
         else:

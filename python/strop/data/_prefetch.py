@@ -1,7 +1,9 @@
 """Elements made ahead of time by a thread.
 
 The thread ends when its iterator is closed, dropped or read to its end, when the maker raises, and at the latest when
-the program ends. A forked child has no such thread and is told so instead of waiting for one.
+the program ends. One whose maker does not come back, because it waits for a network or a queue, is left behind after
+some seconds, so that Ctrl-C ends a fit and the program ends. A forked child has no such thread and is told so instead
+of waiting for one.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import atexit
 import contextvars
 import os
 import threading
+import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -18,6 +21,9 @@ from typing import Any
 
 #: Channels that are open, for the end of the program.
 _open: weakref.WeakSet[Channel] = weakref.WeakSet()
+
+#: Seconds that the end of an iterator waits for the element under way.
+PATIENCE = 5.0
 
 
 class Channel:
@@ -56,7 +62,7 @@ class Channel:
             return entry
 
     def close(self) -> None:
-        """Tell the thread to end, and wait until it has."""
+        """Tell the thread to end, and wait until it has, or has had its time."""
         if os.getpid() != self._process:
             return  # a fork: the thread is not here, and its lock may be held for ever
         with self._changed:
@@ -64,7 +70,15 @@ class Channel:
             self._held.clear()
             self._changed.notify_all()
         if self.thread is not None and self.thread is not threading.current_thread():
-            self.thread.join()
+            self.thread.join(PATIENCE)
+            if self.thread.is_alive():
+                _open.discard(self)  # the end of the program does not wait once more
+                warnings.warn(
+                    f"prefetch: the dataset must give an element within {PATIENCE:g} s of the end; its thread is left "
+                    "behind",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
 
 
 def prefetched(make: Callable[[], Iterator[Any]], size: int) -> Iterator[Any]:

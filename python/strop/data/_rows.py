@@ -89,7 +89,7 @@ class Items(Rows):
         return len(self._items)
 
     def __getitem__(self, place: int) -> Any:
-        return self._items[int(place)]
+        return owned(self._items[int(place)])
 
 
 class Mapped(Rows):
@@ -145,6 +145,11 @@ class Batches(Rows):
         return self._rows.gather(slice(begin, min(begin + self._size, len(self._rows))))
 
 
+def owned(element: Any) -> Any:
+    """An element that shares no memory with what its source may write the next one into."""
+    return mapped(element, _own)
+
+
 def applied(fn: Callable[..., Any], element: Any) -> Any:
     """`fn(*element)` of a tuple, `fn(element)` of anything else, as tf.data calls it."""
     return fn(*element) if isinstance(element, tuple) else fn(element)
@@ -162,6 +167,8 @@ def column(op: str, value: Any) -> Any:
     """What holds one leaf of every element: an array, a memory map, or what is read like one."""
     if on_gpu(value):
         raise TypeError(f"{op}: arrays must be on the host; got a cupy array; move it with .get()")
+    if isinstance(value, np.ma.MaskedArray | np.matrix):
+        raise TypeError(f"{op}: arrays must be plain; got a {type(value).__name__}")
     if isinstance(value, np.ndarray):
         found: Any = value
     elif hasattr(value, "__dlpack__"):
@@ -185,6 +192,12 @@ def _frame(op: str, value: Any) -> Array:
         if getattr(dtype, "kind", "O") not in "fiub":
             raise TypeError(f"{op}: columns must hold numbers; got {dtype} in {name!r}; pass dict(frame)")
     array: Array = value.to_numpy()
+    if array.dtype == object and hasattr(value, "columns"):  # numbers and truths side by side
+        array = np.array(array.tolist())
+        if array.dtype == object:
+            raise TypeError(
+                f"{op}: columns must hold numbers; got one that lacks some; fill them with fillna()"
+            )
     return array
 
 

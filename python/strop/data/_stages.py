@@ -11,7 +11,7 @@ from typing import Any
 from .. import _random
 from ._elements import stacked
 from ._prefetch import prefetched
-from ._rows import Batches, Mapped, Ordered, Rows, applied
+from ._rows import Batches, Mapped, Ordered, Rows, applied, owned
 
 Length = int | float | None
 
@@ -77,7 +77,8 @@ class StreamSource(Stage):
             raise TypeError(f"from_generator: generator must return an iterator; got {type(made).__name__}")
         elements = iter(made)
         try:
-            yield from elements
+            for element in elements:
+                yield owned(element)
         finally:
             if hasattr(elements, "close"):
                 elements.close()

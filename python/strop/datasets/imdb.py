@@ -108,7 +108,9 @@ def _split(op: str, path: Path, content: dict[str, Any], name: str) -> tuple[Arr
         else:
             rows = content[f"x_{name}"]
             if not isinstance(rows, list):
-                raise ValueError(f"x_{name} that is no array of lists")
+                raise ValueError(
+                    f"{op}: {path} must hold the reviews; got x_{name} that is no array of lists"
+                )
             lengths = np.fromiter(map(len, rows), np.int64, len(rows))
             offsets = np.concatenate([[0], np.cumsum(lengths)])
             flat = np.fromiter((i for row in rows for i in row), np.int64, int(offsets[-1]))

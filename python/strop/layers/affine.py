@@ -24,9 +24,10 @@ class RandomAffine(RandomImage):
         interpolation: str = "bilinear",
         seed: int | None = None,
         fill_value: float = 0.0,
+        data_format: str | None = None,
         **settings: Any,
     ) -> None:
-        super().__init__(seed, **settings)
+        super().__init__(seed, data_format, **settings)
         self.fill_mode = one_of(self.op, "fill_mode", fill_mode, FILL_MODES)
         self.interpolation = one_of(self.op, "interpolation", interpolation, INTERPOLATIONS)
         self.fill_value = float(fill_value)
@@ -68,7 +69,8 @@ class RandomTranslation(RandomAffine):
         interpolation: `"bilinear"` or `"nearest"`.
         seed: None draws from strop's stream for augmentation.
         fill_value: the constant.
-        settings: data_format, name, dtype, trainable, input_shape.
+        data_format: only `"channels_last"` or None.
+        settings: name, dtype, trainable, input_shape.
 
     Raises:
         ValueError: a factor lies outside [-1, 1], or a mode is unknown.
@@ -88,9 +90,10 @@ class RandomTranslation(RandomAffine):
         interpolation: str = "bilinear",
         seed: int | None = None,
         fill_value: float = 0.0,
+        data_format: str | None = None,
         **settings: Any,
     ) -> None:
-        super().__init__(fill_mode, interpolation, seed, fill_value, **settings)
+        super().__init__(fill_mode, interpolation, seed, fill_value, data_format, **settings)
         self.height_factor = _bounds(self.op, "height_factor", height_factor)
         self.width_factor = _bounds(self.op, "width_factor", width_factor)
 
@@ -115,7 +118,8 @@ class RandomRotation(RandomAffine):
         interpolation: `"bilinear"` or `"nearest"`.
         seed: None draws from strop's stream for augmentation.
         fill_value: the constant.
-        settings: data_format, name, dtype, trainable, input_shape.
+        data_format: only `"channels_last"` or None.
+        settings: name, dtype, trainable, input_shape.
 
     Raises:
         ValueError: factor lies outside [-1, 1], or a mode is unknown.
@@ -135,9 +139,10 @@ class RandomRotation(RandomAffine):
         interpolation: str = "bilinear",
         seed: int | None = None,
         fill_value: float = 0.0,
+        data_format: str | None = None,
         **settings: Any,
     ) -> None:
-        super().__init__(fill_mode, interpolation, seed, fill_value, **settings)
+        super().__init__(fill_mode, interpolation, seed, fill_value, data_format, **settings)
         self.factor = _bounds(self.op, "factor", factor)
 
     def matrix(self, draw: Any, count: int, height: int, width: int) -> Array:
@@ -164,7 +169,8 @@ class RandomZoom(RandomAffine):
         interpolation: `"bilinear"` or `"nearest"`.
         seed: None draws from strop's stream for augmentation.
         fill_value: the constant.
-        settings: data_format, name, dtype, trainable, input_shape.
+        data_format: only `"channels_last"` or None.
+        settings: name, dtype, trainable, input_shape.
 
     Raises:
         ValueError: a factor lies outside (-1, 1], or a mode is unknown.
@@ -183,9 +189,10 @@ class RandomZoom(RandomAffine):
         interpolation: str = "bilinear",
         seed: int | None = None,
         fill_value: float = 0.0,
+        data_format: str | None = None,
         **settings: Any,
     ) -> None:
-        super().__init__(fill_mode, interpolation, seed, fill_value, **settings)
+        super().__init__(fill_mode, interpolation, seed, fill_value, data_format, **settings)
         self.height_factor = _bounds(self.op, "height_factor", height_factor, open_below=True)
         self.width_factor = (
             None if width_factor is None else _bounds(self.op, "width_factor", width_factor, open_below=True)

@@ -16,6 +16,7 @@ from .._backend import kernels, on_gpu
 from .base import Grads, Layer, Shape
 from .core import whole_number
 from .sampling import Sampling, resized
+from .windows import check_data_format
 
 Array = NDArray[Any]
 
@@ -25,8 +26,7 @@ class RandomImage(Layer):
 
     def __init__(self, seed: int | None = None, data_format: str | None = None, **settings: Any) -> None:
         super().__init__(**settings)
-        if data_format not in (None, "channels_last"):
-            raise ValueError(f"{self.op}: data_format must be 'channels_last'; got {data_format!r}")
+        check_data_format(self.op, data_format)
         self.seed = None if seed is None else _random.check_seed(self.op, seed)
         self._streams = None if seed is None else _random.Streams(seed)
 
@@ -68,7 +68,8 @@ class RandomFlip(RandomImage):
     Args:
         mode: `"horizontal"`, `"vertical"` or `"horizontal_and_vertical"`.
         seed: None draws from strop's stream for augmentation.
-        settings: data_format, name, dtype, trainable, input_shape.
+        data_format: only `"channels_last"` or None.
+        settings: name, dtype, trainable, input_shape.
 
     Raises:
         ValueError: mode is another.
@@ -81,9 +82,13 @@ class RandomFlip(RandomImage):
     """
 
     def __init__(
-        self, mode: str = "horizontal_and_vertical", seed: int | None = None, **settings: Any
+        self,
+        mode: str = "horizontal_and_vertical",
+        seed: int | None = None,
+        data_format: str | None = None,
+        **settings: Any,
     ) -> None:
-        super().__init__(seed, **settings)
+        super().__init__(seed, data_format, **settings)
         self.mode = one_of(self.op, "mode", mode, ("horizontal", "vertical", "horizontal_and_vertical"))
         self._axes = [axis for axis, word in ((1, "vertical"), (2, "horizontal")) if word in mode]
 
@@ -121,7 +126,8 @@ class RandomCrop(RandomImage):
         height: of the output.
         width: of the output.
         seed: None draws from strop's stream for augmentation.
-        settings: data_format, name, dtype, trainable, input_shape.
+        data_format: only `"channels_last"` or None.
+        settings: name, dtype, trainable, input_shape.
 
     Raises:
         ValueError: height or width is not 1 or more.
@@ -132,8 +138,15 @@ class RandomCrop(RandomImage):
         array([1., 2.], dtype=float32)
     """
 
-    def __init__(self, height: int, width: int, seed: int | None = None, **settings: Any) -> None:
-        super().__init__(seed, **settings)
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        seed: int | None = None,
+        data_format: str | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__(seed, data_format, **settings)
         self.height = whole_number(self.op, "height", height)
         self.width = whole_number(self.op, "width", width)
 

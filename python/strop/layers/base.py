@@ -16,10 +16,11 @@ from .. import config, initializers, regularizers
 from .._arrays import rectangular
 from .._backend import array_module, on_gpu
 from .._device import Device, building, find, input_array, to_device, to_host
-from .._names import check_kwargs, snake_case
+from .._names import Constructor, check_kwargs, snake_case
+from .._random import Streams
 from .._serial import described
 from ..rowgrad import RowGrad
-from .symbolic import connected, is_symbolic, misfit
+from .symbolic import Call, OfFirstCall, connected, is_symbolic, misfit, sample_shape
 from .variable import Variable, check_weights, move_layers, placed
 
 Array = NDArray[Any]
@@ -27,7 +28,7 @@ Shape = tuple[int | None, ...]
 Grads = list[Array | RowGrad | None]
 
 
-class Layer:
+class Layer(metaclass=Constructor):
     """Base of the layers.
 
     Args:
@@ -35,6 +36,7 @@ class Layer:
         dtype: `"float32"` or `"float64"`; None is `strop.config.floatx()`.
         trainable: False freezes the weights.
         input_shape: shape of one sample, if this is the first layer and the model should be built at once.
+        input_dim: the same for a sample of one axis, as its size.
         activity_regularizer: penalty on the output, over the batch size; it is part of the loss.
     """
 
@@ -50,6 +52,12 @@ class Layer:
     fixed_rank = False
     #: Whether the layer has several inputs: shapes, arrays and masks come as lists then.
     takes_list = False
+    #: Whether states may come with the input, in a list.
+    takes_states = False
+    #: The first call on symbolic tensors.
+    first_call: Call | None = None
+    #: The symbolic tensor that it was first called on, and the one that it gave then, or lists of several.
+    input, output = OfFirstCall("input"), OfFirstCall("output")
 
     def __init__(
         self,
@@ -58,6 +66,7 @@ class Layer:
         dtype: str | None = None,
         trainable: bool = True,
         input_shape: tuple[int | None, ...] | None = None,
+        input_dim: int | None = None,
         activity_regularizer: Any = None,
         **unknown: Any,
     ) -> None:
@@ -74,7 +83,10 @@ class Layer:
         self.dtype = np.dtype(dtype or config.floatx())
         self.trainable = trainable
         self.activity_regularizer = regularizers.get(activity_regularizer, self.op)
-        self.input_shape: Shape | None = None if input_shape is None else (None, *input_shape)
+        given = input_shape if input_dim is None else (input_dim,)
+        self.input_shape: Shape | None = None
+        if given is not None:
+            self.input_shape = sample_shape(self.op, "input_shape", given)
         self.built = False
         self.variables: list[Variable] = []
         #: Where the variables live, or will.
@@ -119,7 +131,7 @@ class Layer:
 
     # ---- what every layer has ----------------------------------------------
 
-    def build_once(self, input_shape: Any) -> Shape:
+    def build_once(self, input_shape: Any) -> Any:
         """Build if that has not been done; the shape of the output. A layer with several inputs takes a list."""
         if not self.built:
             self.build(input_shape)
@@ -138,7 +150,7 @@ class Layer:
                 f"{self.op} {self.name!r}: inputs must have {len(wanted)} axes, as in {wanted}; got shape {input_shape}"
             )
 
-    def build_from(self, input_shape: Any, sources: Sequence[str]) -> Shape:
+    def build_from(self, input_shape: Any, sources: Sequence[str]) -> Any:
         """`build_once` within a model; what it refuses is said with the layer's name and what gives the input.
 
         A layer that is built must have the same weights for the new shape.
@@ -154,18 +166,11 @@ class Layer:
             if self.built and input_shape != self.input_shape:
                 self.check_rank(input_shape)
                 self._check_again(input_shape)
-            shape: Any = self.build_once(input_shape)
+            return self.build_once(input_shape)
         except ValueError as error:
             if type(error) is not ValueError:  # not of the layer's build, but of what gives it its weights
                 raise
             raise ValueError(misfit(self, str(error), input_shape, sources)) from error
-        if isinstance(shape, list):  # return_state, or Bidirectional with merge_mode=None
-            raise ValueError(
-                f"{self.op} {self.name!r}: outputs must be one tensor within a model; got {len(shape)}; "
-                "call the layer on arrays for the others"
-            )
-        result: Shape = shape
-        return result
 
     def _check_again(self, input_shape: Any) -> None:
         """Build once more, with the variables that are there."""
@@ -188,6 +193,11 @@ class Layer:
     def parts(self) -> list[tuple[Layer, str]]:
         """The layers that make the variables, each with what the names of its variables begin with here."""
         return [(self, "")]
+
+    def random_streams(self) -> dict[str, Streams]:
+        """The random streams of seeds of its own and of layers in it, each by what names begin with there."""
+        found = {prefix: getattr(part, "_streams", None) for part, prefix in self.parts()}
+        return {prefix: streams for prefix, streams in found.items() if streams is not None}
 
     def rename(self, name: str) -> None:
         """Take another name, in the paths of the variables too."""

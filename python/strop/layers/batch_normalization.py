@@ -11,7 +11,7 @@ from .._backend import array_module
 from .._names import check_share
 from .._serial import described
 from .base import Grads, Shape
-from .normalization import Scaled, at_end, back_from_end, check_axis
+from .scaled import Scaled, at_end, back_from_end, check_axis
 
 Array = NDArray[Any]
 
@@ -33,11 +33,20 @@ class BatchNormalization(Scaled):
         gamma_initializer: how gamma starts.
         moving_mean_initializer: how the moving mean starts.
         moving_variance_initializer: how the moving variance starts.
-        settings: regularizers and constraints of beta and gamma; name, dtype, trainable, input_shape.
+        beta_regularizer: penalty on beta.
+        gamma_regularizer: penalty on gamma.
+        beta_constraint: what is done to beta after each update.
+        gamma_constraint: what is done to gamma after each update.
+        renorm: only False.
+        renorm_clipping: not used, as without renorm in Keras.
+        renorm_momentum: the same.
+        synchronized: only False.
+        settings: name, dtype, trainable, input_shape.
 
     Raises:
         TypeError: axis is no int, or epsilon or momentum no number.
-        ValueError: axis does not fit the inputs, momentum lies outside [0, 1], or a name is unknown.
+        ValueError: axis does not fit the inputs, momentum lies outside [0, 1], renorm or synchronized is set,
+            or a name is unknown.
 
     Example:
         >>> import numpy as np
@@ -64,18 +73,41 @@ class BatchNormalization(Scaled):
         gamma_initializer: Any = "ones",
         moving_mean_initializer: Any = "zeros",
         moving_variance_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        renorm: bool = False,
+        renorm_clipping: Any = None,
+        renorm_momentum: float = 0.99,
+        synchronized: bool = False,
         **settings: Any,
     ) -> None:
-        super().__init__(epsilon, center, scale, beta_initializer, gamma_initializer, **settings)
+        super().__init__(
+            epsilon,
+            center,
+            scale,
+            beta_initializer,
+            gamma_initializer,
+            beta_regularizer,
+            gamma_regularizer,
+            beta_constraint,
+            gamma_constraint,
+            **settings,
+        )
+        for name, value, why in (
+            ("renorm", renorm, "batch renormalization is not offered"),
+            ("synchronized", synchronized, "a model lives on one device"),
+        ):
+            if value:
+                raise ValueError(f"{self.op}: {name} must be False; got {value!r}; {why}")
         self.axis, self.momentum = check_axis(self.op, axis), check_share(self.op, "momentum", momentum)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer, self.op)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer, self.op)
 
     def build(self, input_shape: Shape) -> None:
         """Make gamma, beta and the moving statistics."""
-        self._axes = self.places(input_shape, self.axis)
-        channels = input_shape[self._axes[0]]
-        assert channels is not None
+        (channels,) = self.set_axes(input_shape, self.axis)
         self.add_scale((channels,))
         self.moving_mean = self.add_variable(
             "moving_mean", (channels,), self.moving_mean_initializer, trainable=False
@@ -86,7 +118,7 @@ class BatchNormalization(Scaled):
 
     def forward(self, x: Array, *, training: bool = False, mask: Array | None = None) -> tuple[Array, Any]:
         """The output, and what `backward` needs. While training it moves the moving statistics."""
-        x = at_end(x, self._axes)
+        x = self.at_end(x)
         if not (training and self.trainable):
             statistics = self.moving_mean._value, self.moving_variance._value
             y = ops.batch_norm_inference(x, *statistics, *self.parameters, epsilon=self.epsilon)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .base import Grads
+from ._states import TakesStates
+from .base import Grads, Shape
 from .recurrent import Recurrent
 from .wrappers import Wrapper, check_inner, layer_config
 
@@ -17,7 +18,7 @@ _MODES = ("concat", "sum", "mul", "ave", None)
 _SAME = ("return_sequences", "return_state", "stateful")
 
 
-class Bidirectional(Wrapper):
+class Bidirectional(TakesStates, Wrapper):
     """Two copies of a recurrent layer, one of which reads from the end; outputs are merged step by step.
 
     As in Keras the copies have new weights, and with return_sequences the output of a masked step is 0.
@@ -46,7 +47,6 @@ class Bidirectional(Wrapper):
         Schuster and Paliwal, Bidirectional recurrent neural networks, 1997.
     """
 
-    uses_mask = True
     prefixes = ("forward_", "backward_")
 
     def __init__(
@@ -92,6 +92,16 @@ class Bidirectional(Wrapper):
         """The forward and the backward layer."""
         return self.forward_layer, self.backward_layer
 
+    @property
+    def state_shapes(self) -> list[Shape]:
+        """Shapes of the states of both halves, without the samples."""
+        return [shape for layer in self.halves for shape in layer.state_shapes]
+
+    @property
+    def sequence_outputs(self) -> int:  # type: ignore[override]
+        """How many outputs come before the states."""
+        return 2 if self.merge_mode is None else 1
+
     def build(self, input_shape: Any) -> None:
         """Make the variables of both layers."""
         for layer, prefix in zip(self.halves, self.prefixes, strict=True):
@@ -119,8 +129,8 @@ class Bidirectional(Wrapper):
     def compute_mask(self, x: Any, mask: Any) -> Any:
         """The mask of the steps, where they are returned."""
         first = mask[0] if isinstance(mask, list) else mask
-        outputs = [first if self.return_sequences else None] * (2 if self.merge_mode is None else 1)
-        states = [None] * (sum(layer.state_count for layer in self.halves) if self.return_state else 0)
+        outputs = [first if self.return_sequences else None] * self.sequence_outputs
+        states = [None] * (len(self.state_shapes) if self.return_state else 0)
         return [*outputs, *states] if len(outputs) + len(states) > 1 else outputs[0]
 
     def forward(self, x: Any, *, training: bool = False, mask: Any = None) -> tuple[Any, Any]:
@@ -161,10 +171,9 @@ class Bidirectional(Wrapper):
         """The gradient by the input, or a list by it and the initial states; and by the weights."""
         each, outputs, several = saved
         grads = list(grad) if isinstance(grad, list | tuple) else [grad]
-        count = 2 if self.merge_mode is None else 1
         by_outputs = grads if self.merge_mode is None else self._parted(grads[0], outputs)
         by_x, own, by_states = None, Grads(), []
-        at = count
+        at = self.sequence_outputs
         for k, layer in enumerate(self.halves):
             one = by_outputs[k]
             if one is not None:
@@ -193,9 +202,6 @@ class Bidirectional(Wrapper):
             return [grad * two, grad * one]
         half = grad if self.merge_mode == "sum" else grad * grad.dtype.type(0.5)
         return [half, half]
-
-    call = Recurrent.call
-    __call__ = Recurrent.__call__
 
     def reset_state(self) -> None:
         """Begin the next call of both layers with zeros; of stateful ones."""

@@ -6,8 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from .. import constraints, initializers, ops, regularizers
-from .._serial import described
+from .. import ops
 from .base import Grads, Shape
 from .core import whole_number
 from .windows import Windowed
@@ -45,12 +44,10 @@ class _Conv(Windowed):
             raise ValueError(f"{self.op}: groups must divide filters ({self.filters}); got {self.groups}")
         self.set_window(kernel_size, strides, padding, data_format, dilation_rate)
         self.set_bias(use_bias, activation)
-        self.kernel_initializer = initializers.get(kernel_initializer, self.op)
-        self.bias_initializer = initializers.get(bias_initializer, self.op)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer, self.op)
-        self.bias_regularizer = regularizers.get(bias_regularizer, self.op)
-        self.kernel_constraint = constraints.get(kernel_constraint, self.op)
-        self.bias_constraint = constraints.get(bias_constraint, self.op)
+        self.declare(
+            kernel=(kernel_initializer, kernel_regularizer, kernel_constraint),
+            bias=(bias_initializer, bias_regularizer, bias_constraint),
+        )
 
     def build(self, input_shape: Shape) -> None:
         """Make kernel and bias."""
@@ -61,21 +58,9 @@ class _Conv(Windowed):
                 f"got shape {input_shape}"
             )
         self.channels = channels
-        self.kernel = self.add_variable(
-            "kernel",
-            (*self.kernel_size, channels // self.groups, self.filters),
-            self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
+        self.kernel = self.add_declared("kernel", (*self.kernel_size, channels // self.groups, self.filters))
         if self.use_bias:
-            self.bias = self.add_variable(
-                "bias",
-                (self.filters,),
-                self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+            self.bias = self.add_declared("bias", (self.filters,))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The axes of the windows, and filters."""
@@ -104,12 +89,7 @@ class _Conv(Windowed):
             **self.window_config(),
             "groups": self.groups,
             **self.bias_config(),
-            "kernel_initializer": described(self.kernel_initializer),
-            "bias_initializer": described(self.bias_initializer),
-            "kernel_regularizer": described(self.kernel_regularizer),
-            "bias_regularizer": described(self.bias_regularizer),
-            "kernel_constraint": described(self.kernel_constraint),
-            "bias_constraint": described(self.bias_constraint),
+            **self.declared_config(),
         }
 
 

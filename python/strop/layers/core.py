@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from .. import activations, constraints, initializers, ops, regularizers
+from .. import activations, ops
+from .._names import Constructor
 from .._serial import described
 from .base import Grads, Layer, Shape
-from .symbolic import Symbolic
+from .declared import Declared
+from .symbolic import Symbolic, sample_shape
+from .symbolic import whole_number as whole_number
+from .windows import check_data_format
 
 Array = NDArray[Any]
 
 
-class Dense(Layer):
+class Dense(Declared):
     """A fully connected layer: `activation(x @ kernel + bias)` on the last axis.
 
     Args:
@@ -61,13 +64,11 @@ class Dense(Layer):
         super().__init__(activity_regularizer=activity_regularizer, **settings)
         self.units = whole_number(self.op, "units", units)
         self.activation = activations.get(activation, self.op)
-        self.use_bias = use_bias
-        self.kernel_initializer = initializers.get(kernel_initializer, self.op)
-        self.bias_initializer = initializers.get(bias_initializer, self.op)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer, self.op)
-        self.bias_regularizer = regularizers.get(bias_regularizer, self.op)
-        self.kernel_constraint = constraints.get(kernel_constraint, self.op)
-        self.bias_constraint = constraints.get(bias_constraint, self.op)
+        self.use_bias = bool(use_bias)
+        self.declare(
+            kernel=(kernel_initializer, kernel_regularizer, kernel_constraint),
+            bias=(bias_initializer, bias_regularizer, bias_constraint),
+        )
 
     def build(self, input_shape: Shape) -> None:
         """Make kernel and bias."""
@@ -76,21 +77,9 @@ class Dense(Layer):
             raise ValueError(
                 f"{self.op} {self.name!r}: inputs must have a known last axis; got shape {input_shape}"
             )
-        self.kernel = self.add_variable(
-            "kernel",
-            (inputs, self.units),
-            self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
+        self.kernel = self.add_declared("kernel", (inputs, self.units))
         if self.use_bias:
-            self.bias = self.add_variable(
-                "bias",
-                (self.units,),
-                self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+            self.bias = self.add_declared("bias", (self.units,))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The input's shape with units as its last axis."""
@@ -157,12 +146,7 @@ class Dense(Layer):
             "units": self.units,
             "activation": described(self.activation),
             "use_bias": self.use_bias,
-            "kernel_initializer": described(self.kernel_initializer),
-            "bias_initializer": described(self.bias_initializer),
-            "kernel_regularizer": described(self.kernel_regularizer),
-            "bias_regularizer": described(self.bias_regularizer),
-            "kernel_constraint": described(self.kernel_constraint),
-            "bias_constraint": described(self.bias_constraint),
+            **self.declared_config(),
         }
 
 
@@ -203,11 +187,22 @@ class Activation(Layer):
 class Flatten(Layer):
     """Every sample as one row of numbers; (N,) becomes (N, 1).
 
+    Args:
+        data_format: only `"channels_last"` or None.
+        settings: name, dtype, trainable, input_shape.
+
+    Raises:
+        ValueError: data_format is another.
+
     Example:
         >>> import numpy as np
         >>> Flatten()(np.zeros((2, 3, 4))).shape
         (2, 12)
     """
+
+    def __init__(self, data_format: str | None = None, **settings: Any) -> None:
+        super().__init__(**settings)
+        check_data_format(self.op, data_format)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """(N, product of the other axes)."""
@@ -223,7 +218,7 @@ class Flatten(Layer):
         return grad.reshape(saved), []
 
 
-class Input(Symbolic):
+class Input(Symbolic, metaclass=Constructor):
     """The shape of one sample: the first entry of a `Sequential`, or the tensor on which layers are called.
 
     Args:
@@ -233,6 +228,7 @@ class Input(Symbolic):
 
     Raises:
         TypeError: shape is no tuple of sizes.
+        ValueError: a size is negative.
 
     Example:
         >>> x = Input((500,))
@@ -243,9 +239,7 @@ class Input(Symbolic):
     """
 
     def __init__(self, shape: Any, dtype: str | None = None, name: str | None = None) -> None:
-        if isinstance(shape, int | np.integer):
-            raise TypeError(f"Input: shape must be a tuple; got {shape}; write ({shape},)")
-        super().__init__((None, *shape))
+        super().__init__(sample_shape("Input", "shape", shape))
         self.dtype, self.given_name = dtype, name
         self.name = name or "input"
 
@@ -256,12 +250,3 @@ class Input(Symbolic):
 
     def __repr__(self) -> str:
         return f"<Input {self.name!r} of shape {self.shape}>"
-
-
-def whole_number(op: str, name: str, value: Any, least: int = 1) -> int:
-    """The value as an int of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{op}: {name} must be an int; got {type(value).__name__}")
-    if value < least:
-        raise ValueError(f"{op}: {name} must be {least} or more; got {value}")
-    return int(value)

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import constraints, initializers, ops, regularizers
+from .. import ops
 from .._backend import array_module, kernels, on_gpu
-from .._serial import described
-from .base import Grads, Layer, Shape
+from .base import Grads, Shape
 from .core import whole_number
+from .declared import Declared
 
 Array = NDArray[Any]
 
@@ -44,7 +44,7 @@ def first_bad_id(ids: Array, count: int) -> tuple[int, ...] | None:
     return tuple(int(i) for i in np.argwhere((ids < 0) | (ids >= count))[0])
 
 
-class Embedding(Layer):
+class Embedding(Declared):
     """A trained row of numbers for each id: ids (N, T) become (N, T, output_dim).
 
     Args:
@@ -88,9 +88,7 @@ class Embedding(Layer):
         super().__init__(**settings)
         self.input_dim = whole_number(self.op, "input_dim", input_dim)
         self.output_dim = whole_number(self.op, "output_dim", output_dim)
-        self.embeddings_initializer = initializers.get(embeddings_initializer, self.op)
-        self.embeddings_regularizer = regularizers.get(embeddings_regularizer, self.op)
-        self.embeddings_constraint = constraints.get(embeddings_constraint, self.op)
+        self.declare(embeddings=(embeddings_initializer, embeddings_regularizer, embeddings_constraint))
         self.mask_zero = self.starts_mask = mask_zero
         self.input_length = input_length
         self._start = None
@@ -103,14 +101,10 @@ class Embedding(Layer):
 
     def build(self, input_shape: Shape) -> None:
         """Make the table."""
-        start = self._start
-        initializer = self.embeddings_initializer if start is None else _given(start)
-        self.table = self.add_variable(
+        self.table = self.add_declared(
             "embeddings",
             (self.input_dim, self.output_dim),
-            initializer,
-            regularizer=self.embeddings_regularizer,
-            constraint=self.embeddings_constraint,
+            initializer=None if self._start is None else _given(self._start),
             sparse_rows=True,
         )
         self._start = None
@@ -164,9 +158,7 @@ class Embedding(Layer):
             **super().get_config(),
             "input_dim": self.input_dim,
             "output_dim": self.output_dim,
-            "embeddings_initializer": described(self.embeddings_initializer),
-            "embeddings_regularizer": described(self.embeddings_regularizer),
-            "embeddings_constraint": described(self.embeddings_constraint),
+            **self.declared_config(),
             "mask_zero": self.mask_zero,
             "input_length": self.input_length,
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._serial import described
-from .recurrent import Recurrent
+from .recurrent import INITIALIZERS, PENALTIES, RUNNING, Recurrent
 
 
 class GRU(Recurrent):
@@ -22,6 +22,7 @@ class GRU(Recurrent):
         activation: of the candidate; those of `strop.ops.CELL_ACTIVATIONS` are fast.
         recurrent_activation: of the gates.
         use_bias: whether a bias is added.
+        given: the arguments below by place, in Keras' order.
         reset_after: whether the reset gate acts behind the product with the recurrent kernel.
         settings: what every recurrent layer takes; `LSTM` describes it.
 
@@ -42,18 +43,21 @@ class GRU(Recurrent):
         2014.
     """
 
+    order = (*INITIALIZERS, *PENALTIES, "seed", *RUNNING, "reset_after", "use_cudnn")
+
     def __init__(
         self,
         units: int,
         activation: Any = "tanh",
         recurrent_activation: Any = "sigmoid",
         use_bias: bool = True,
-        *,
+        *given: Any,
         reset_after: bool = True,
         **settings: Any,
     ) -> None:
-        super().__init__(units, activation, recurrent_activation, use_bias=use_bias, **settings)
-        self.reset_after = bool(reset_after)
+        named = self._named(given, settings)
+        self.reset_after = bool(named.pop("reset_after", reset_after))
+        super().__init__(units, activation, recurrent_activation, use_bias=use_bias, **named)
 
     @property
     def cell(self) -> str:

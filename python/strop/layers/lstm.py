@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import initializers
 from .._serial import described
-from .recurrent import Array, Recurrent
+from .recurrent import INITIALIZERS, PENALTIES, RUNNING, Array, Recurrent
 
 
 class LSTM(Recurrent):
@@ -21,6 +21,7 @@ class LSTM(Recurrent):
         activation: of the candidate and the cell state; those of `strop.ops.CELL_ACTIVATIONS` are fast.
         recurrent_activation: of the gates.
         use_bias: whether a bias is added.
+        given: the arguments below by place, in Keras' order.
         unit_forget_bias: True starts the bias of the forget gate at 1.
         kernel_initializer: how the kernel (D, 4 units) starts.
         recurrent_initializer: how the recurrent kernel (units, 4 units) starts.
@@ -55,6 +56,7 @@ class LSTM(Recurrent):
     """
 
     state_count = 2
+    order = (*INITIALIZERS, "unit_forget_bias", *PENALTIES, "seed", *RUNNING, "use_cudnn")
 
     def __init__(
         self,
@@ -62,12 +64,13 @@ class LSTM(Recurrent):
         activation: Any = "tanh",
         recurrent_activation: Any = "sigmoid",
         use_bias: bool = True,
-        *,
+        *given: Any,
         unit_forget_bias: bool = True,
         **settings: Any,
     ) -> None:
-        super().__init__(units, activation, recurrent_activation, use_bias=use_bias, **settings)
-        self.unit_forget_bias = bool(unit_forget_bias)
+        named = self._named(given, settings)
+        self.unit_forget_bias = bool(named.pop("unit_forget_bias", unit_forget_bias))
+        super().__init__(units, activation, recurrent_activation, use_bias=use_bias, **named)
 
     @property
     def cell(self) -> str:

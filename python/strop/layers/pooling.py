@@ -27,9 +27,10 @@ class Pooling(Layer):
         strides: Sizes | None = None,
         padding: str = "valid",
         data_format: str | None = None,
+        name: str | None = None,
         **settings: Any,
     ) -> None:
-        super().__init__(**settings)
+        super().__init__(name=name, **settings)
         rank = len(self.AXES) - 2
         self.pool_size = whole_numbers(self.op, "pool_size", pool_size, rank)
         self.strides = self.pool_size if strides is None else whole_numbers(self.op, "strides", strides, rank)
@@ -81,9 +82,10 @@ class _MaxPooling(Pooling):
         strides: Sizes | None = None,
         padding: str = "valid",
         data_format: str | None = None,
+        name: str | None = None,
         **settings: Any,
     ) -> None:
-        super().__init__(pool_size, strides, padding, data_format, **settings)
+        super().__init__(pool_size, strides, padding, data_format, name, **settings)
 
     def forward(self, x: Array, *, training: bool = False, mask: Array | None = None) -> tuple[Array, Any]:
         """The output, and what `backward` needs."""
@@ -113,7 +115,8 @@ class MaxPooling1D(_MaxPooling):
         strides: from one window to the next; None is pool_size.
         padding: `"valid"`, or `"same"` for ceil(T / strides) windows. Padding is never counted.
         data_format: only `"channels_last"` or None.
-        settings: name, dtype, trainable, input_shape.
+        name: unique within a model; None takes the class name.
+        settings: dtype, trainable, input_shape.
 
     Raises:
         ValueError: a size is not 1 or more, or a name is unknown.
@@ -134,7 +137,8 @@ class MaxPooling2D(_MaxPooling):
         padding: `"valid"`, or `"same"` for ceil(H / strides) windows down. Padding is never counted; an odd row or
             column of it is below or to the right.
         data_format: only `"channels_last"` or None.
-        settings: name, dtype, trainable, input_shape.
+        name: unique within a model; None takes the class name.
+        settings: dtype, trainable, input_shape.
 
     Raises:
         ValueError: a size is not 1 or more, or a name is unknown.
@@ -156,7 +160,8 @@ class AveragePooling1D(_AveragePooling):
         strides: from one window to the next; None is pool_size.
         padding: `"valid"`, or `"same"` for ceil(T / strides) windows. Padding is never counted.
         data_format: only `"channels_last"` or None.
-        settings: name, dtype, trainable, input_shape.
+        name: unique within a model; None takes the class name.
+        settings: dtype, trainable, input_shape.
 
     Raises:
         ValueError: a size is not 1 or more, or a name is unknown.
@@ -176,7 +181,8 @@ class AveragePooling2D(_AveragePooling):
         strides: from one window to the next; None is pool_size.
         padding: `"valid"`, or `"same"` for ceil(H / strides) windows down. Padding is never counted.
         data_format: only `"channels_last"` or None.
-        settings: name, dtype, trainable, input_shape.
+        name: unique within a model; None takes the class name.
+        settings: dtype, trainable, input_shape.
 
     Raises:
         ValueError: a size is not 1 or more, or a name is unknown.

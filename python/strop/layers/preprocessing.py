@@ -12,6 +12,7 @@ from .. import initializers
 from .._backend import kernels, on_gpu
 from ..preprocessing.moments import Moments, blocks
 from .base import Grads, Layer, Shape
+from .scaled import check_sizes
 
 Array = NDArray[Any]
 
@@ -95,6 +96,7 @@ class Normalization(Layer):
     """
 
     passes_mask = True
+    fixed_rank = True
 
     def __init__(
         self,
@@ -191,6 +193,7 @@ class Normalization(Layer):
     def forward(self, x: Array, *, training: bool = False, mask: Array | None = None) -> tuple[Array, Any]:
         """The output, and the deviation."""
         _require_host(self, x)
+        check_sizes(self, x, self._kept, self._shape)
         mean, deviation = self._mean_and_deviation(x)
         if self.invert:
             y = x * deviation

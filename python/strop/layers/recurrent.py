@@ -9,29 +9,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _random, activations, constraints, initializers, ops, regularizers
-from .._device import input_array
 from .._names import check_share
 from .._serial import described
 from ._cells import run_cell, run_cell_backward
-from .base import Grads, Layer, Shape
+from ._states import TakesStates
+from .base import Grads, Shape
 from .core import whole_number
-from .symbolic import connected, is_symbolic
 
 Array = NDArray[Any]
 
 _WEIGHTS = ("kernel", "recurrent", "bias")
 
+#: Arguments in the order in which Keras takes them by place, where its cells agree.
+INITIALIZERS = tuple(f"{weight}_initializer" for weight in _WEIGHTS)
+PENALTIES = (
+    *(f"{weight}_regularizer" for weight in _WEIGHTS),
+    "activity_regularizer",
+    *(f"{weight}_constraint" for weight in _WEIGHTS),
+    "dropout",
+    "recurrent_dropout",
+)
+RUNNING = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll")
 
-class Recurrent(Layer):
+
+class Recurrent(TakesStates):
     """Base of SimpleRNN, LSTM and GRU: (N, T, D) becomes (N, units), or (N, T, units) with return_sequences.
 
     A list of inputs is the sequence and the initial states. With `stateful` every call, of `predict` too, begins
     with the states that the call before ended with, until `reset_state`: such a layer belongs to one thread.
     """
 
-    uses_mask = True
     #: How many states there are: h, and c of an LSTM.
     state_count = 1
+    #: Arguments behind use_bias, in the order in which Keras takes them by place.
+    order: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -86,6 +97,11 @@ class Recurrent(Layer):
         self._streams = None if seed is None else _random.Streams(seed)
         #: Of a stateful layer: where the last call ended, or None.
         self.states: list[Array] | None = None
+
+    @property
+    def state_shapes(self) -> list[Shape]:
+        """Shapes of the states, without the samples."""
+        return [(self.units,)] * self.state_count
 
     @property
     def cell(self) -> str:
@@ -231,43 +247,14 @@ class Recurrent(Layer):
         grads = list(grad) if isinstance(grad, list | tuple) else [grad, *[None] * self.state_count]
         by_out, by_states = grads[0], grads[1:]
         if not self.return_sequences:
-            by_states[0] = by_out if by_states[0] is None else by_out + by_states[0]
-            by_out = None
+            both = [each for each in (by_out, by_states[0]) if each is not None]
+            by_states[0], by_out = sum(both[1:], both[0]) if both else None, None
         call = ops.recurrent_backward if self._in_kernel else run_cell_backward
         by_x, *by_weights, by_initial = call(by_out, run, grad_states=by_states, need_x=need_x)
         if by_x is not None and factors[0] is not None:
             by_x *= factors[0]
         own: Grads = by_weights[: 2 + self.use_bias] if self.trainable else []
         return ([by_x, *by_initial] if several else by_x), own
-
-    def call(self, x: Any, training: bool = False, *, mask: Any = None, initial_state: Any = None) -> Any:
-        """The output for a sequence, or a list of it and the states.
-
-        Args:
-            x: (N, T, D), or a list of it and the initial states.
-            training: whether dropout acts.
-            mask: bool, (N, T), False where a step is masked.
-            initial_state: a list of h and, of an LSTM, c: (N, units) each; or h alone.
-        """
-        xs = list(x) if isinstance(x, list | tuple) and x and hasattr(x[0], "ndim") else [x]
-        if initial_state is not None:
-            xs += initial_state if isinstance(initial_state, list | tuple) else [initial_state]
-        where = f"{self.op} {self.name!r}"
-        arrays = [self.as_input(input_array(where, "x", each, self.device)) for each in xs]
-        self.build_once((None, *arrays[0].shape[1:]))
-        mask = None if mask is None else np.ascontiguousarray(mask, bool)
-        return self.forward(arrays if len(arrays) > 1 else arrays[0], training=training, mask=mask)[0]
-
-    def __call__(self, x: Any, training: bool = False, *, mask: Any = None, initial_state: Any = None) -> Any:
-        """`call` of arrays; of a symbolic tensor the symbolic tensor that the layer gives."""
-        if not is_symbolic(x):
-            return self.call(x, training, mask=mask, initial_state=initial_state)
-        for name, given in (("mask", mask), ("initial_state", initial_state)):
-            if given is not None:
-                raise ValueError(
-                    f"{self.op} {self.name!r}: {name} must be None for a symbolic tensor; got {type(given).__name__}"
-                )
-        return connected(self, x)
 
     def reset_state(self) -> None:
         """Begin the next call with zeros; of a stateful layer."""
@@ -285,6 +272,23 @@ class Recurrent(Layer):
             settings[f"{weight}_constraint"] = described(self.constraints[k])
         names = "dropout recurrent_dropout return_sequences return_state go_backwards stateful seed"
         return settings | {name: getattr(self, name) for name in names.split()}
+
+    @classmethod
+    def _named(cls, given: Sequence[Any], settings: dict[str, Any]) -> dict[str, Any]:
+        """The settings with those that came by place.
+
+        Raises:
+            TypeError: there are too many, or one came by name, too.
+        """
+        if len(given) > len(cls.order):
+            raise TypeError(
+                f"{cls.__name__}: arguments must be known ones; got {len(given) - len(cls.order)} too many"
+            )
+        named = dict(zip(cls.order, given, strict=False))
+        for name in named:
+            if name in settings:
+                raise TypeError(f"{cls.__name__}: {name} must be given once; got it by place and by name")
+        return named | settings
 
     @classmethod
     def _keywords(cls) -> list[str]:

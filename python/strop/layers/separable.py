@@ -6,8 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from .. import constraints, initializers, ops, regularizers
-from .._serial import described
+from .. import ops
 from .base import Grads, Shape
 from .core import whole_number
 from .windows import Windowed
@@ -72,31 +71,19 @@ class DepthwiseConv2D(Windowed):
         self.set_window(kernel_size, strides, padding, data_format, dilation_rate)
         self.depth_multiplier = whole_number(self.op, "depth_multiplier", depth_multiplier)
         self.set_bias(use_bias, activation)
-        self.depthwise_initializer = initializers.get(depthwise_initializer, self.op)
-        self.bias_initializer = initializers.get(bias_initializer, self.op)
-        self.depthwise_regularizer = regularizers.get(depthwise_regularizer, self.op)
-        self.bias_regularizer = regularizers.get(bias_regularizer, self.op)
-        self.depthwise_constraint = constraints.get(depthwise_constraint, self.op)
-        self.bias_constraint = constraints.get(bias_constraint, self.op)
+        self.declare(
+            depthwise=(depthwise_initializer, depthwise_regularizer, depthwise_constraint),
+            bias=(bias_initializer, bias_regularizer, bias_constraint),
+        )
 
     def build(self, input_shape: Shape) -> None:
         """Make kernel and bias."""
         self.channels = self.channels_of(input_shape)
-        self.kernel = self.add_variable(
-            "kernel",
-            (*self.kernel_size, self.channels, self.depth_multiplier),
-            self.depthwise_initializer,
-            regularizer=self.depthwise_regularizer,
-            constraint=self.depthwise_constraint,
+        self.kernel = self.add_declared(
+            "depthwise", (*self.kernel_size, self.channels, self.depth_multiplier), "kernel"
         )
         if self.use_bias:
-            self.bias = self.add_variable(
-                "bias",
-                (self.channels * self.depth_multiplier,),
-                self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+            self.bias = self.add_declared("bias", (self.channels * self.depth_multiplier,))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The axes of the windows, and depth_multiplier times the channels."""
@@ -122,12 +109,7 @@ class DepthwiseConv2D(Windowed):
             **self.window_config(),
             "depth_multiplier": self.depth_multiplier,
             **self.bias_config(),
-            "depthwise_initializer": described(self.depthwise_initializer),
-            "bias_initializer": described(self.bias_initializer),
-            "depthwise_regularizer": described(self.depthwise_regularizer),
-            "bias_regularizer": described(self.bias_regularizer),
-            "depthwise_constraint": described(self.depthwise_constraint),
-            "bias_constraint": described(self.bias_constraint),
+            **self.declared_config(),
         }
 
 
@@ -198,41 +180,23 @@ class SeparableConv2D(Windowed):
         self.set_window(kernel_size, strides, padding, data_format, dilation_rate)
         self.depth_multiplier = whole_number(self.op, "depth_multiplier", depth_multiplier)
         self.set_bias(use_bias, activation)
-        self.depthwise_initializer = initializers.get(depthwise_initializer, self.op)
-        self.pointwise_initializer = initializers.get(pointwise_initializer, self.op)
-        self.bias_initializer = initializers.get(bias_initializer, self.op)
-        self.depthwise_regularizer = regularizers.get(depthwise_regularizer, self.op)
-        self.pointwise_regularizer = regularizers.get(pointwise_regularizer, self.op)
-        self.bias_regularizer = regularizers.get(bias_regularizer, self.op)
-        self.depthwise_constraint = constraints.get(depthwise_constraint, self.op)
-        self.pointwise_constraint = constraints.get(pointwise_constraint, self.op)
-        self.bias_constraint = constraints.get(bias_constraint, self.op)
+        self.declare(
+            depthwise=(depthwise_initializer, depthwise_regularizer, depthwise_constraint),
+            pointwise=(pointwise_initializer, pointwise_regularizer, pointwise_constraint),
+            bias=(bias_initializer, bias_regularizer, bias_constraint),
+        )
 
     def build(self, input_shape: Shape) -> None:
         """Make both kernels and the bias."""
         self.channels = self.channels_of(input_shape)
-        self.depthwise_kernel = self.add_variable(
-            "depthwise_kernel",
-            (*self.kernel_size, self.channels, self.depth_multiplier),
-            self.depthwise_initializer,
-            regularizer=self.depthwise_regularizer,
-            constraint=self.depthwise_constraint,
+        self.depthwise_kernel = self.add_declared(
+            "depthwise", (*self.kernel_size, self.channels, self.depth_multiplier), "depthwise_kernel"
         )
-        self.pointwise_kernel = self.add_variable(
-            "pointwise_kernel",
-            (1, 1, self.channels * self.depth_multiplier, self.filters),
-            self.pointwise_initializer,
-            regularizer=self.pointwise_regularizer,
-            constraint=self.pointwise_constraint,
+        self.pointwise_kernel = self.add_declared(
+            "pointwise", (1, 1, self.channels * self.depth_multiplier, self.filters), "pointwise_kernel"
         )
         if self.use_bias:
-            self.bias = self.add_variable(
-                "bias",
-                (self.filters,),
-                self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+            self.bias = self.add_declared("bias", (self.filters,))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The axes of the windows, and filters."""
@@ -272,13 +236,5 @@ class SeparableConv2D(Windowed):
             **self.window_config(),
             "depth_multiplier": self.depth_multiplier,
             **self.bias_config(),
-            "depthwise_initializer": described(self.depthwise_initializer),
-            "pointwise_initializer": described(self.pointwise_initializer),
-            "bias_initializer": described(self.bias_initializer),
-            "depthwise_regularizer": described(self.depthwise_regularizer),
-            "pointwise_regularizer": described(self.pointwise_regularizer),
-            "bias_regularizer": described(self.bias_regularizer),
-            "depthwise_constraint": described(self.depthwise_constraint),
-            "pointwise_constraint": described(self.pointwise_constraint),
-            "bias_constraint": described(self.bias_constraint),
+            **self.declared_config(),
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .recurrent import Recurrent
+from .recurrent import INITIALIZERS, PENALTIES, RUNNING, Recurrent
 
 
 class SimpleRNN(Recurrent):
@@ -16,6 +16,7 @@ class SimpleRNN(Recurrent):
         units: size of the state and of the output.
         activation: name or function; those of `strop.ops.CELL_ACTIVATIONS` are fast.
         use_bias: whether a bias is added.
+        given: the settings by place, in Keras' order.
         settings: what every recurrent layer takes; `LSTM` describes it.
 
     Raises:
@@ -32,8 +33,12 @@ class SimpleRNN(Recurrent):
         array([1., 3., 6.], dtype=float32)
     """
 
-    def __init__(self, units: int, activation: Any = "tanh", use_bias: bool = True, **settings: Any) -> None:
-        super().__init__(units, activation, use_bias=use_bias, **settings)
+    order = (*INITIALIZERS, *PENALTIES, *RUNNING, "seed")
+
+    def __init__(
+        self, units: int, activation: Any = "tanh", use_bias: bool = True, *given: Any, **settings: Any
+    ) -> None:
+        super().__init__(units, activation, use_bias=use_bias, **self._named(given, settings))
 
     @property
     def cell(self) -> str:

@@ -77,6 +77,12 @@ class Variable:
         else:
             self._value[...] = value
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Of a copy the rows are up to date; its optimizer puts a table of its own in charge of them."""
+        if self.deferred is not None:
+            self.deferred.flush()
+        return {**vars(self), "deferred": None}
+
     def __repr__(self) -> str:
         return f"Variable({self.path!r}, shape {self.shape}, {self.dtype})"
 

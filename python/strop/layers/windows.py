@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from .. import activations
 from .._serial import described
 from ..ops.pool import same_pads, whole_numbers
-from .base import Grads, Layer, Shape
+from .base import Grads, Shape
+from .declared import Declared
 
 Array = NDArray[Any]
 Pair = tuple[int, int]
@@ -41,7 +42,7 @@ def pads_of(padding: str, size: int, taps: int, stride: int, dilation: int) -> P
     return same_pads(size, reach, stride)
 
 
-class Windowed(Layer):
+class Windowed(Declared):
     """Base of the convolutions; `rank` axes between batch and channels."""
 
     rank = 2

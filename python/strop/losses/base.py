@@ -44,6 +44,8 @@ class Loss(Configurable):
         4.0
     """
 
+    #: Keras' dtype of the computation; ours is float64 here whatever it is.
+    ignored = frozenset({"dtype"})
     #: The last activation of a model whose logits this loss can take: "sigmoid", "softmax" or None.
     logits_activation: str | None = None
     #: Whether accuracy makes no sense beside it.
@@ -115,6 +117,10 @@ class Loss(Configurable):
     def choose(self, output_shape: tuple[int | None, ...], target_shape: tuple[int | None, ...]) -> Loss:
         """The loss for these shapes: itself, unless it is one that depends on them."""
         return self
+
+    def rows_kept(self, target: Array) -> Array | None:
+        """Which rows of a prepared target the mean is over; None for all."""
+        return None
 
     def align_target(self, op: str, argument: str, array: Array, shape: targets.Shape, like: str) -> Array:
         """The target in the shape that `call` takes for predictions of a shape."""

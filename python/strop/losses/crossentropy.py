@@ -68,7 +68,7 @@ class BinaryCrossentropy(CrossEntropy):
         name: str = "binary_crossentropy",
     ) -> None:
         super().__init__(from_logits, axis, reduction, name)
-        self.label_smoothing = smoothing("BinaryCrossentropy", label_smoothing)
+        self.label_smoothing = smoothing(type(self).__name__, label_smoothing)
         self.logits_activation = None if self.from_logits else "sigmoid"
 
     def check_values(self, op: str, argument: str, y_true: Array) -> None:
@@ -139,7 +139,7 @@ class CategoricalCrossentropy(CrossEntropy):
         name: str = "categorical_crossentropy",
     ) -> None:
         super().__init__(from_logits, axis, reduction, name)
-        self.label_smoothing = smoothing("CategoricalCrossentropy", label_smoothing)
+        self.label_smoothing = smoothing(type(self).__name__, label_smoothing)
         self.logits_activation = None if self.from_logits else "softmax"
 
     def align_target(self, op: str, argument: str, array: Array, shape: targets.Shape, like: str) -> Array:

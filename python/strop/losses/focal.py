@@ -13,23 +13,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._names import check_number
-from . import targets
 from .along import refuse_gpu
 from .base import Array, ValueAndGrad
 from .crossentropy import (
     HIGH,
     LOW,
+    BinaryCrossentropy,
     CategoricalCrossentropy,
-    CrossEntropy,
     log_probabilities,
-    smoothing,
 )
 
 #: The least normal number: divisors are at least that.
 TINY = float(np.finfo(np.float64).tiny)
 
 
-class BinaryFocalCrossentropy(CrossEntropy):
+class BinaryFocalCrossentropy(BinaryCrossentropy):
     """Mean of `(1 - p_t)^gamma` times the binary cross-entropy, `p_t = y p + (1 - y) (1 - p)`.
 
     Args:
@@ -61,23 +59,13 @@ class BinaryFocalCrossentropy(CrossEntropy):
         reduction: str | None = "sum_over_batch_size",
         name: str = "binary_focal_crossentropy",
     ) -> None:
-        super().__init__(from_logits, axis, reduction, name)
+        super().__init__(from_logits, label_smoothing, axis, reduction, name)
         op = "BinaryFocalCrossentropy"
         self.apply_class_balancing = bool(apply_class_balancing)
         self.alpha = check_number(op, "alpha", alpha, low=0)
         if self.alpha > 1:
             raise ValueError(f"{op}: alpha must lie in [0, 1]; got {self.alpha}")
         self.gamma = check_number(op, "gamma", gamma, low=0)
-        self.label_smoothing = smoothing(op, label_smoothing)
-        self.logits_activation = None if self.from_logits else "sigmoid"
-
-    def check_values(self, op: str, argument: str, y_true: Array) -> None:
-        """Labels lie in [0, 1]."""
-        targets.require_unit_interval(op, argument, y_true, self.name)
-
-    def align_target(self, op: str, argument: str, array: Array, shape: targets.Shape, like: str) -> Array:
-        """The labels in the shape of the predictions."""
-        return targets.binary(op, argument, array, shape, like)
 
     def _align(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
         refuse_gpu("BinaryFocalCrossentropy", y_pred)
@@ -85,8 +73,7 @@ class BinaryFocalCrossentropy(CrossEntropy):
 
     def _labels(self, y_true: Array) -> tuple[Array, Array | float]:
         """Smoothed labels and the weights of the balance."""
-        s = self.label_smoothing
-        y: Array = y_true.astype(np.float64) * (1 - s) + s / 2
+        y = self._smooth(y_true.astype(np.float64))
         balance = y * self.alpha + (1 - y) * (1 - self.alpha) if self.apply_class_balancing else 1.0
         return y, balance
 

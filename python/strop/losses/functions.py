@@ -195,7 +195,7 @@ def sparse_categorical_crossentropy(
         >>> sparse_categorical_crossentropy([1, 0], [[0.1, 0.7, 0.2], [0.5, 0.25, 0.25]]).round(6)
         array([0.356675, 0.693147], dtype=float32)
     """
-    return _values(SparseCategoricalCrossentropy(from_logits, ignore_class, axis), y_true, y_pred)
+    return _values(SparseCategoricalCrossentropy(from_logits, ignore_class, axis=axis), y_true, y_pred)
 
 
 def binary_focal_crossentropy(

@@ -63,9 +63,6 @@ class Hinge(_Margin):
 
     kernel = "hinge"
 
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "hinge") -> None:
-        super().__init__(name, reduction)
-
     def terms(self, y: Array, p: Array) -> Any:
         """`max(1 - y p, 0)`."""
         return np.maximum(1 - y * p, 0)
@@ -88,9 +85,6 @@ class SquaredHinge(_Margin):
     """
 
     kernel = "squared_hinge"
-
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "squared_hinge") -> None:
-        super().__init__(name, reduction)
 
     def terms(self, y: Array, p: Array) -> Any:
         """`max(1 - y p, 0)^2`."""

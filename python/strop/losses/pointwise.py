@@ -23,6 +23,9 @@ class PointwiseLoss(Loss):
     #: Whether a sample's value is the sum of its terms, not their mean.
     adds_up: ClassVar[bool] = False
 
+    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None) -> None:
+        super().__init__(name, reduction)
+
     def terms(self, y: Array, p: Array) -> Any:
         """The loss of each element, from float64 arrays of one shape."""
         raise NotImplementedError(f"{type(self).__name__}: terms must be defined by the class")

@@ -27,11 +27,6 @@ class MeanSquaredError(PointwiseLoss):
     kernel = "mean_squared_error"
     regression = True
 
-    def __init__(
-        self, reduction: str | None = "sum_over_batch_size", name: str = "mean_squared_error"
-    ) -> None:
-        super().__init__(name, reduction)
-
     def terms(self, y: Array, p: Array) -> Any:
         """`(p - y)^2`."""
         return np.square(p - y)
@@ -55,11 +50,6 @@ class MeanAbsoluteError(PointwiseLoss):
 
     kernel = "mean_absolute_error"
     regression = True
-
-    def __init__(
-        self, reduction: str | None = "sum_over_batch_size", name: str = "mean_absolute_error"
-    ) -> None:
-        super().__init__(name, reduction)
 
     def terms(self, y: Array, p: Array) -> Any:
         """`|p - y|`."""
@@ -87,11 +77,6 @@ class MeanAbsolutePercentageError(PointwiseLoss):
     kernel = "mean_absolute_percentage_error"
     regression = True
 
-    def __init__(
-        self, reduction: str | None = "sum_over_batch_size", name: str = "mean_absolute_percentage_error"
-    ) -> None:
-        super().__init__(name, reduction)
-
     def terms(self, y: Array, p: Array) -> Any:
         """`100 |p - y| / max(|y|, 1e-7)`."""
         return 100 * np.abs(p - y) / np.maximum(np.abs(y), EPSILON)
@@ -117,11 +102,6 @@ class MeanSquaredLogarithmicError(PointwiseLoss):
 
     kernel = "mean_squared_logarithmic_error"
     regression = True
-
-    def __init__(
-        self, reduction: str | None = "sum_over_batch_size", name: str = "mean_squared_logarithmic_error"
-    ) -> None:
-        super().__init__(name, reduction)
 
     def check_values(self, op: str, argument: str, y_true: Array) -> None:
         """Targets are not negative: the cut would change them."""
@@ -169,7 +149,7 @@ class Huber(PointwiseLoss):
         reduction: str | None = "sum_over_batch_size",
         name: str = "huber_loss",
     ) -> None:
-        super().__init__(name, reduction)
+        super().__init__(reduction, name)
         self.delta = check_number("Huber", "delta", delta, low=0)
 
     def kernel_settings(self) -> dict[str, float]:
@@ -202,9 +182,6 @@ class LogCosh(PointwiseLoss):
     kernel = "log_cosh"
     regression = True
 
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "log_cosh") -> None:
-        super().__init__(name, reduction)
-
     def terms(self, y: Array, p: Array) -> Any:
         """`|e| + log1p(exp(-2 |e|)) - log 2`."""
         error = np.abs(p - y)
@@ -232,9 +209,6 @@ class Poisson(PointwiseLoss):
 
     kernel = "poisson"
     regression = True
-
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "poisson") -> None:
-        super().__init__(name, reduction)
 
     def check_values(self, op: str, argument: str, y_true: Array) -> None:
         """Targets are not negative."""

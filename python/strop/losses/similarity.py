@@ -31,9 +31,6 @@ class KLDivergence(PointwiseLoss):
     kernel = "kl_divergence"
     adds_up = True
 
-    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "kl_divergence") -> None:
-        super().__init__(name, reduction)
-
     def check_values(self, op: str, argument: str, y_true: Array) -> None:
         """Targets are probabilities."""
         targets.require_unit_interval(op, argument, y_true, self.name)

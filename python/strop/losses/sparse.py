@@ -26,8 +26,8 @@ class SparseCategoricalCrossentropy(CrossEntropy):
     Args:
         from_logits: y_pred holds logits z, p = softmax(z).
         ignore_class: samples with this label add nothing and do not count.
-        axis: the axis of the classes.
         reduction: as in `Loss`.
+        axis: the axis of the classes.
         name: for histories and messages.
 
     Raises:
@@ -45,8 +45,8 @@ class SparseCategoricalCrossentropy(CrossEntropy):
         self,
         from_logits: bool = False,
         ignore_class: int | None = None,
-        axis: int = -1,
         reduction: str | None = "sum_over_batch_size",
+        axis: int = -1,
         name: str = "sparse_categorical_crossentropy",
     ) -> None:
         super().__init__(from_logits, axis, reduction, name)
@@ -84,6 +84,10 @@ class SparseCategoricalCrossentropy(CrossEntropy):
             raise ValueError(f"{op}: y_pred must have 2 or more axes; got shape {pred.shape}")
         target = targets.number_array(op, "y_true", y_true)
         return self.align_target(op, "y_true", target, pred.shape, "y_pred"), pred
+
+    def rows_kept(self, target: Array) -> Array | None:
+        """Those whose label is not ignored."""
+        return None if self.ignore_class is None else self._kept(target)
 
     def _kept(self, y_true: Array) -> Array:
         return y_true == y_true if self.ignore_class is None else y_true != self.ignore_class  # type: ignore[no-any-return]

@@ -17,8 +17,12 @@ def number_array(op: str, argument: str, values: ArrayLike) -> Array:
     """The values as an array of numbers.
 
     Raises:
-        TypeError: they are text, objects or complex.
+        TypeError: they are text, objects or complex, or some are masked.
     """
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(
+            f"{op}: {argument} must be a plain array; got a MaskedArray; give a mask as sample_weight"
+        )
     array: Array = array_module(values).asarray(values)
     if array.dtype.kind not in "biuf":
         raise TypeError(

@@ -27,6 +27,9 @@ class Metric(Configurable):
         name: for histories; None is the class name in snake_case.
     """
 
+    #: Keras' dtype of the counts; ours are float64 whatever it is.
+    ignored = frozenset({"dtype"})
+
     def __init__(self, name: str | None = None) -> None:
         self.name = snake_case(type(self).__name__) if name is None else name
         self.reset_state()

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import losses
-from .base import Array, LossMetric, MeanOverSamples, aligned
+from ..losses.targets import row_weight
+from .base import Array, LossMetric, MeanOverSamples, aligned, refuse_gpu
 
 
-class MeanSquaredError(LossMetric):
+class MeanLoss(LossMetric):
+    """Base of those that are the mean of a loss without settings, under its name."""
+
+    loss_class: ClassVar[type[losses.Loss]]
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(self.loss_class(), name)
+
+
+class MeanSquaredError(MeanLoss):
     """The mean of the squared errors.
 
     Example:
@@ -19,11 +30,10 @@ class MeanSquaredError(LossMetric):
         12.5
     """
 
-    def __init__(self, name: str = "mean_squared_error") -> None:
-        super().__init__(losses.MeanSquaredError(), name)
+    loss_class = losses.MeanSquaredError
 
 
-class MeanAbsoluteError(LossMetric):
+class MeanAbsoluteError(MeanLoss):
     """The mean of the absolute errors.
 
     Example:
@@ -31,11 +41,10 @@ class MeanAbsoluteError(LossMetric):
         3.5
     """
 
-    def __init__(self, name: str = "mean_absolute_error") -> None:
-        super().__init__(losses.MeanAbsoluteError(), name)
+    loss_class = losses.MeanAbsoluteError
 
 
-class MeanAbsolutePercentageError(LossMetric):
+class MeanAbsolutePercentageError(MeanLoss):
     """The mean of the errors in percent of the targets.
 
     Example:
@@ -43,11 +52,10 @@ class MeanAbsolutePercentageError(LossMetric):
         25.0
     """
 
-    def __init__(self, name: str = "mean_absolute_percentage_error") -> None:
-        super().__init__(losses.MeanAbsolutePercentageError(), name)
+    loss_class = losses.MeanAbsolutePercentageError
 
 
-class MeanSquaredLogarithmicError(LossMetric):
+class MeanSquaredLogarithmicError(MeanLoss):
     """The mean of the squared errors of `log(1 + y)`.
 
     Example:
@@ -55,8 +63,7 @@ class MeanSquaredLogarithmicError(LossMetric):
         0.240226
     """
 
-    def __init__(self, name: str = "mean_squared_logarithmic_error") -> None:
-        super().__init__(losses.MeanSquaredLogarithmicError(), name)
+    loss_class = losses.MeanSquaredLogarithmicError
 
 
 class RootMeanSquaredError(MeanOverSamples):
@@ -109,39 +116,34 @@ class CosineSimilarity(LossMetric):
         return -super().values(y_true, y_pred)
 
 
-class Hinge(LossMetric):
+class Hinge(MeanLoss):
     """The mean hinge loss of the samples."""
 
-    def __init__(self, name: str = "hinge") -> None:
-        super().__init__(losses.Hinge(), name)
+    loss_class = losses.Hinge
 
 
-class SquaredHinge(LossMetric):
+class SquaredHinge(MeanLoss):
     """The mean squared hinge loss of the samples."""
 
-    def __init__(self, name: str = "squared_hinge") -> None:
-        super().__init__(losses.SquaredHinge(), name)
+    loss_class = losses.SquaredHinge
 
 
-class CategoricalHinge(LossMetric):
+class CategoricalHinge(MeanLoss):
     """The mean categorical hinge loss of the samples."""
 
-    def __init__(self, name: str = "categorical_hinge") -> None:
-        super().__init__(losses.CategoricalHinge(), name)
+    loss_class = losses.CategoricalHinge
 
 
-class KLDivergence(LossMetric):
+class KLDivergence(MeanLoss):
     """The mean Kullback-Leibler divergence of the samples."""
 
-    def __init__(self, name: str = "kl_divergence") -> None:
-        super().__init__(losses.KLDivergence(), name)
+    loss_class = losses.KLDivergence
 
 
-class Poisson(LossMetric):
+class Poisson(MeanLoss):
     """The mean Poisson loss of the samples."""
 
-    def __init__(self, name: str = "poisson") -> None:
-        super().__init__(losses.Poisson(), name)
+    loss_class = losses.Poisson
 
 
 class BinaryCrossentropy(LossMetric):
@@ -172,11 +174,36 @@ class CategoricalCrossentropy(LossMetric):
 
 
 class SparseCategoricalCrossentropy(LossMetric):
-    """The mean sparse categorical cross-entropy of the samples."""
+    """The mean sparse categorical cross-entropy of the samples; those of the class ignore_class do not count.
+
+    Example:
+        >>> metric = SparseCategoricalCrossentropy(ignore_class=-1)
+        >>> round(metric([1, -1], [[0.1, 0.7, 0.2], [0.5, 0.25, 0.25]]), 6)
+        0.356675
+    """
 
     def __init__(
-        self, name: str = "sparse_categorical_crossentropy", from_logits: bool = False, axis: int = -1
+        self,
+        name: str = "sparse_categorical_crossentropy",
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        axis: int = -1,
     ) -> None:
-        super().__init__(losses.SparseCategoricalCrossentropy(from_logits, axis=axis), name)
+        super().__init__(losses.SparseCategoricalCrossentropy(from_logits, ignore_class, axis=axis), name)
         self.from_logits = from_logits
+        self.ignore_class = ignore_class
         self.axis = axis
+
+    def update_state(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> None:
+        """Add a batch."""
+        if self.ignore_class is None:
+            super().update_state(y_true, y_pred, sample_weight)
+            return
+        refuse_gpu(self.name, y_true=y_true, y_pred=y_pred, sample_weight=sample_weight)
+        values = self.values(y_true, y_pred)
+        weight: Array = (np.reshape(y_true, values.shape) != self.ignore_class).astype(np.float64)
+        if sample_weight is not None:
+            weight *= row_weight(self.name, sample_weight, values.shape, np.float64)
+        self.add(values, weight)

@@ -104,7 +104,8 @@ def restore_layers(
     Raises:
         ValueError: a class is unknown, or the weights are not those of the layers.
     """
-    from .functional import Model, made_layers
+    from .functional import Model
+    from .redrawing import made_layers
     from .sequential import Sequential
 
     models: dict[str, Any] = {"Model": Model, "Sequential": Sequential, **custom}
@@ -133,8 +134,15 @@ def restore_compiled(model: BaseModel, config: Any, custom: Custom) -> None:
     """
     config = restored(config, custom, OP)
     for name in ("metrics", "weighted_metrics"):
-        config[name] = [metrics.get(m, OP) if isinstance(m, dict) else m for m in config[name]]
+        config[name] = _made_metrics(config[name])
     model.compile_from_config(config, dict(custom))
+
+
+def _made_metrics(described: Any) -> Any:
+    """Metrics of a list, or of a list for each output."""
+    if isinstance(described, list):
+        return [_made_metrics(each) for each in described]
+    return metrics.get(described, OP) if isinstance(described, dict) else described
 
 
 def not_decaying(model: BaseModel) -> list[str]:
@@ -196,9 +204,12 @@ def restore_optimizer(
 
 
 def layer_streams(model: BaseModel) -> dict[str, _random.Streams]:
-    """The random streams of layers that have a seed of their own, by the layer's name."""
-    found = {layer.name: getattr(layer, "_streams", None) for layer in model.layers}
-    return {name: streams for name, streams in found.items() if streams is not None}
+    """The random streams of layers that have a seed of their own, and of layers in layers, by the layer's name."""
+    return {
+        f"{layer.name}/{prefix}" if prefix else layer.name: streams
+        for layer in model.layers
+        for prefix, streams in layer.random_streams().items()
+    }
 
 
 def restore_streams(model: BaseModel, own: Mapping[str, Any], shared: dict[str, Any]) -> dict[str, Any]:

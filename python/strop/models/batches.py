@@ -55,8 +55,19 @@ class Batches:
 
     def _require_alike(self, op: str, **arrays: Any) -> None:
         """Refuse numbers of another kind than before: levels from 0 to 255, then shares of 1, is a mistake."""
-        for name, array in arrays.items():
-            if hasattr(array, "dtype"):
-                like = self._like.setdefault(name, array.dtype)
+        for name, given in arrays.items():
+            for label, array in _labelled(name, given):
+                like = self._like.setdefault(label, array.dtype)
                 if getattr(like, "kind", like) != getattr(array.dtype, "kind", array.dtype):
-                    raise ValueError(f"{op}: {name} must be {like} like the first batch; got {array.dtype}")
+                    raise ValueError(f"{op}: {label} must be {like} like the first batch; got {array.dtype}")
+
+
+def _labelled(name: str, given: Any) -> list[tuple[str, Any]]:
+    """The arrays of a value with what messages call them: its own name, or that with a place or a name in it."""
+    if isinstance(given, dict):
+        named = [(f"{name}[{key!r}]", array) for key, array in given.items()]
+    elif isinstance(given, tuple):
+        named = [(f"{name}[{place}]", array) for place, array in enumerate(given)]
+    else:
+        named = [(name, given)]
+    return [(label, array) for label, array in named if hasattr(array, "dtype")]

@@ -10,12 +10,14 @@ from ..callbacks import Callback, CallbackList, History, ProgressBar
 from ..training import data as border
 from ..training.data import Data
 from ..training.feed import Feed
-from ..training.loop import Averages, run_epoch, run_evaluation
+from ..training.loop import run_epoch, run_evaluation
 from ..training.sources import FromFile, source_of
+from ..training.structure import leaves, rows
 from ..training.turns import steps_of
 from .backup import Backup
-from .compiled import fresh, on_own_device
-from .feeding import Feeding, optional, positive
+from .checking import optional, positive
+from .compiled import on_own_device
+from .feeding import Feeding
 
 
 class Fitting(Feeding, Backup):
@@ -48,9 +50,11 @@ class Fitting(Feeding, Backup):
 
         Args:
             x: the inputs, (N, ...): an array, nested lists, or a memory map, of which only the rows of a batch are read
-                where it must be converted. Or what gives batches (x, y) or (x, y, sample_weight): a
-                `strop.data.Dataset`, a generator, a Keras `PyDataset` or any object with `__len__` and `__getitem__`.
-            y: the targets, N of them; None where x gives batches.
+                where it must be converted; of several inputs a list, a tuple, or a dict by name. Or what gives
+                batches (x, y) or (x, y, sample_weight): a `strop.data.Dataset`, a generator, a Keras `PyDataset` or
+                any object with `__len__` and `__getitem__`.
+            y: the targets, N of them; of several outputs a list, a tuple, or a dict by name; None where x gives
+                batches.
             batch_size: samples per step, 32; the last batch of an epoch may be short. None where x gives batches.
             epochs: number of the last epoch: with initial_epoch 3, `epochs=5` runs two.
             verbose: 1 or `"auto"` a progress bar, 2 a line per epoch, 0 nothing.
@@ -59,8 +63,8 @@ class Fitting(Feeding, Backup):
             validation_data: (x, y) or (x, y, sample_weight), or what gives batches; wins over validation_split.
             shuffle: whether each epoch takes the samples in a new order, or the batches of an object with
                 `__getitem__`; a dataset or a generator has its own.
-            class_weight: factor of the loss of each class, as a dict; others weigh 1.
-            sample_weight: factor of the loss of each sample, (N,).
+            class_weight: factor of the loss of each class, as a dict; others weigh 1. Validation has none.
+            sample_weight: factor of the loss of each sample, (N,), for all outputs; or a list or dict by output.
             initial_epoch: epochs that have been run before.
             steps_per_epoch: at most so many batches per epoch. What gives batches is read on from epoch to epoch then;
                 where it ends early, a warning says so and the epoch has what there was.
@@ -95,6 +99,7 @@ class Fitting(Feeding, Backup):
             steps = optional("fit", "steps_per_epoch", steps_per_epoch)
             validation_steps = optional("fit", "validation_steps", validation_steps)
             last = positive("fit", "epochs", epochs, 1, least=0)
+            initial_epoch = positive("fit", "initial_epoch", initial_epoch, 0, least=0)
             train = self._samples(
                 "fit",
                 x,
@@ -113,8 +118,12 @@ class Fitting(Feeding, Backup):
                 if validation_data is not None:
                     given = validation_batch_size and validation_size
                     held_out = self._validation(validation_data, size, given, validation_steps)
+                    if isinstance(held_out, Data) and not len(held_out):
+                        raise ValueError("fit: validation_x must have a sample; got 0")
                 elif validation_split:
-                    train, held_out = self._split(train, validation_split, validation_size, validation_steps)
+                    train, held_out = self._split(
+                        train, validation_split, validation_size, validation_steps, class_weight is None
+                    )
                 return self._fit(
                     train,
                     held_out,
@@ -156,23 +165,23 @@ class Fitting(Feeding, Backup):
         )
 
     def _split(
-        self, data: Data | Feed, share: float, validation_size: int, steps: int | None
+        self, data: Data | Feed, share: float, validation_size: int, steps: int | None, weighted: bool
     ) -> tuple[Data | Feed, Data | Feed]:
-        """The samples before the place where the validation begins, and those from it on."""
+        """The samples before the place where the validation begins, and those from it on, with weights or without."""
         source = data.source if isinstance(data, Feed) else data
         if not isinstance(source, Data | FromFile):
             raise ValueError(
                 f"fit: validation_split must be 0 where x gives batches; got {share}; pass validation_data"
             )
-        place = border.split_place("fit", share, len(source.x))
+        place = border.split_place("fit", share, rows(source.x))
         if isinstance(source, Data) or source.checked:
-            assert source.y is not None
-            text = border.missing_class_warning(source.y, place, share)
-            if text:
-                warnings.warn(text, UserWarning, stacklevel=3)
+            texts = [border.missing_class_warning(y, place, share) for y in leaves(source.y)]
+            if any(texts):
+                warnings.warn(next(filter(None, texts)), UserWarning, stacklevel=3)
         if isinstance(data, Feed):
-            return self._file_parts(data, place, validation_size, steps)
-        return data.part(0, place), data.part(place, len(data))
+            return self._file_parts(data, place, validation_size, steps, weighted)
+        held_out = data.part(place, len(data))
+        return data.part(0, place), held_out if weighted else Data(held_out.x, held_out.y)
 
     def _fit(
         self,
@@ -193,7 +202,7 @@ class Fitting(Feeding, Backup):
         if isinstance(held_out, Feed):
             self._first("fit", held_out, 0)
         plan, averages = self._ready("fit", first)
-        validating = Averages(plan, fresh(self._metrics))
+        validating = self._averages(plan)
         if not self.optimizer._params and plan.variables:
             self.optimizer.build(plan.variables)
         count = train.count if isinstance(train, Feed) else steps_of(train, size, steps)
@@ -228,22 +237,28 @@ class Fitting(Feeding, Backup):
                     steps=steps,
                     epoch=epoch,
                 )
-                if held_out is not None and (epoch + 1 - epochs.start) % validation_freq == 0:
-                    runner.on_test_begin()
-                    values = run_evaluation(
-                        plan,
-                        held_out,
-                        batch_size=validation_size,
-                        averages=validating,
-                        calls=(runner, None),
-                        steps=validation_steps,
-                    )
-                    runner.on_test_end(values)
-                    logs.update({f"val_{name}": value for name, value in values.items()})
+                if held_out is not None and (epoch + 1) % validation_freq == 0:
+                    if isinstance(held_out, Feed) and held_out.first(0) is None:
+                        held_out.warn_of_end(0, epoch)  # zeros would be the best values of the fit
+                        held_out = None
+                    else:
+                        runner.on_test_begin()
+                        values = run_evaluation(
+                            plan,
+                            held_out,
+                            batch_size=validation_size,
+                            averages=validating,
+                            calls=(runner, None),
+                            steps=validation_steps,
+                        )
+                        runner.on_test_end(values)
+                        logs.update({f"val_{name}": value for name, value in values.items()})
                 runner.on_epoch_end(epoch, logs)
         finally:
             if progress is not None:
                 progress.clear()  # so that a traceback starts on a line of its own
+        if epochs:
+            self.optimizer.finalize_variable_values()
         runner.on_train_end()
         return history
 
@@ -267,7 +282,9 @@ class Fitting(Feeding, Backup):
             raise ValueError(f"{op}: verbose must be 'auto', 0, 1 or 2; got {verbose!r}")
         level = 1 if verbose == "auto" else int(verbose)
         progress = ProgressBar(level) if level else None
-        given = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or [])
+        given = [callbacks] if isinstance(callbacks, Callback) else [] if callbacks is None else callbacks
+        if not hasattr(given, "__iter__"):
+            raise TypeError(f"{op}: callbacks must be a list of Callbacks; got {given!r}")
         params = {"verbose": level, "epochs": epochs, "steps": steps}
         runner = CallbackList(
             [*([progress] if progress else []), *given, *([history] if history is not None else [])],

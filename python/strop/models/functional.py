@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from .. import layers as layer_module
-from .._names import nearest
+from .._names import unique_names
 from .._serial import restored
 from ..layers import Input, Layer
 from ..layers.base import Shape
@@ -18,25 +16,28 @@ from ..training.network import NetworkPlan
 from ..training.plan import Plan
 from .base import BaseModel
 from .network import name_inputs, name_layers, traced, warn_of_lost_masks
-
-#: Inputs of all calls that a config may name.
-MAX_READERS = 100_000
+from .redrawing import made_layers, of_model, redrawn_tensors
+from .structure import Structure
 
 
 class Model(BaseModel):
-    """A model that is drawn: its layers are what lies between the inputs and the output.
+    """A model that is drawn: its layers are what lies between the inputs and the outputs.
 
     A layer that is called twice has its weights once, and its gradient is the sum of both. A model that is called on a
     tensor gives its layers to the model that is drawn; names that nobody gave are then numbered anew.
 
+    Several inputs are given to `fit`, `evaluate` and `predict` as they were drawn, in a list or in a dict; a list may
+    come as a dict by the names of the inputs, too. So are the targets of several outputs, whose names are those of
+    their layers, or the keys of the dict. `predict` gives a list or a dict likewise.
+
     Args:
-        inputs: an `Input`, or a list with one.
-        outputs: what a layer gave; only one.
+        inputs: an `Input`, or a list or a dict of them.
+        outputs: what layers gave: a tensor, or a list or a dict of them.
         name: for people.
 
     Raises:
         TypeError: inputs or outputs are no symbolic tensors.
-        ValueError: outputs do not come from inputs, there are several, or two layers were given one name.
+        ValueError: outputs do not come from inputs, one is named twice, or two layers were given one name.
 
     Example:
         >>> import strop
@@ -48,6 +49,12 @@ class Model(BaseModel):
         16
         >>> model.predict([[1.0, 2.0, 3.0]], verbose=0).shape
         (1, 1)
+        >>> a, b = strop.Input((2,), name="a"), strop.Input((3,), name="b")
+        >>> both = strop.layers.Concatenate()([a, b])
+        >>> model = strop.Model([a, b], {"sum": Dense(1)(both), "kind": Dense(4, activation="softmax")(both)})
+        >>> made = model.predict({"a": [[1.0, 2.0]], "b": [[1.0, 2.0, 3.0]]}, verbose=0)
+        >>> {name: array.shape for name, array in made.items()}
+        {'sum': (1, 1), 'kind': (1, 4)}
     """
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None) -> None:
@@ -55,16 +62,26 @@ class Model(BaseModel):
         self.name = name or "model"
         self.inputs = _tensors("inputs", inputs)
         self.outputs = _tensors("outputs", outputs)
-        for argument, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):
-            if len(tensors) != 1:
-                raise ValueError(f"Model: {argument} must be one tensor; got {len(tensors)}")
-        self.network = traced("Model", self.inputs, self.outputs[0])
+        self._check_inputs()
+        self.network = traced("Model", self.inputs, self.outputs)
         self.layers = self.network.layers
         name_layers("Model", self.layers)
         name_inputs(self.inputs)
+        self.input_structure = _structure(inputs, self.inputs)
+        self.output_structure = _structure(outputs, self.outputs)
         self._take_device()
         self._check_readers()
         warn_of_lost_masks(self.network.nodes(), stacklevel=3)
+
+    def _check_inputs(self) -> None:
+        """Refuse one input twice, and two with one name."""
+        names = [t.given_name for t in self.inputs if isinstance(t, Input) and t.given_name is not None]
+        for i, tensor in enumerate(self.inputs):
+            if any(tensor is other for other in self.inputs[:i]):
+                raise ValueError(f"Model: inputs must be different tensors; got {tensor.source!r} twice")
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"Model: inputs must have names of their own; got {name!r} twice")
 
     def _take_device(self) -> None:
         """The device of the layers, which must all be on one."""
@@ -78,31 +95,32 @@ class Model(BaseModel):
         self.device = first.device
 
     def _check_readers(self) -> None:
-        """Refuse an input that one layer takes for ids and another for numbers."""
-        given = {id(tensor): tensor for tensor in self.inputs}
-        first: dict[int, Layer] = {}
-        for tensor in self.network.tensors:
-            call = tensor.call
-            assert call is not None
+        """Note who reads each input; refuse one that a layer takes for ids and another for numbers."""
+        found: dict[int, list[Layer]] = {id(tensor): [] for tensor in self.inputs}
+        for call in self.network.calls:
             for source in call.inputs:
-                other = first.setdefault(id(source), call.layer)
-                if id(source) in given and other.reads_ids != call.layer.reads_ids:
+                readers = found.get(id(source))
+                if readers is None or call.layer in readers:
+                    continue
+                readers.append(call.layer)
+                if readers[0].reads_ids != call.layer.reads_ids:
                     raise ValueError(
                         f"Model: layers on {source.source!r} must all read ids, or all numbers; "
-                        f"got {other.op} {other.name!r} and {call.layer.op} {call.layer.name!r}"
+                        f"got {readers[0].op} {readers[0].name!r} and {call.layer.op} {call.layer.name!r}"
                     )
+        self._readers = [found[id(tensor)] for tensor in self.inputs]
 
     # ---- what training asks ------------------------------------------------
 
     @property
-    def input(self) -> Symbolic:
-        """The input."""
-        return self.inputs[0]
+    def input(self) -> Any:
+        """The input, or a list or dict of several, as the model was drawn."""
+        return self.input_structure.pack(_tuple_of(self.inputs))
 
     @property
-    def output(self) -> Symbolic:
-        """The output."""
-        return self.outputs[0]
+    def output(self) -> Any:
+        """The output, or a list or dict of several, as the model was drawn."""
+        return self.output_structure.pack(_tuple_of(self.outputs))
 
     @property
     def built(self) -> bool:
@@ -113,57 +131,83 @@ class Model(BaseModel):
         """Nothing: layers are built when they are called."""
 
     @property
-    def input_shape(self) -> Shape:
-        """The shape of the input, with None for the batch axis."""
-        return self.input.shape
+    def input_shape(self) -> Any:
+        """The shape of the input, with None for the batch axis, or a list or dict of several."""
+        return self.input_structure.pack(_tuple_of(self.fed_shapes))
+
+    @property
+    def output_shape(self) -> Any:
+        """The shape of the output, with None for the batch axis, or a list or dict of several."""
+        return self.output_structure.pack(_tuple_of(self.output_shapes))
 
     @property
     def fed_shape(self) -> Shape:
-        """The shape of the input."""
-        return self.input.shape
+        """The shape of the first input."""
+        return self.inputs[0].shape
 
     @property
-    def output_shape(self) -> Shape:
-        """The shape of the output, with None for the batch axis."""
-        return self.output.shape
+    def fed_shapes(self) -> list[Shape]:
+        """The shapes of the inputs."""
+        return [tensor.shape for tensor in self.inputs]
 
     @property
-    def last_layer(self) -> Layer:
-        """The layer that gives the output."""
-        assert self.output.call is not None
-        return self.output.call.layer
+    def output_shapes(self) -> list[Shape]:
+        """The shapes of the outputs."""
+        return [tensor.shape for tensor in self.outputs]
+
+    def readers(self, place: int) -> list[Layer]:
+        """The layers that read an input, each once."""
+        return self._readers[place]
+
+    @property
+    def last_layers(self) -> list[Layer]:
+        """The layers that give the outputs."""
+        return [tensor.call.layer for tensor in self.outputs if tensor.call is not None]
+
+    @property
+    def output_dtypes(self) -> list[np.dtype[Any]]:
+        """The float types of the outputs."""
+        return [layer.dtype for layer in self.last_layers]
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The float type of the output."""
-        return self.last_layer.dtype
+        """The float type of the first output."""
+        return self.last_layers[0].dtype
 
-    def make_plan(self, loss: Any) -> Plan:
-        """The step plan for a loss: a chain where the graph is one."""
+    def make_plan(self, loss: Any, factor: float = 1.0) -> Plan:
+        """The step plan for a loss, times a factor: a chain where the graph is one."""
         chain = self.network.chain()
-        return NetworkPlan(self.layers, self.network.nodes(), loss) if chain is None else Plan(chain, loss)
+        if chain is not None:
+            return Plan(chain, loss, factor=factor)
+        slots = self.network.slots
+        outputs = [slots[id(tensor)] for tensor in self.outputs]
+        return NetworkPlan(self.layers, self.network.nodes(), loss, outputs=outputs, factor=factor)
 
-    def drawn_on(self, x: Any) -> Symbolic:
-        """What the layers give of a symbolic tensor."""
-        given = _tensors("x", x)
+    def drawn_on(self, x: Any) -> Any:
+        """What the layers give of symbolic tensors, as the model was drawn."""
+        given = _tensors("x", self._in_order(x))
         if len(given) != len(self.inputs):
             raise ValueError(f"{self.name}: x must be {len(self.inputs)} tensors; got {len(given)}")
         made = {id(old): new for old, new in zip(self.inputs, given, strict=True)}
-        for tensor in self.network.tensors:
-            call = tensor.call
-            assert call is not None
+        for call in self.network.calls:
             sources = [made[id(source)] for source in call.inputs]
-            made[id(tensor)] = connected(call.layer, sources)
-        result: Symbolic = made[id(self.output)]
-        return result
+            result = connected(call.layer, sources if call.listed else sources[0])
+            made |= zip(map(id, call.outputs), result if isinstance(result, list) else [result], strict=True)
+        return self.output_structure.pack(_tuple_of([made[id(tensor)] for tensor in self.outputs]))
+
+    def _in_order(self, x: Any) -> Any:
+        if not isinstance(x, Mapping):
+            return x
+        return self.input_structure.parted(self.name, "x", x)
 
     # ---- config ------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
         """Inputs, layers and their calls, as `from_config` takes them; JSON's types alone.
 
-        Tensors are numbered: the inputs, then what each call gives; the last is the output.
+        Tensors are numbered: the inputs, then what each call gives.
         """
+        slots = self.network.slots
         return {
             "name": self.name,
             "inputs": [
@@ -176,8 +220,14 @@ class Model(BaseModel):
             ],
             "layers": [{"class": layer.op, "config": layer.get_config()} for layer in self.layers],
             "calls": [
-                {"layer": node.layer.name, "inputs": list(node.sources)} for node in self.network.nodes()
+                {"layer": call.layer.name, "inputs": [slots[id(tensor)] for tensor in call.inputs]}
+                for call in self.network.calls
             ],
+            "outputs": [slots[id(tensor)] for tensor in self.outputs],
+            "given": {
+                "inputs": self.input_structure.described(),
+                "outputs": self.output_structure.described(),
+            },
         }
 
     @classmethod
@@ -200,67 +250,23 @@ class Model(BaseModel):
         Raises:
             ValueError: the config names a tensor before it is made, or a layer that is not there or never called.
         """
-        tensors: list[Symbolic] = [_input(op, entry) for entry in _listed(op, "inputs", config["inputs"])]
-        inputs = list(tensors)
-        by_name = {layer.name: layer for layer in layers}
-        calls = _listed(op, "calls", config["calls"])
-        if sum(len(call["inputs"]) for call in calls) > MAX_READERS:
-            raise ValueError(f"{op}: calls must have at most {MAX_READERS} inputs in all; got more")
-        for call in calls:
-            name, sources = call["layer"], _listed(op, "inputs of a call", call["inputs"])
-            if not isinstance(name, str) or name not in by_name:
-                raise ValueError(f"{op}: calls must name layers of the model; got {name!r}")
-            if not sources or not all(type(k) is int and 0 <= k < len(tensors) for k in sources):
-                raise ValueError(
-                    f"{op}: inputs of {name!r} must be tensors in [0, {len(tensors)}); got {str(sources)[:60]}"
-                )
-            chosen = [tensors[k] for k in sources]
-            layer = by_name[name]
-            tensors.append(connected(layer, chosen))
-        model = cls(inputs, tensors[-1], name=config["name"])
-        if len(model.layers) != len(layers) or len(model.network.tensors) != len(tensors) - len(inputs):
+        inputs, outputs, calls = redrawn_tensors(config, layers, op)
+        model = cls(inputs, outputs, name=config["name"])
+        if len(model.layers) != len(layers) or len(model.network.calls) != calls:
             raise ValueError(f"{op}: calls must all lead to the output; got some that do not")
         return model
 
 
-@contextmanager
-def of_model(op: str, config: Any) -> Iterator[None]:
-    """Says of a config what it lacks.
-
-    Raises:
-        TypeError: it is no dict.
-        ValueError: an entry is missing while it is read.
-    """
-    if not isinstance(config, Mapping):
-        raise TypeError(f"{op}: config must be a dict; got {type(config).__name__}")
-    try:
-        yield
-    except KeyError as error:
-        raise ValueError(f"{op}: config must be what get_config gives; got one without {error}") from error
-
-
-def made_layers(op: str, config: Mapping[str, Any], custom: Mapping[str, Any]) -> list[Layer]:
-    """The layers of a config, without weights.
-
-    Raises:
-        ValueError: a class is unknown.
-    """
-    known: dict[str, Any] = {**layer_module.registry, **custom}
-    entries = _listed(op, "layers", config["layers"])
-    for entry in entries:
-        if not isinstance(entry, dict) or not isinstance(entry.get("config", {}), dict):
-            raise ValueError(f"{op}: layers must be dicts of class and config; got {str(entry)[:60]}")
-    unknown = sorted({str(entry["class"]) for entry in entries} - set(known))
-    if unknown:
-        raise ValueError(
-            f"{op}: layer classes must be known or in custom_objects; "
-            f"got {', '.join(map(repr, unknown[:10]))}{nearest(unknown[0], known)}"
-        )
-    return [known[entry["class"]].from_config(entry["config"]) for entry in entries]
-
-
 def _tensors(argument: str, given: Any) -> list[Symbolic]:
-    tensors = list(given) if isinstance(given, list | tuple) else [given]
+    """The tensors of a list or a dict, or the one that is given."""
+    if isinstance(given, Mapping):
+        for name in given:
+            if not isinstance(name, str):
+                raise TypeError(f"Model: keys of {argument} must be texts; got {type(name).__name__}")
+    many = list(given.values()) if isinstance(given, Mapping) else given
+    tensors = list(many) if isinstance(many, list | tuple) else [many]
+    if not tensors:
+        raise ValueError(f"Model: {argument} must hold a tensor; got an empty {type(given).__name__}")
     for tensor in tensors:
         if not isinstance(tensor, Symbolic):
             raise TypeError(
@@ -270,14 +276,14 @@ def _tensors(argument: str, given: Any) -> list[Symbolic]:
     return tensors
 
 
-def _listed(op: str, name: str, value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise ValueError(f"{op}: {name} must be a list; got {type(value).__name__}")
-    return value
+def _structure(given: Any, tensors: Sequence[Symbolic]) -> Structure:
+    """How some tensors are given, and their names: the keys, or those of what gives them."""
+    if isinstance(given, Mapping):
+        return Structure("dict", list(given))
+    kind = "list" if isinstance(given, list | tuple) else "one"
+    return Structure(kind, unique_names(tensor.source for tensor in tensors))
 
 
-def _input(op: str, entry: Any) -> Input:
-    shape = _listed(op, "shape of an input", entry["shape"])
-    if not all(n is None or (type(n) is int and n >= 0) for n in shape):
-        raise ValueError(f"{op}: shape of an input must be a list of sizes; got {str(shape)[:60]}")
-    return Input(tuple(shape), dtype=entry["dtype"], name=entry["name"])
+def _tuple_of(values: Sequence[Any]) -> Any:
+    """A tuple of several values, or the one there is."""
+    return tuple(values) if len(values) > 1 else values[0]

@@ -9,91 +9,111 @@ from typing import Any
 
 from .._names import snake_case
 from ..layers import Input, Layer
-from ..layers.symbolic import Symbolic
+from ..layers.symbolic import Call, Symbolic
 from ..training.network import Node
 
 
 @dataclass
 class Network:
-    """What lies between the inputs and the output of a model."""
+    """What lies between the inputs and the outputs of a model."""
 
     inputs: list[Symbolic]
-    #: What the calls give, in topological order; the last is the output.
-    tensors: list[Symbolic]
-    #: Each layer once: the one with the longest way to the output first, as Keras lists them.
+    outputs: list[Symbolic]
+    #: In topological order.
+    calls: list[Call]
+    #: Each layer once: the one with the longest way to an output first, as Keras lists them.
     layers: list[Layer]
 
+    @property
+    def tensors(self) -> list[Symbolic]:
+        """The inputs, then what each call gives."""
+        return [*self.inputs, *(tensor for call in self.calls for tensor in call.outputs)]
+
+    @property
+    def slots(self) -> dict[int, int]:
+        """The numbers of the tensors by their ids."""
+        return {id(tensor): slot for slot, tensor in enumerate(self.tensors)}
+
     def nodes(self) -> list[Node]:
-        """The calls with numbered tensors: the inputs, then what each call gives."""
-        slots = {id(tensor): slot for slot, tensor in enumerate([*self.inputs, *self.tensors])}
+        """The calls with numbered tensors."""
+        slots = self.slots
         return [
-            Node(call.layer, tuple(slots[id(t)] for t in call.inputs), slots[id(tensor)])
-            for tensor in self.tensors
-            if (call := tensor.call) is not None
+            Node(
+                call.layer,
+                tuple(slots[id(t)] for t in call.inputs),
+                tuple(slots[id(t)] for t in call.outputs),
+            )
+            for call in self.calls
         ]
 
     def chain(self) -> list[Layer] | None:
         """The layers in order, if each is called once, on what the one before gives; else None."""
         nodes = self.nodes()
-        straight = len(self.inputs) == 1 and len(nodes) == len(self.layers)
-        straight = straight and all(
-            node.sources == (i,) and not node.layer.takes_list for i, node in enumerate(nodes)
+        straight = len(self.inputs) == len(self.outputs) == 1 and len(nodes) == len(self.layers)
+        straight = (
+            straight
+            and self.outputs[0] is self.tensors[-1]
+            and all(
+                node.sources == (i,) and node.slots == (i + 1,) and not node.layer.takes_list
+                for i, node in enumerate(nodes)
+            )
         )
         return [node.layer for node in nodes] if straight else None
 
 
-def traced(op: str, inputs: Sequence[Symbolic], output: Symbolic) -> Network:
-    """The network between some tensors and an output.
+def traced(op: str, inputs: Sequence[Symbolic], outputs: Sequence[Symbolic]) -> Network:
+    """The network between some tensors and some outputs.
 
     Raises:
-        ValueError: the output comes from another `Input`, too, or not from all the inputs.
+        ValueError: an output comes from another `Input`, too, or an input leads to none.
     """
     given = {id(tensor) for tensor in inputs}
-    if id(output) in given:
+    if any(id(output) in given for output in outputs):
         raise ValueError(f"{op}: outputs must come from a layer; got an input itself")
     met: dict[int, int] = {}
-    done: dict[int, Symbolic] = {}
+    done: dict[int, Call] = {}
     used: set[int] = set()
-    stack: list[tuple[Symbolic, Iterator[Symbolic]]] = []
+    stack: list[tuple[Call, Iterator[Symbolic]]] = []
 
     def enter(tensor: Symbolic) -> None:
-        if tensor.call is None:
+        call = tensor.call
+        if call is None:
             raise ValueError(
                 f"{op}: inputs must hold every Input that outputs come from; got them without {tensor.source!r}"
             )
-        met.setdefault(id(tensor.call.layer), len(met))
-        stack.append((tensor, iter(tensor.call.inputs)))
+        if id(call) not in done:
+            met.setdefault(id(call.layer), len(met))
+            stack.append((call, iter(call.inputs)))
 
-    enter(output)
-    while stack:  # no recursion: a model may be ten thousand layers deep
-        tensor, rest = stack[-1]
-        following = next(rest, None)
-        if following is None:
-            stack.pop()
-            done[id(tensor)] = tensor
-        elif id(following) in given:
-            used.add(id(following))
-        elif id(following) not in done:
-            enter(following)
+    for output in outputs:
+        enter(output)
+        while stack:  # no recursion: a model may be ten thousand layers deep
+            call, rest = stack[-1]
+            following = next(rest, None)
+            if following is None:
+                stack.pop()
+                done[id(call)] = call
+            elif id(following) in given:
+                used.add(id(following))
+            else:
+                enter(following)
     for tensor in inputs:
         if id(tensor) not in used:
             raise ValueError(f"{op}: inputs must lead to outputs; got {tensor.source!r}, which does not")
-    tensors = list(done.values())
-    return Network(list(inputs), tensors, _by_depth(tensors, met))
+    calls = list(done.values())
+    return Network(list(inputs), list(outputs), calls, _by_depth(calls, met))
 
 
-def _by_depth(tensors: Sequence[Symbolic], met: dict[int, int]) -> list[Layer]:
-    """The layers by the longest way to the output, then in the order in which a walk from the output meets them."""
+def _by_depth(calls: Sequence[Call], met: dict[int, int]) -> list[Layer]:
+    """The layers by the longest way to an output, then in the order in which a walk from the outputs meets them."""
     depth: dict[int, int] = {}
     depth_of_layer: dict[int, int] = {}
     layers: dict[int, Layer] = {}
-    for tensor in reversed(tensors):
-        call = tensor.call
-        assert call is not None
-        own = max(depth.get(id(tensor), 0), depth_of_layer.get(id(call.layer), 0))
+    for call in reversed(calls):
+        own = max(depth.get(id(call), 0), depth_of_layer.get(id(call.layer), 0))
         depth_of_layer[id(call.layer)], layers[id(call.layer)] = own, call.layer
         for source in call.inputs:
-            depth[id(source)] = max(depth.get(id(source), 0), own + 1)
+            depth[id(source.call)] = max(depth.get(id(source.call), 0), own + 1)
     return sorted(layers.values(), key=lambda layer: (-depth_of_layer[id(layer)], met[id(layer)]))
 
 
@@ -143,9 +163,10 @@ def warn_of_lost_masks(nodes: Iterable[Node], stacklevel: int) -> None:
     """Say where a mask comes to a layer that can neither use it nor pass it on."""
     sources: dict[int, Layer | None] = {}
     for node in nodes:
-        sources[node.slot] = mask_behind(
-            node.layer, [sources.get(slot) for slot in node.sources], stacklevel + 1
-        )
+        come = [sources.get(slot) for slot in node.sources]
+        found = mask_behind(node.layer, come if node.layer.takes_list else come[:1], stacklevel + 1)
+        masked = getattr(node.layer, "sequence_outputs", len(node.slots))
+        sources |= dict.fromkeys(node.slots[:masked], found)
 
 
 def mask_behind(layer: Layer, come: Sequence[Layer | None], stacklevel: int | None) -> Layer | None:

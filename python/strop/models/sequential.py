@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from .._serial import restored
 from ..layers import Input, Layer
 from ..layers.base import Shape
-from ..layers.symbolic import Symbolic, connected
+from ..layers.symbolic import Call, Symbolic, connected
 from ..training.plan import Plan
 from .base import BaseModel
-from .functional import made_layers, of_model
 from .network import mask_behind, name_layers
+from .redrawing import made_layers, of_model
 
 Array = NDArray[Any]
 
@@ -46,7 +46,8 @@ class Sequential(BaseModel):
         self.name = name or "sequential"
         self.layers: list[Layer] = []
         self.build_input_shape: Shape | None = None
-        self._output_shape: Shape | None = None
+        #: The input, then what each layer gives, as far as the shape is known.
+        self._drawn: list[Symbolic] = []
         #: The layer at which the mask of the output began.
         self._masked: Layer | None = None
         for layer in layers or []:
@@ -60,6 +61,7 @@ class Sequential(BaseModel):
             if self.layers:
                 raise ValueError("add: Input must be the first entry of a model; got it after a layer")
             self.build_input_shape = layer.shape
+            self._drawn = [layer]
             return
         if not isinstance(layer, Layer):
             raise TypeError(f"add: layer must be a Layer; got {type(layer).__name__}")
@@ -69,11 +71,11 @@ class Sequential(BaseModel):
         name_layers("add", [layer], (other.name for other in self.layers))
         if not self.layers and self.build_input_shape is None:
             self.build_input_shape = layer.input_shape
+        if not self.layers and not self._drawn and self.build_input_shape is not None:
+            self._drawn = [_entry(self.build_input_shape)]
         self._plan = None
-        shape = self._output_shape if self.layers else self.build_input_shape
-        before = self.layers[-1] if self.layers else None
-        if shape is not None and (before is None or before.built):
-            self._output_shape = self._build_layer(layer, shape, before)
+        if self._drawn and len(self._drawn) == len(self.layers) + 1:
+            self._drawn.append(self._connect(layer))
             self._masked = mask_behind(layer, [self._masked], stacklevel=4)
         self.layers.append(layer)
 
@@ -96,23 +98,32 @@ class Sequential(BaseModel):
         """Remove the last layer and return it."""
         if not self.layers:
             raise ValueError("pop: model must have a layer; got an empty one")
+        if len(self._drawn) == len(self.layers) + 1:
+            self._drawn.pop()
         layer = self.layers.pop()
         self._plan = None
-        self._output_shape = None
-        if self.built and self.build_input_shape is not None:
-            shape = self.build_input_shape
-            for other in self.layers:
-                shape = other.compute_output_shape(shape)
-            self._output_shape = shape
         self._masked = self._mask(None)
         return layer
 
-    def _build_layer(self, layer: Layer, shape: Shape, before: Layer | None) -> Shape:
-        if layer.reads_ids and before is not None:
+    def _connect(self, layer: Layer) -> Symbolic:
+        """Build a layer behind what has been drawn; what it gives."""
+        tensor = self._drawn[-1]
+        inside = tensor.call is not None
+        if layer.reads_ids and inside:
             raise ValueError(
-                f"{layer.op} {layer.name!r}: ids must come from outside; got the output of {before.name!r}"
+                f"{layer.op} {layer.name!r}: ids must come from outside; got the output of {tensor.source!r}"
             )
-        return layer.build_from(shape, [before.name] if before is not None else [])
+        shape = layer.build_from(tensor.shape, [tensor.source] if inside else [])
+        if isinstance(shape, list):  # return_state, or Bidirectional with merge_mode=None
+            raise ValueError(
+                f"{layer.op} {layer.name!r}: outputs must be one tensor within a Sequential; got {len(shape)}; "
+                "draw a Model for the others"
+            )
+        call = Call(layer, (tensor,), False)
+        call.outputs.append(Symbolic(shape, call))
+        if layer.first_call is None:
+            layer.first_call = call
+        return call.outputs[0]
 
     def build(self, input_shape: Sequence[int | None] | None = None) -> None:
         """Make all weights.
@@ -128,12 +139,15 @@ class Sequential(BaseModel):
         shape = tuple(input_shape) if input_shape is not None else self.build_input_shape
         if shape is None:
             raise ValueError("build: input_shape must be known; give it, or start the model with an Input")
-        before, known = None, self.built
-        current: Shape = shape
+        known = self.built
         for layer in self.layers:
-            current = self._build_layer(layer, current, before)
-            before = layer
-        self.build_input_shape, self._output_shape = shape, current
+            if layer.first_call is not None and any(layer.first_call.outputs[0] is t for t in self._drawn):
+                layer.first_call = None  # it was ours
+        begun = self._drawn[0] if self._drawn and self._drawn[0].shape == shape else _entry(shape)
+        self._drawn = [begun]
+        for layer in self.layers:
+            self._drawn.append(self._connect(layer))
+        self.build_input_shape = shape
         self._masked = self._mask(None if known else 5)
 
     def _mask(self, stacklevel: int | None) -> Layer | None:
@@ -151,7 +165,47 @@ class Sequential(BaseModel):
     @property
     def output_shape(self) -> Shape | None:
         """The shape of the output, with None for the batch axis."""
-        return self._output_shape
+        complete = len(self._drawn) == len(self.layers) + 1
+        return self._drawn[-1].shape if complete and self.layers else None
+
+    @property
+    def inputs(self) -> list[Symbolic]:
+        """The input, in a list: what a `Model` of some of the layers is drawn from.
+
+        Raises:
+            ValueError: the model is not built.
+
+        Example:
+            >>> import strop
+            >>> from strop.layers import Dense
+            >>> model = strop.Sequential([strop.Input((3,)), Dense(4), Dense(1)])
+            >>> strop.Model(model.inputs, model.layers[0].output).output_shape
+            (None, 4)
+        """
+        if not self.built:
+            raise ValueError("inputs: model must be built; call build, or start the model with an Input")
+        return self._drawn[:1]
+
+    @property
+    def outputs(self) -> list[Symbolic]:
+        """The output, in a list.
+
+        Raises:
+            ValueError: the model is not built.
+        """
+        if not self.built:
+            raise ValueError("outputs: model must be built; call build, or start the model with an Input")
+        return self._drawn[-1:]
+
+    @property
+    def input(self) -> Symbolic:
+        """The input."""
+        return self.inputs[0]
+
+    @property
+    def output(self) -> Symbolic:
+        """The output."""
+        return self.outputs[0]
 
     @property
     def input_shape(self) -> Shape | None:
@@ -163,9 +217,9 @@ class Sequential(BaseModel):
         """The float type of the output."""
         return self.layers[-1].dtype
 
-    def make_plan(self, loss: Any) -> Plan:
-        """The step plan of the chain for a loss."""
-        return Plan(self.layers, loss)
+    def make_plan(self, loss: Any, factor: float = 1.0) -> Plan:
+        """The step plan of the chain for a loss, times a factor."""
+        return Plan(self.layers, loss, factor=factor)
 
     def drawn_on(self, x: Any) -> Symbolic:
         """What the layers give of a symbolic tensor."""
@@ -176,7 +230,8 @@ class Sequential(BaseModel):
             self.build(tensor.shape)
         for layer in self.layers:
             tensor = connected(layer, tensor)
-        return tensor
+        result: Symbolic = tensor
+        return result
 
     # ---- config ------------------------------------------------------------
 
@@ -222,3 +277,10 @@ class Sequential(BaseModel):
         if shape is not None and model.layers and not model.built:
             model.build(tuple(sizes))
         return model
+
+
+def _entry(shape: Shape) -> Input:
+    """The input of a model that was not given one."""
+    entry = Input(shape[1:])
+    entry.shape = tuple(shape)
+    return entry

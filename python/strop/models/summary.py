@@ -40,8 +40,8 @@ def rows_of(model: Any) -> list[tuple[str, ...]]:
     ]
     for layer in model.layers:
         given = calls[id(layer)]
-        sources = ", ".join(source.source for tensor in given for source in tensor.call.inputs)
-        shape = shape_text(given[0].shape)
+        sources = ", ".join(source.source for call in given for source in call.inputs)
+        shape = ", ".join(shape_text(tensor.shape) for tensor in given[0].outputs)
         rows.append((f"{layer.name} ({layer.op})", shape, f"{layer.count_params():,}", sources))
     return rows
 
@@ -62,19 +62,21 @@ def edges_of(model: Any) -> list[tuple[int, int]]:
         return [(i, i + 1) for i in range(len(model.layers) - 1)]
     place: dict[int, int] = {id(t): i for i, t in enumerate(model.inputs)}
     of_layer = {id(layer): len(place) + i for i, layer in enumerate(model.layers)}
-    place |= {id(tensor): of_layer[id(tensor.call.layer)] for tensor in model.network.tensors}
-    return [
-        (place[id(source)], place[id(tensor)])
-        for tensor in model.network.tensors
-        for source in tensor.call.inputs
+    for call in model.network.calls:
+        place |= {id(tensor): of_layer[id(call.layer)] for tensor in call.outputs}
+    pairs = [
+        (place[id(source)], of_layer[id(call.layer)])
+        for call in model.network.calls
+        for source in call.inputs
     ]
+    return list(dict.fromkeys(pairs))  # h and c go from one box to another as one
 
 
 def _calls(model: Any) -> dict[int, list[Any]]:
-    """What the calls of each layer give, by its id."""
+    """The calls of each layer, by its id."""
     calls: dict[int, list[Any]] = {}
-    for tensor in model.network.tensors:
-        calls.setdefault(id(tensor.call.layer), []).append(tensor)
+    for call in model.network.calls:
+        calls.setdefault(id(call.layer), []).append(call)
     return calls
 
 

@@ -6,19 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._backend import on_gpu
 from .._device import to_device, to_host
 from ..training.feed import Feed
 from ..training.loop import run_evaluation, run_prediction
 from ..training.placing import moved
+from ..training.structure import each, leaves
 from ..training.turns import steps_of
+from .checking import optional, positive
 from .compiled import on_own_device
-from .feeding import optional, positive
 from .fitting import Fitting
-
-Array = NDArray[Any]
 
 
 class Trainer(Fitting):
@@ -89,18 +87,20 @@ class Trainer(Fitting):
         verbose: Any = "auto",
         steps: int | None = None,
         callbacks: Sequence[Any] | None = None,
-    ) -> Array:
+    ) -> Any:
         """The model's output for every sample; needs no compile, and may run from many threads.
 
         Args:
-            x: the inputs, (N, ...), or what gives batches of inputs, alone or as the first of a tuple.
+            x: the inputs, (N, ...), or what gives batches of inputs, alone or as the first of a tuple; of several
+                inputs a list, a tuple, or a dict by name.
             batch_size: samples per step, 32; None where x gives batches.
             verbose: 1 or `"auto"` a progress bar, 2 a line, 0 nothing.
             steps: at most so many batches.
             callbacks: list of `strop.callbacks.Callback`.
 
         Returns:
-            (N, units), of the model's float type, a fresh array; (0, units) for no samples.
+            (N, units), of the model's float type, a fresh array; (0, units) for no samples. Of several outputs a list
+            or a dict, as the model was drawn.
 
         Raises:
             ValueError: x does not fit the first layer.
@@ -108,35 +108,54 @@ class Trainer(Fitting):
         """
         size = positive("predict", "batch_size", batch_size, 32)
         steps = optional("predict", "steps", steps)
-        inputs = self._inputs_or_feed("predict", x, batch_size and size, steps)
+        data = self._inputs_or_feed("predict", x, batch_size and size, steps)
         try:
-            if isinstance(inputs, Feed):
-                self._first("predict", inputs, 0)
-                count = inputs.count
+            if isinstance(data, Feed):
+                self._first("predict", data, 0)
+                count = data.count
             else:
-                inputs = inputs if steps is None else inputs[: size * steps]
-                count = -(-len(inputs) // size)
-            assert self.output_shape is not None
+                data = data if steps is None else data.part(0, size * steps)
+                count = -(-len(data) // size)
             calls = self._calls("predict", callbacks, verbose, count)
             runner = calls[0]
             runner.on_predict_begin()
-            empty = np.zeros((0, *(n or 0 for n in self.output_shape[1:])), self.dtype)
             plan = self._plan or self.make_plan(None)
-            result = run_prediction(plan, inputs, batch_size=size, calls=calls, empty=empty)
+            result = run_prediction(plan, data, batch_size=size, calls=calls, empty=self._empty())
             runner.on_predict_end()
         finally:
-            if isinstance(inputs, Feed):
-                inputs.close()
-        return result
+            if isinstance(data, Feed):
+                data.close()
+        return self.output_structure.pack(result)
+
+    def _empty(self) -> Any:
+        """What is predicted of no sample."""
+        arrays = []
+        for shape, dtype in zip(self.output_shapes, self.output_dtypes, strict=True):
+            assert shape is not None
+            arrays.append(np.zeros((0, *(n or 0 for n in shape[1:])), dtype))
+        return tuple(arrays) if self.output_structure.several else arrays[0]
 
     @on_own_device
-    def __call__(self, x: Any, training: bool = False) -> Array:
+    def __call__(self, x: Any, training: bool = False) -> Any:
         """The model's output for one batch."""
         plan = self._plan or self.make_plan(None) if self.built else None
         inputs = self._inputs("call", x)
         plan = plan or self.make_plan(None)
-        y = plan.head.forward(plan.forward(to_device(inputs, self.device), training)[0])
-        return to_host(y) if self.device.is_gpu and not on_gpu(inputs) else y.copy()
+        there = each(lambda array: to_device(array, self.device), inputs)
+        y = plan.head.forward(plan.forward(there, training)[0])
+        fetched = self.device.is_gpu and not on_gpu(leaves(inputs)[0])
+        return self.output_structure.pack(each(to_host if fetched else lambda array: array.copy(), y))
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The model's output for one batch, as `predict` gives it.
+
+        Args:
+            x: the inputs.
+
+        Raises:
+            ValueError: x does not fit the first layer.
+        """
+        return self.__call__(x)
 
     @on_own_device
     def train_on_batch(

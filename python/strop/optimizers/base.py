@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .._backend import kernels
 from .._interrupts import HeldInterrupt
 from .._memory import copy_into
-from .._names import check_kwargs
+from .._names import Constructor, check_kwargs
 from ..rowgrad import RowGrad
 from .accumulation import average
 from .clipping import clip
@@ -37,7 +37,7 @@ Array = NDArray[Any]
 Grad = Array | RowGrad | None
 
 
-class Optimizer(OptimizerState):
+class Optimizer(OptimizerState, metaclass=Constructor):
     """Base of the optimizers; a rule is a subclass with `own`, `slots`, `kernel` and `numbers`.
 
     Args:
@@ -46,7 +46,7 @@ class Optimizer(OptimizerState):
         clipnorm: greatest norm of the gradient of one parameter.
         clipvalue: greatest absolute value in a gradient.
         global_clipnorm: greatest norm of all gradients together.
-        use_ema: keep an exponential moving average of each parameter.
+        use_ema: keep an exponential moving average of each parameter; `fit` ends by writing it into the parameter.
         ema_momentum: share of the average that is kept at each step.
         ema_overwrite_frequency: steps after which parameters are set to their averages.
         loss_scale_factor: what the loss was multiplied by; `apply` divides the gradients by it.
@@ -279,7 +279,7 @@ class Optimizer(OptimizerState):
 
     def finalize_variable_values(self, var_list: Sequence[Any] | None = None) -> None:
         """Set the parameters to their averages, if there are any (`use_ema`)."""
-        if self.iterations:
+        if self._calls:
             for mean, array in zip(self._averages, self._arrays, strict=False):
                 copy_into(array, mean)
 

@@ -32,6 +32,15 @@ class Moving:
     def _defer(self, place: int) -> Any:
         raise NotImplementedError
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is copied and pickled: the rows are up to date, so tables are made anew."""
+        self.flush()
+        return {**vars(self), "_tables": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._defer_variables()
+
     def _defer_variables(self) -> None:
         """Put tables in charge of the rows of variables that are read by rows."""
         for place, param in enumerate(self._params):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._names import check_number
+from .._names import Constructor, check_number
 
 
-class LearningRateSchedule:
+class LearningRateSchedule(metaclass=Constructor):
     """Base of the schedules: a function of the step, with a config.
 
     Subclasses set their settings as attributes and name them in `settings`.

@@ -1,7 +1,8 @@
 """Pictures of what a model learnt. Each function draws into `ax`, or into a new figure, and returns the Axes.
 
-No window opens and no setting of matplotlib changes. In a notebook `ax.figure` as the last line of a cell shows the
-picture; `ax.figure.savefig("name.png")` writes it. Needs matplotlib: `pip install "strop[plot]"`.
+No window opens and no setting of matplotlib changes. In a notebook the call as the last line of a cell shows the
+picture, and `ax.figure` shows it again; `ax.figure.savefig("name.png")` writes it. Needs matplotlib:
+`pip install "strop[plot]"`.
 """
 
 from ._axes import COLOURS, new_figure

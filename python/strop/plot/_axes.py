@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import io
 from typing import Any
 
 #: Okabe and Ito's colours without their yellow, which white paper swallows: told apart by everyone.
@@ -26,9 +28,17 @@ def new_figure(width: float, height: float) -> Any:
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError('no pictures: matplotlib must be installed; pip install "strop[plot]"') from None
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure: Any = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
+    # A notebook draws the figures that pyplot knows; this is how it asks any other object for its picture.
+    figure._repr_png_ = functools.partial(_png, figure)
     return figure
+
+
+def _png(figure: Any) -> bytes:
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=100)
+    return data.getvalue()
 
 
 def axes_for(op: str, ax: Any, width: float = 5.6, height: float = 3.8) -> Any:
@@ -38,7 +48,10 @@ def axes_for(op: str, ax: Any, width: float = 5.6, height: float = 3.8) -> Any:
         TypeError: ax is something else.
     """
     if ax is None:
-        return new_figure(width, height).subplots()
+        figure = new_figure(width, height)
+        ax = figure.subplots()
+        ax._repr_png_ = figure._repr_png_
+        return ax
     if not callable(getattr(ax, "plot", None)) or not hasattr(ax, "figure") or not hasattr(ax, "imshow"):
         raise TypeError(f"{op}: ax must be a matplotlib Axes or None; got {type(ax).__name__}")
     return ax

@@ -30,8 +30,8 @@ def confusion_matrix(
 
     Args:
         y_true: classes, (N,): numbers or texts.
-        y_pred: classes, (N,); or what `predict` gives: (N, C) takes the largest column, (N, 1) floats count as 1 from
-            0.5 on, with classes 0 ... C - 1.
+        y_pred: classes, (N,); or what `predict` gives: (N, C) takes the largest column, (N, 1) floats count as 1 above
+            0.5, as in the metrics, with classes 0 ... C - 1.
         labels: names of the classes, in sorted order of what stands in y_true and y_pred, or of 0 ... C - 1.
         normalize: None writes counts; `"true"` shares of each row, whose diagonal is the recall; `"pred"` shares of
             each column, whose diagonal is the precision; `"all"` shares of everything.
@@ -42,7 +42,8 @@ def confusion_matrix(
         The Axes; `ax.images[0].get_array()` has the numbers.
 
     Raises:
-        ValueError: lengths differ, labels are not as many as classes, or normalize is unknown.
+        ValueError: lengths differ, labels are not as many as classes, classes are no whole numbers, as scores of shape
+            (N,) are not, or normalize is unknown.
         ImportError: matplotlib is absent.
 
     Example:
@@ -114,7 +115,7 @@ def _classes(op: str, y_true: Any, y_pred: Any) -> tuple[Array, Array, Array]:
     elif predicted.ndim == 2:
         predicted = predicted[:, 0]
         if predicted.dtype.kind == "f":
-            least, predicted = 2, (predicted >= 0.5).astype(np.int64)
+            least, predicted = 2, (predicted > 0.5).astype(np.int64)
     if truth.ndim == 2 and truth.shape[1] == 1:
         truth = truth[:, 0]
     if truth.ndim == 2 and least:
@@ -122,8 +123,11 @@ def _classes(op: str, y_true: Any, y_pred: Any) -> tuple[Array, Array, Array]:
     for name, array in (("y_true", truth), ("y_pred", predicted)):
         if array.ndim != 1:
             raise ValueError(f"{op}: {name} must have one class per sample; got shape {array.shape}")
-        if array.dtype.kind == "f" and np.isnan(array).any():
-            raise ValueError(f"{op}: {name} must hold classes; got nan at sample {np.isnan(array).argmax()}")
+        # Below 2**53 every whole number is exact.
+        if array.dtype.kind == "f" and (odd := ~((np.trunc(array) == array) & (abs(array) < 2.0**53))).any():
+            at = int(odd.argmax())
+            hint = "" if np.isnan(array[at]) else "; give scores as (N, 1)"
+            raise ValueError(f"{op}: {name} must hold classes; got {array[at]:g} at sample {at}{hint}")
     same_length(op, "y_pred", predicted, truth)
     if not len(truth):
         raise ValueError(f"{op}: y_true must hold a sample; got 0")
@@ -131,10 +135,7 @@ def _classes(op: str, y_true: Any, y_pred: Any) -> tuple[Array, Array, Array]:
         raise ValueError(
             f"{op}: y_pred must hold classes like y_true; got {predicted.dtype.name} beside {truth.dtype.name}"
         )
-    if truth.dtype.kind == "f" and (truth == np.floor(truth)).all():
-        truth = truth.astype(np.int64)
-    if predicted.dtype.kind == "f" and (predicted == np.floor(predicted)).all():
-        predicted = predicted.astype(np.int64)
+    truth, predicted = (a.astype(np.int64) if a.dtype.kind == "f" else a for a in (truth, predicted))
     if least:
         bad = np.flatnonzero((truth < 0) | (truth >= least))
         if bad.size:

@@ -37,6 +37,10 @@ def batches(op: str, texts: Iterable[Any], plain: bool) -> Iterator[tuple[Any, i
                 continue
             if not isinstance(text, str | list):
                 raise TypeError(f"{op}: texts must hold strings; got {type(text).__name__} at {place}")
+            for word in text if isinstance(text, list) else ():
+                if word is None or isinstance(word, bytes):
+                    kind = type(word).__name__
+                    raise TypeError(f"{op}: texts must hold strings; got {kind} in the list at {place}")
             if run:
                 yield run, size
                 run, size = [], 0

@@ -79,6 +79,7 @@ def blocks(op: str, data: Any, steps: int | None = None) -> Iterator[Array]:
 
     Raises:
         TypeError: there are other things than numbers inside.
+        ValueError: rows have unequal shapes.
     """
     if hasattr(data, "dtype") or hasattr(data, "to_numpy"):
         whole = numbers(op, data)
@@ -89,6 +90,8 @@ def blocks(op: str, data: Any, steps: int | None = None) -> Iterator[Array]:
     if isinstance(data, list) and not any(hasattr(entry, "dtype") for entry in data):
         yield numbers(op, data)
         return
+    if not hasattr(data, "__iter__"):
+        numbers(op, data)  # which says what is wrong with it
     for i, batch in enumerate(data):
         if i == steps:
             return
@@ -97,7 +100,12 @@ def blocks(op: str, data: Any, steps: int | None = None) -> Iterator[Array]:
 
 def numbers(op: str, value: Any) -> Array:
     """An array with an axis of samples; a memory map stays one."""
-    array = value.to_numpy() if hasattr(value, "to_numpy") else np.asanyarray(value)
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{op}: data must be plain arrays; got a MaskedArray")
+    try:
+        array = value.to_numpy() if hasattr(value, "to_numpy") else np.asanyarray(value)
+    except ValueError:
+        raise ValueError(f"{op}: data must be rectangular; got rows of unequal shapes") from None
     if array.dtype.kind not in "fiub" or array.ndim == 0:
         raise TypeError(
             f"{op}: data must be arrays of numbers with an axis of samples; got {array.dtype} {array.shape}"

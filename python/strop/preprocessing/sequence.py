@@ -39,9 +39,9 @@ def pad_sequences(
         (N, maxlen), or (N, maxlen, ...) for sequences of arrays.
 
     Raises:
-        ValueError: maxlen is less than 1, a row is no sequence, rows have unequal inner shapes, or padding or
-            truncating is unknown.
-        OverflowError: a number does not fit the dtype.
+        ValueError: maxlen is less than 1, a row is no sequence or is complex, rows have unequal inner shapes, or
+            padding or truncating is unknown.
+        OverflowError: a number does not fit the dtype; NaN and infinities fit no whole numbers.
 
     Example:
         >>> pad_sequences([[1, 2, 3], [4]], maxlen=2)
@@ -110,6 +110,19 @@ def _row(op: str, place: int, row: Any, kind: np.dtype[Any], inner: tuple[int, .
         limits = np.iinfo(kind)
         if row.dtype.itemsize >= kind.itemsize and (row.min() < limits.min or row.max() > limits.max):
             raise OverflowError(f"{op}: sequences must fit {kind}; got {row.max()} in row {place}")
+    given = np.asarray(row)
+    if given.dtype.kind == "c" and kind.kind != "c":
+        raise ValueError(
+            f"{op}: sequences must hold real numbers for {kind}; got {given.dtype} in row {place}"
+        )
+    if given.dtype.kind == "f" and kind.kind in "iu":
+        limits = np.iinfo(kind)
+        whole = np.trunc(given.astype(np.float64))
+        fits = (whole >= float(limits.min)) & (
+            whole < float(limits.max) + 1.0
+        )  # of int64 2**63: it rounds up
+        if not fits.all():
+            raise OverflowError(f"{op}: sequences must fit {kind}; got {given[~fits].flat[0]} in row {place}")
     array = np.asarray(row, kind)
     if array.shape[1:] != inner:
         raise ValueError(

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .moments import Moments, blocks
+from .moments import Moments, blocks, numbers
 
 Array = NDArray[Any]
 
@@ -100,7 +100,7 @@ class Scaler:
         op = f"{type(self).__name__}.{method}"
         if self.offset is None or self.scale is None:
             raise ValueError(f"{op}: the scaler must be fitted; call fit first")
-        array = np.asarray(x.to_numpy() if hasattr(x, "to_numpy") else x)
+        array = numbers(op, x)
         array = array.astype(np.float32 if array.dtype == np.float32 else np.float64)
         if array.shape[1:] != self.offset.shape:
             raise ValueError(

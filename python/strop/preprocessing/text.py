@@ -214,6 +214,7 @@ class Tokenizer:
 
         Raises:
             ValueError: the mode is unknown, or nothing has been fitted.
+            IndexError: an id is negative.
         """
         op = "sequences_to_matrix"
         if mode not in MODES:
@@ -224,9 +225,11 @@ class Tokenizer:
             raise ValueError(f"{op}: texts must be fitted before mode='tfidf'; got none")
         width = self.num_words or len(self.word_index) + 1
         matrix = np.zeros((len(sequences), width))
-        for row, sequence in zip(matrix, sequences, strict=True):
+        for n, (row, sequence) in enumerate(zip(matrix, sequences, strict=True)):
             found = Counter(i for i in sequence if i < width)
             if found:
+                if min(found) < 0:
+                    raise IndexError(f"{op}: ids must be 0 or more; got {min(found)} in sequence {n}")
                 row[list(found)] = self._cells(mode, found, len(sequence))
         return matrix
 

@@ -21,12 +21,15 @@ def text_to_word_sequence(
         split: the separator.
 
     Raises:
+        TypeError: text is no string.
         ValueError: split is empty.
 
     Example:
         >>> text_to_word_sequence("Don't STOP-now! It's 5.30")
         ["don't", 'stop', 'now', "it's", '5', '30']
     """
+    if not isinstance(text, str):
+        raise TypeError(f"text_to_word_sequence: text must be a string; got {type(text).__name__}")
     if lower:
         text = text.lower()
     return [word for word in text.translate(filter_table(filters, split)).split(split) if word]

@@ -48,6 +48,24 @@ class StropEstimator(BaseEstimator):  # type: ignore[misc]
     n_iter_: int
     loss_curve_: list[float]
 
+    def _keep(self, settings: dict[str, Any]) -> None:
+        """Keep what the constructor was given, as it is and under its names: scikit-learn copies estimators by that."""
+        for name in self._get_param_names():
+            setattr(self, name, settings[name])
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train.
+
+        Args:
+            X: numbers, (N, D): an array or a table.
+            y: classes, (N,), of a classifier; numbers, (N,) or (N, O), of a regressor.
+            sample_weight: 0 or more, (N,).
+
+        Returns:
+            The estimator.
+        """
+        return self._fit(X, y, sample_weight, goes_on=self.warm_start)
+
     # ---- what a subclass gives ---------------------------------------------
 
     def _read_targets(self, y: Any, first: bool, classes: Any = None) -> Array:

@@ -65,6 +65,10 @@ class StropClassifier(ClassifierMixin, StropEstimator):  # type: ignore[misc]
         True
     """
 
+    classes_: Array
+
+    class_weight: Any
+
     def __init__(
         self,
         hidden_layer_sizes: Sequence[int] = (100,),
@@ -89,39 +93,7 @@ class StropClassifier(ClassifierMixin, StropEstimator):  # type: ignore[misc]
         verbose: Any = 0,
         warm_start: bool = False,
     ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.model = model
-        self.alpha = alpha
-        self.dropout = dropout
-        self.dtype = dtype
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.class_weight = class_weight
-        self.callbacks = callbacks
-        self.random_state = random_state
-        self.verbose = verbose
-        self.warm_start = warm_start
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train.
-
-        Args:
-            X: numbers, (N, D): an array or a table.
-            y: classes, (N,).
-            sample_weight: 0 or more, (N,).
-
-        Returns:
-            The estimator.
-        """
-        return self._fit(X, y, sample_weight, goes_on=self.warm_start)
+        self._keep(locals())
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train for one epoch on these samples, from the weights as they stand.
@@ -166,16 +138,14 @@ class StropClassifier(ClassifierMixin, StropEstimator):  # type: ignore[misc]
     def _read_targets(self, y: Any, first: bool, classes: Any = None) -> Array:
         check_classification_targets(y)
         y = column_or_1d(y, warn=True)
-        if first:
-            self.classes_ = np.unique(y if classes is None else classes)
-            if len(self.classes_) < 2:
-                raise ValueError(
-                    f"StropClassifier: y must hold at least two classes; got 1 class, {self.classes_[0]!r}"
-                )
-        places: Array = np.searchsorted(self.classes_, y)
-        known = self.classes_[np.minimum(places, len(self.classes_) - 1)] == y
+        named = self.classes_ if not first else np.unique(y if classes is None else classes)
+        if len(named) < 2:
+            raise ValueError(f"StropClassifier: y must hold at least two classes; got 1 class, {named[0]!r}")
+        places: Array = np.searchsorted(named, y)
+        known = named[np.minimum(places, len(named) - 1)] == y
         if not known.all():
-            raise ValueError(f"StropClassifier: y must hold classes of {self.classes_}; got {y[~known][0]!r}")
+            raise ValueError(f"StropClassifier: y must hold classes of {named}; got {y[~known][0]!r}")
+        self.classes_ = named  # at the end: a refused fit leaves those of the model that there is
         return places
 
     def _outputs(self) -> tuple[int, str, Any]:

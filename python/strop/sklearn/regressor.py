@@ -62,6 +62,8 @@ class StropRegressor(RegressorMixin, StropEstimator):  # type: ignore[misc]
         True
     """
 
+    loss: Any
+
     def __init__(
         self,
         hidden_layer_sizes: Sequence[int] = (100,),
@@ -86,39 +88,7 @@ class StropRegressor(RegressorMixin, StropEstimator):  # type: ignore[misc]
         verbose: Any = 0,
         warm_start: bool = False,
     ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.model = model
-        self.loss = loss
-        self.alpha = alpha
-        self.dropout = dropout
-        self.dtype = dtype
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.callbacks = callbacks
-        self.random_state = random_state
-        self.verbose = verbose
-        self.warm_start = warm_start
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train.
-
-        Args:
-            X: numbers, (N, D): an array or a table.
-            y: numbers, (N,) or (N, O).
-            sample_weight: 0 or more, (N,).
-
-        Returns:
-            The estimator.
-        """
-        return self._fit(X, y, sample_weight, goes_on=self.warm_start)
+        self._keep(locals())
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one epoch on these samples, from the weights as they stand.

@@ -30,7 +30,7 @@ class Watch:
 
     def backward(self, step: Any, grad: Any, own: Sequence[Any]) -> None:
         """Take in the gradients that a step gave, by its input and by its variables."""
-        self._slopes.append((step, [*(grad if isinstance(grad, list) else [grad]), *own]))
+        self._slopes.append((step, [*_listed(grad), *own]))
 
     def check(self, number: int, x: Any, loss: Any, penalties: Sequence[Any], grads: Sequence[Any]) -> None:
         """Refuse a step that would make weights into what is no number.
@@ -45,7 +45,7 @@ class Watch:
         Raises:
             FloatingPointError: the loss or a gradient is not finite; no weight has changed.
         """
-        kind = _kind(loss)
+        kind = _kind(getattr(loss, "total", loss))
         if kind is None and not any(map(_kind, grads)):
             return
         what = f"loss must be finite; got {kind}" if kind else "gradients must be finite; got others"
@@ -60,7 +60,7 @@ class Watch:
 
     def _found(self, x: Any, penalties: Sequence[Any]) -> Iterator[tuple[str, str, str]]:
         """Who gave what is not finite, nan or inf, and where, in the order of the passes."""
-        for kind in map(_kind, x if isinstance(x, list | tuple) else [x]):
+        for kind in map(_kind, _listed(x)):
             if kind:
                 yield "the data", kind, "in x"
         for step, output in self._outputs:
@@ -69,9 +69,9 @@ class Watch:
                 kind = _kind(variable)
                 if kind:
                     yield "an earlier step", kind, f"in the weight {variable.path!r}"
-            kind = _kind(output)
-            if kind:
-                yield who, kind, "in its output"
+            for kind in map(_kind, _listed(output)):
+                if kind:
+                    yield who, kind, "in its output"
         for kind in map(_kind, penalties):
             if kind:
                 yield "an activity regularizer", kind, "in its penalty"
@@ -79,6 +79,10 @@ class Watch:
             kinds = [kind for kind in map(_kind, slopes) if kind]
             if kinds:
                 yield f"{step.layer.op} {step.layer.name!r}", max(kinds), "in its gradient"
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else [value]
 
 
 def _kind(value: Any) -> str | None:

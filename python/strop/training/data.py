@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,50 +13,57 @@ from numpy.typing import NDArray
 
 from .._arrays import rectangular as rectangular
 from .._backend import on_gpu
+from .structure import each, leaves, rows
 
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Data:
-    """Inputs, targets and weights of some samples, of equal length."""
+    """Inputs, targets and weights of some samples, of equal length; of several inputs or outputs tuples of arrays."""
 
-    x: Array
-    y: Array | None = None
-    weight: Array | None = None
+    x: Any
+    y: Any = None
+    weight: Any = None
     #: The samples as a step program reads them, by its class of samples; made when first asked for.
     read_by_program: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
     #: The samples on a GPU, by device, or None where they do not fit; moved when first asked for.
     on_device: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
-        return len(self.x)
+        return rows(self.x)
+
+    @property
+    def several(self) -> bool:
+        """Whether there are several inputs or outputs."""
+        return isinstance(self.x, tuple) or isinstance(self.y, tuple)
+
+    @property
+    def arrays(self) -> list[Array]:
+        """All arrays."""
+        return [array for value in (self.x, self.y, self.weight) for array in leaves(value)]
 
     @property
     def nbytes_on_host(self) -> int:
         """Bytes that are not on a GPU yet."""
-        return sum(a.nbytes for a in (self.x, self.y, self.weight) if a is not None and not on_gpu(a))
+        return sum(array.nbytes for array in self.arrays if not on_gpu(array))
+
+    def mapped(self, function: Callable[[Array], Array]) -> Data:
+        """A function of every array."""
+        return Data(each(function, self.x), each(function, self.y), each(function, self.weight))
 
     def part(self, begin: int, end: int) -> Data:
         """The samples from begin to end, without copying."""
-        return Data(
-            self.x[begin:end],
-            None if self.y is None else self.y[begin:end],
-            None if self.weight is None else self.weight[begin:end],
-        )
+        return self.mapped(lambda array: array[begin:end])
 
-    def targets(self, order: Array | None, begin: int, end: int) -> tuple[Array | None, Array | None]:
+    def targets(self, order: Array | None, begin: int, end: int) -> tuple[Any, Any]:
         """Targets and weights of samples by their places in the order; without one, not copied."""
-        rows: Any = slice(begin, end) if order is None else order[begin:end]
-        return None if self.y is None else self.y[rows], None if self.weight is None else self.weight[rows]
+        places: Any = slice(begin, end) if order is None else order[begin:end]
+        return each(lambda array: array[places], self.y), each(lambda array: array[places], self.weight)
 
-    def take(self, rows: Array) -> Data:
+    def take(self, places: Array) -> Data:
         """The samples of these rows, copied."""
-        return Data(
-            self.x.take(rows, axis=0),
-            None if self.y is None else self.y.take(rows, axis=0),
-            None if self.weight is None else self.weight.take(rows, axis=0),
-        )
+        return self.mapped(lambda array: array.take(places, axis=0))
 
 
 def per_sample(op: str, name: str, value: Any, count: int, dtype: Any) -> Array:
@@ -78,16 +85,21 @@ def class_weights(op: str, weights: Mapping[Any, float], y: Array, dtype: Any) -
     classes = y.argmax(axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(len(y), -1)[:, 0]
     result = np.ones(len(y), dtype)
     for key, weight in weights.items():
+        for number in (key, weight):
+            if not isinstance(number, int | float | np.number | np.bool_):
+                raise TypeError(
+                    f"{op}: class_weight must be a dict of numbers by class; got {type(number).__name__}"
+                )
         if not (weight >= 0 and math.isfinite(weight)):
             raise ValueError(f"{op}: class_weight must be finite and 0 or more; got {weight} for class {key}")
         result[classes == key] = weight
     return result
 
 
-def require_count(op: str, name: str, value: Array, count: int) -> None:
+def require_count(op: str, name: str, value: Array, count: int, like: str = "x") -> None:
     """Refuse another number of samples than x has."""
     if len(value) != count:
-        raise ValueError(f"{op}: {name} must have as many samples as x ({count}); got {len(value)}")
+        raise ValueError(f"{op}: {name} must have as many samples as {like} ({count}); got {len(value)}")
 
 
 @contextmanager
@@ -115,6 +127,8 @@ def unpacked(op: str, batch: Any) -> tuple[Any, Any, Any]:
 
 def split_place(op: str, share: float, count: int) -> int:
     """How many samples stay for training: `floor(n * (1 - share))`; the tail validates."""
+    if not isinstance(share, float | int | np.number):
+        raise TypeError(f"{op}: validation_split must be a number in [0, 1); got {type(share).__name__}")
     if not 0 < share < 1:
         raise ValueError(f"{op}: validation_split must lie in [0, 1); got {share}")
     place = math.floor(count * (1.0 - share))

@@ -98,7 +98,7 @@ class Feed:
                     ended = True
                     break
                 self._at += 1
-                yield self.prepare(done, raw)
+                yield _with_own_targets(self.prepare(done, raw))
                 done += 1
         finally:
             self._next = epoch + 1
@@ -171,6 +171,18 @@ class Feed:
         if self._held is not None:
             self._held[2].close()  # type: ignore[attr-defined]
             self._held = None
+
+
+def _with_own_targets(batch: Data) -> Data:
+    """The batch with copies of targets and weights: metrics count them some steps later, when the source may have
+    written the next batch into the same memory."""
+    return Data(batch.x, _copied(batch.y), _copied(batch.weight))
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_copied, value))
+    return value if value is None else value.copy()
 
 
 def _chained(first: Data, rest: Any) -> Iterator[Data]:

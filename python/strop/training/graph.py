@@ -163,6 +163,7 @@ def graph_program(plan: Plan, optimizer: Any, data: Data) -> GraphProgram | None
     """The program that trains a plan by graphs, or None where steps go one by one. The plan keeps it."""
     if (
         not plan.variables
+        or data.several
         or checking()
         or not getattr(optimizer, "capturable", False)
         or not all(map(_recordable, [optimizer, *_parts_of(plan)]))
@@ -208,8 +209,7 @@ def _recordable(thing: Any) -> bool:
 
 def _streams_of(plan: Plan) -> list[_random.Streams]:
     """What the plan's steps draw from."""
-    own = [getattr(layer, "_streams", None) for layer in plan.layers]
-    return [_random.streams, *(stream for stream in own if stream is not None)]
+    return [_random.streams, *(stream for layer in plan.layers for stream in layer.random_streams().values())]
 
 
 def _standing(plan: Plan, optimizer: Any) -> tuple[list[Any], list[Any]]:

@@ -67,15 +67,19 @@ def mask_of_rows(mask: Array | None, output: Array) -> Array | None:
     return None if mask is None or mask.shape != output.shape[:-1] else mask
 
 
-def masked_weight(mask: Array | None, weight: Array | None, output: Array, reduction: str) -> Array | None:
+def masked_weight(
+    mask: Array | None, weight: Array | None, output: Array, loss: Any, target: Array
+) -> Array | None:
     """Weights of the loss's rows under a mask of them: a mean is then over the steps that are not masked."""
     if mask is None:
         return weight
     library = array_module(output)
     factor = mask.astype(output.dtype)
-    if reduction in ("sum_over_batch_size", "mean"):
-        count = library.maximum(mask.sum(), 1)  # stays where it is: of a GPU nobody waits for it
-        factor *= (mask.size / count).astype(output.dtype)
+    if loss.reduction in ("sum_over_batch_size", "mean"):
+        kept = loss.rows_kept(target)
+        rows, both = (mask.size, mask) if kept is None else (kept.sum(), mask & kept)
+        count = library.maximum(both.sum(), 1)  # stays where it is: of a GPU nobody waits for it
+        factor *= (rows / count).astype(output.dtype)
     if weight is not None:
         factor = factor * weight.reshape(weight.shape + (1,) * (mask.ndim - weight.ndim))
     result: Array = library.ascontiguousarray(factor)

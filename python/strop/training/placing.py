@@ -13,6 +13,7 @@ from .. import ops
 from .._backend import array_module, on_gpu
 from .._device import Device, free_bytes, to_device, to_host
 from .data import Data
+from .structure import leaves
 
 Array = NDArray[Any]
 
@@ -52,7 +53,7 @@ def _on_device(data: Data, size: int, order: Array | None, count: int, device: D
 def resident(data: Data, device: Device) -> Data | None:
     """All samples on the device, moved at the first call and kept with `data`; None if they take too much of it."""
     if device not in data.on_device:
-        fits = on_gpu(data.x) or data.nbytes_on_host <= SHARE * free_bytes(device)
+        fits = on_gpu(leaves(data.x)[0]) or data.nbytes_on_host <= SHARE * free_bytes(device)
         data.on_device[device] = moved(data, device) if fits else None
     kept: Data | None = data.on_device[device]
     return kept
@@ -60,14 +61,12 @@ def resident(data: Data, device: Device) -> Data | None:
 
 def moved(data: Data, device: Device) -> Data:
     """The samples on a device; what is there already is not copied."""
-    y, weight = (None if a is None else to_device(a, device) for a in (data.y, data.weight))
-    return Data(to_device(data.x, device), y, weight)
+    return data.mapped(lambda array: to_device(array, device))
 
 
 def taken(data: Data, rows: Array) -> Data:
     """The samples of these rows, all on a GPU."""
-    y, weight = (None if a is None else take_rows(a, rows) for a in (data.y, data.weight))
-    return Data(take_rows(data.x, rows), y, weight)
+    return data.mapped(lambda array: take_rows(array, rows))
 
 
 def take_rows(array: Array, rows: Array) -> Array:

@@ -20,13 +20,14 @@ from ..rowgrad import RowGrad
 from .chain import DenseChain
 from .check import checking
 from .loss_kernels import loss_kernel
-from .passes import Tape, back_through, mask_of_rows, masked_weight, through
+from .objective import evaluated
+from .passes import Tape, back_through, through
 from .steps import build_steps
 
 Array = NDArray[Any]
 
-#: Of a batch: the loss, the output, and which rows of it count, or None.
-Result = tuple[Any, Array, Array | None]
+#: Of a batch: the loss, the output, and which rows of it count, or None; of several outputs tuples.
+Result = tuple[Any, Any, Any]
 
 
 class Plan:
@@ -35,14 +36,17 @@ class Plan:
     Args:
         layers: built layers.
         loss: the loss, or None for a plan that only predicts.
+        factor: of the loss.
         fused: False makes every layer a step of its own; None does so under STROP_CHECK=1.
     """
 
     #: Whether its steps follow one another, as a step program takes them.
     is_chain = True
 
-    def __init__(self, layers: Sequence[Layer], loss: Any = None, *, fused: bool | None = None) -> None:
-        self.layers, self.loss = list(layers), loss
+    def __init__(
+        self, layers: Sequence[Layer], loss: Any = None, *, factor: float = 1.0, fused: bool | None = None
+    ) -> None:
+        self.layers, self.loss, self.factor = list(layers), loss, factor
         #: The step program that trains it, once there is one.
         self.program: Any = None
         #: Where its weights live.
@@ -57,14 +61,8 @@ class Plan:
         self.mixed_dtypes, self.dtype = len(dtypes) > 1, next(iter(dtypes), np.dtype("float32"))
         head = getattr(loss, "logits_activation", None)
         self._make_steps(not checking() if fused is None else fused, head)
-        self.head = activations.get(head if self.ends_in_logits else None)
+        self.head = self._make_head(head)
         self._penalized = [(i, v) for i, v in enumerate(self.variables) if v.regularizer is not None]
-        self._frozen_penalties = [
-            v
-            for layer in layers
-            for v in layer.variables
-            if v.regularizer is not None and not any(v is w for w in self.variables)
-        ]
 
     def _make_steps(self, fused: bool, head: str | None) -> None:
         """Set the steps, their variables, and whether they end in logits."""
@@ -73,10 +71,14 @@ class Plan:
         self._chain = DenseChain.at_end(self.steps, loss_kernel(self) if self.device.is_gpu else None)
         self._first = next((i for i, step in enumerate(self.steps) if step.variables), len(self.steps))
 
+    def _make_head(self, head: str | None) -> Any:
+        """What makes the model's output of the steps'."""
+        return activations.get(head if self.ends_in_logits else None)
+
     @property
     def penalized(self) -> bool:
-        """Whether a regularizer adds to the loss."""
-        return bool(self._penalized or self._frozen_penalties)
+        """Whether a regularizer adds to the loss; as in Keras, those of frozen weights do not."""
+        return bool(self._penalized)
 
     @property
     def takes_logits(self) -> bool:
@@ -91,7 +93,8 @@ class Plan:
 
     def predict(self, x: Array) -> Array:
         """The model's output: probabilities where it ends in logits."""
-        return self.head.forward(self.forward(x)[0])
+        result: Array = self.head.forward(self.forward(x)[0])
+        return result
 
     def synchronize(self) -> None:
         """On a GPU: wait, and raise what its kernels have found wrong.
@@ -104,28 +107,26 @@ class Plan:
 
     def penalty(self) -> Any:
         """The regularizers' part of the loss: a float, of a plan on a GPU an array without axes, or 0.0."""
-        variables = [v for _, v in self._penalized] + self._frozen_penalties
-        total = sum((v.regularizer(v.value) for v in variables), 0.0)
+        total = sum((v.regularizer(v.value) for _, v in self._penalized), 0.0)
         return total if on_gpu(total) else float(total)
 
-    def value(self, output: Array, target: Array, weight: Array | None) -> tuple[Any, Array]:
-        """The loss without penalty, a float or an array without axes, and its gradient by the output."""
-        result: tuple[Any, Array] = (
-            self.loss.value_and_grad_from_logits(target, output, weight)
-            if self.ends_in_logits
-            else self.loss.value_and_grad(target, output, weight)
+    def evaluated(
+        self, output: Any, mask: Any, target: Any, weight: Any, reading: bool = False
+    ) -> tuple[Any, Any, Any]:
+        """The loss without the penalty on weights, the gradient by the output, and the mask of its rows."""
+        loss, grad, mask = evaluated(
+            self.loss, self.factor, self.ends_in_logits, output, mask, target, weight, reading
         )
-        return result
+        return loss if self.factor == 1.0 else loss * self.factor, grad, mask
 
-    def test_step(self, x: Array, target: Any, weight: Array | None) -> Result:
+    def test_step(self, x: Any, target: Any, weight: Any) -> Result:
         """The loss of a batch without the penalty on weights, the output, and the mask of its rows."""
         tape = Tape(training=False)
         output, mask = self.forward(x, tape=tape)
-        mask = mask_of_rows(mask, output)
-        loss = self.value(output, target, masked_weight(mask, weight, output, self.loss.reduction))[0]
+        loss, _, mask = self.evaluated(output, mask, target, weight, reading=True)
         return sum(tape.penalties, loss), output, mask
 
-    def train_step(self, x: Array, target: Any, weight: Array | None, optimizer: Any) -> Result:
+    def train_step(self, x: Any, target: Any, weight: Any, optimizer: Any) -> Result:
         """One step of training: the loss of the batch before it, the output, and the mask of its rows.
 
         Raises:
@@ -137,7 +138,8 @@ class Plan:
             loss = loss + self.penalty()
             for i, variable in self._penalized:
                 dense = grads[i].to_dense() if isinstance(grads[i], RowGrad) else grads[i]
-                grads[i] = dense + variable.regularizer.gradient(variable._value)
+                own = variable.regularizer.gradient(variable._value)
+                grads[i] = own if dense is None else dense + own
         if tape.watch is not None:
             tape.watch.check(optimizer.iterations + 1, x, loss, tape.penalties, grads)
         if grads:
@@ -154,9 +156,7 @@ class Plan:
             loss, output, grads, upstream = self._chain.train(y, target, weight, end > self._first)
         else:
             output, mask = through(self.steps[end:], y, mask, True, tape)
-            tape.mask = mask_of_rows(mask, output)
-            weight = masked_weight(tape.mask, weight, output, self.loss.reduction)
-            loss, upstream = self.value(output, target, weight)
+            loss, upstream, tape.mask = self.evaluated(output, mask, target, weight)
             grads, end = [], len(self.steps)
         for i in range(end - 1, self._first - 1, -1):
             assert upstream is not None

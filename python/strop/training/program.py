@@ -39,8 +39,9 @@ _STATES = {
     "rmsprop": ("mean_square", "mean_grad", "velocity"),
 }
 
-#: The losses, the outputs, the targets, the weights, and the masks of the outputs' rows, of some batches.
-Stretch = tuple[list[Any], Array, Array | None, Array | None, Array | None]
+#: The losses, the outputs, the targets, the weights, and the masks of the outputs' rows, of some batches; those of
+#: several outputs are tuples.
+Stretch = tuple[list[Any], Any, Any, Any, Any]
 
 
 class Program:
@@ -121,11 +122,15 @@ def training_program(plan: Plan, optimizer: Any) -> Program | None:
     return kept
 
 
-def reading_program(plan: Plan) -> Program | None:
-    """The program that evaluates a plan and predicts, or None where the plan must do it."""
-    if plan.device.is_gpu or not plan.is_chain:
+def reading_program(plan: Plan, losses: bool) -> Program | None:
+    """The program that evaluates a plan, or only predicts, or None where the plan must do it.
+
+    Without `losses` it predicts, and the loss that it was made with is never read.
+    """
+    loss = loss_kernel(plan)
+    if plan.device.is_gpu or not plan.is_chain or (losses and loss is None):
         return None
-    compiled, samples_class = _new(plan, loss_kernel(plan) or ("mean_squared_error", 0.0))
+    compiled, samples_class = _new(plan, loss or ("mean_squared_error", 0.0))
     return Program(compiled, samples_class) if _build(compiled, plan, None) else None
 
 

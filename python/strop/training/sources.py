@@ -6,6 +6,7 @@ import itertools
 import math
 import mmap
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from .. import _random
 from .._backend import on_gpu
 from ..data import Dataset
 from ..data._rows import take
+from .structure import each, rows
 
 Array = NDArray[Any]
 
@@ -127,7 +129,7 @@ class FromFile(Source):
         self.size, self.shuffle = size, shuffle
         #: Whether the targets are in memory and have been checked.
         self.checked = checked
-        self.part = range(len(x)) if part is None else part
+        self.part = range(rows(x)) if part is None else part
 
     def samples(self, part: range, size: int, shuffle: bool) -> FromFile:
         """Some of the samples."""
@@ -143,16 +145,18 @@ class FromFile(Source):
         if self.shuffle:
             places = _random.streams.generator("shuffling").permutation(len(self.part)) + self.part.start
         for begin in range(skip * self.size, len(self.part), self.size):
-            rows = self.part[begin : begin + self.size]
-            chosen = slice(rows.start, rows.stop) if places is None else places[begin : begin + self.size]
-            yield tuple(None if a is None else take(a, chosen) for a in (self.x, self.y, self.weight))
+            own = self.part[begin : begin + self.size]
+            chosen = slice(own.start, own.stop) if places is None else places[begin : begin + self.size]
+            yield tuple(each(partial(take, places=chosen), value) for value in (self.x, self.y, self.weight))
 
 
 def source_of(x: Any, shuffle: bool) -> Source | None:
     """The source of a value that gives batches; None for arrays, lists and frames."""
     if isinstance(x, Dataset):
         return FromDataset(x)
-    plain = isinstance(x, np.ndarray | list | tuple | dict | str | bytes) or on_gpu(x)
+    plain = isinstance(x, np.ndarray | list | tuple | dict | str | bytes | bytearray | memoryview) or on_gpu(
+        x
+    )
     if plain or any(hasattr(x, name) for name in ("__array__", "__dlpack__", "dtype", "to_numpy")):
         return None
     if hasattr(x, "__next__"):
@@ -166,7 +170,8 @@ def in_file(array: Any) -> bool:
     """Whether rows are read from a file when asked: a memory map or a view of one, or what h5py and zarr give."""
     if not isinstance(array, np.ndarray):
         has = all(hasattr(array, name) for name in ("shape", "dtype", "__getitem__", "__len__"))
-        return has and not on_gpu(array) and not any(hasattr(array, n) for n in ("__dlpack__", "to_numpy"))
+        other = any(hasattr(array, n) for n in ("__dlpack__", "to_numpy", "toarray"))
+        return has and not other and not on_gpu(array)
     owner: Any = array
     while isinstance(owner, np.ndarray):
         owner = owner.base

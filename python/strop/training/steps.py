@@ -86,20 +86,31 @@ class ActivityStep:
         self.regularizer: Any = layer.activity_regularizer
         self.variables: list[Variable] = []
 
-    def forward(self, x: Array, training: bool, mask: Array | None) -> tuple[Array, Any, Array | None]:
+    def forward(self, x: Any, training: bool, mask: Any) -> tuple[Any, Any, Any]:
         """x itself, what backward needs, mask."""
-        return x, (x, self.function.forward(x)), mask
+        return x, (x, [self.function.forward(each) for each in _listed(x)]), mask
 
     def penalty(self, saved: Any) -> Any:
         """The penalty on the outputs of a batch: a float, on a GPU an array without axes."""
-        output = saved[1]
-        return self.regularizer(output) / max(len(output), 1)
+        outputs = saved[1]
+        total = sum((self.regularizer(each) for each in outputs[1:]), self.regularizer(outputs[0]))
+        return total / max(len(outputs[0]), 1)
 
-    def backward(self, grad: Array, saved: Any, need_x: bool) -> tuple[Array | None, Grads]:
-        """The gradient with that of the penalty."""
-        x, output = saved
-        own = self.regularizer.gradient(output) / output.dtype.type(max(len(output), 1))
-        return grad + self.function.backward(own, x, output), []
+    def backward(self, grad: Any, saved: Any, need_x: bool) -> tuple[Any, Grads]:
+        """The gradient with that of the penalty; a list of several outputs, and None where only the penalty has one."""
+        x, outputs = saved
+        grads = _listed(grad) if isinstance(x, list) else [grad]
+        result = []
+        for i, (each, output) in enumerate(zip(_listed(x), outputs, strict=True)):
+            own = self.regularizer.gradient(output) / output.dtype.type(max(len(output), 1))
+            own = self.function.backward(own, each, output)
+            before = None if grad is None else grads[i]
+            result.append(own if before is None else before + own)
+        return result if isinstance(x, list) else result[0], []
+
+
+def _listed(x: Any) -> list[Any]:
+    return x if isinstance(x, list) else [x]
 
 
 Step = LayerStep | DenseStep | EmbeddingStep | BagStep | ActivityStep

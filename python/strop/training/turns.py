@@ -20,6 +20,7 @@ from .graph import graph_program
 from .placing import BLOCK, batches, moved
 from .plan import Plan
 from .program import Stretch, reading_program, training_program
+from .structure import rows
 
 Array = NDArray[Any]
 Turn = Callable[[], Stretch]
@@ -43,7 +44,7 @@ def training_turns(
 def reading_turns(plan: Plan, data: Data, size: int, steps: int | None, hooked: bool) -> Iterator[Turn]:
     """Turns that read samples in their own order: losses, without penalties, and outputs."""
     count = steps_of(data, size, steps)
-    program = reading_program(plan)
+    program = reading_program(plan, data.y is not None)
     if program is None:
         stretches = read_by_plan(plan, data, size, count)
     else:
@@ -65,9 +66,9 @@ def training_turns_of_feed(plan: Plan, optimizer: Any, feed: Feed, epoch: int) -
     return _turns_of_feed(feed, epoch, run)
 
 
-def reading_turns_of_feed(plan: Plan, feed: Feed, epoch: int) -> Iterator[Turn]:
-    """Turns that read the batches of a feed."""
-    program = reading_program(plan)
+def reading_turns_of_feed(plan: Plan, feed: Feed, losses: bool) -> Iterator[Turn]:
+    """Turns that read the batches of a feed, for their losses or only for the outputs."""
+    program = reading_program(plan, losses)
 
     def run(batch: Data) -> Stretch:
         size = len(batch)
@@ -75,7 +76,7 @@ def reading_turns_of_feed(plan: Plan, feed: Feed, epoch: int) -> Iterator[Turn]:
             read_by_plan(plan, batch, size, 1) if program is None else program.read(batch, size, 1, 1)
         )
 
-    return _turns_of_feed(feed, epoch, run)
+    return _turns_of_feed(feed, 0, run)
 
 
 def steps_of(data: Data, size: int, steps: int | None) -> int:
@@ -90,7 +91,7 @@ def _turns(stretches: Iterator[Stretch], size: int, count: int) -> Iterator[Turn
     def run() -> Stretch:
         nonlocal done
         stretch = next(stretches)
-        done += math.ceil(len(stretch[1]) / size)
+        done += math.ceil(rows(stretch[1]) / size)
         return stretch
 
     while done < count:
