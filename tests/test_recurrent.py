@@ -129,9 +129,38 @@ def test_recurrent_backward_in_float32_is_that_of_float64(device, rng, cell):
 
 
 @pytest.mark.parametrize("cell", cases.CELLS)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_recurrent_backward_of_many_rows_adds_up_that_of_few(device, dtype, rng, cell, backwards):
+    """19 rows of 33 steps sum the gradients by the weights themselves, 9 or 10 rows leave them to products."""
+    weights, states = arrays(rng, cell, (19, 33, 6, 21), dtype)
+    mask = rng.random((19, 33)) < 0.8
+    factor = rng.choice([0.0, 2.0], (19, 21)).astype(dtype)
+    grad = rng.normal(size=(19, 33, 21)).astype(dtype)
+
+    def gradients(rows):
+        x, state = np.ascontiguousarray(weights[0][rows]), [np.ascontiguousarray(s[rows]) for s in states]
+        settings = {
+            "initial_state": state,
+            "mask": mask[rows],
+            "factor": factor[rows],
+            "backwards": backwards,
+        }
+        run = ops.recurrent(x, *weights[1:], cell=cell, **settings)
+        return ops.recurrent_backward(grad[rows], run)
+
+    whole, upper, lower = gradients(slice(0, 19)), gradients(slice(0, 9)), gradients(slice(9, 19))
+    wanted = [
+        np.concatenate([upper[0], lower[0]]),
+        *(a + b for a, b in zip(upper[1:4], lower[1:4], strict=True)),
+    ]
+    for got, want in zip(whole[:4], wanted, strict=True):
+        assert np.abs(got - want).max() <= 100 * np.finfo(dtype).eps * np.abs(want).max()
+
+
+@pytest.mark.parametrize("cell", cases.CELLS)
 def test_a_row_has_the_same_bits_in_any_batch_and_on_any_number_of_threads(device, dtype, rng, cell):
-    weights, _ = arrays(rng, cell, (37, 20, 8, 40), dtype)
-    grad = rng.normal(size=(37, 20, 40)).astype(dtype)
+    weights, _ = arrays(rng, cell, (37, 33, 8, 40), dtype)
+    grad = rng.normal(size=(37, 33, 40)).astype(dtype)
     found = []
     for threads in (1, 2, 3, 8):
         with config.threads(threads):

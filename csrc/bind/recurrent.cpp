@@ -1,4 +1,6 @@
-// The sequence of a recurrent layer in one call, and its gradients in another.
+// The sequence of a recurrent layer in one call: x W over all steps, the steps,
+// and behind the backward pass the products that give the gradients by x, W
+// and U. No Python runs between them.
 
 #include "bind/recurrent.h"
 
@@ -22,7 +24,7 @@ py::tuple recurrent(py::handle x, py::handle kernel,
                     c);
   const bool lstm = q.setting.cell == RecurrentCell::kLstm;
   const bool simple = q.setting.cell == RecurrentCell::kSimple;
-  py::object gates = new_like(q.x, q.of_steps(q.gates * q.units), save);
+  py::object gates = new_like(q.x, q.of_steps(q.gates * q.units));
   py::object out = new_like(q.x, q.of_steps(q.units), sequences);
   py::object final_h = new_like(q.x, q.of_state());
   py::object final_c = new_like(q.x, q.of_state(), lstm);
@@ -30,33 +32,35 @@ py::tuple recurrent(py::handle x, py::handle kernel,
   py::object carried = new_like(q.x, q.of_steps(q.units), save && !simple);
   visit_float(q.x, [&](auto zero) {
     using T = decltype(zero);
-    const RecurrentForward<T> args{data<const T>(q.x),
-                                   data<const T>(q.kernel),
-                                   data<const T>(q.recurrent),
-                                   data<const T>(q.bias),
-                                   data<const bool>(q.mask),
-                                   data<const T>(h),
-                                   data<const T>(c),
-                                   data<const T>(q.factor),
-                                   memory_of<T>(out),
-                                   memory_of<T>(final_h),
-                                   memory_of<T>(final_c),
-                                   memory_of<T>(gates),
-                                   memory_of<T>(before),
-                                   memory_of<T>(carried),
-                                   q.batch,
-                                   q.steps,
-                                   q.inputs,
-                                   q.units,
-                                   q.setting.cell,
-                                   q.setting.activation,
-                                   q.setting.recurrent_activation,
-                                   backwards,
-                                   zeros};
+    const T* inner = data<const T>(q.bias);
+    if (inner != nullptr) inner += 5 * q.units;
+    const RecurrentForward<T> args{
+        memory_of<T>(gates),
+        data<const T>(q.recurrent),
+        q.setting.cell == RecurrentCell::kGru ? inner : nullptr,
+        data<const bool>(q.mask),
+        data<const T>(h),
+        data<const T>(c),
+        data<const T>(q.factor),
+        memory_of<T>(out),
+        memory_of<T>(final_h),
+        memory_of<T>(final_c),
+        memory_of<T>(before),
+        memory_of<T>(carried),
+        q.batch,
+        q.steps,
+        q.units,
+        q.setting.cell,
+        q.setting.activation,
+        q.setting.recurrent_activation,
+        backwards,
+        zeros};
     const Release unlocked(q.x.size());
+    project<T>(q, args.gates, queue);
     backend::recurrent_forward(args, queue.stream());
   });
-  return py::make_tuple(out, final_h, final_c, gates, before, carried);
+  return py::make_tuple(out, final_h, final_c,
+                        save ? gates : py::object(py::none()), before, carried);
 }
 
 py::tuple recurrent_backward(
@@ -100,6 +104,10 @@ py::tuple recurrent_backward(
   std::vector<Index> of_bias{q.gates * q.units};
   if (gru) of_bias = {2, q.gates * q.units};
   py::object grad_bias = new_like(q.x, of_bias, bias);
+  const bool sums =
+      sums_gradients(q.setting.cell, q.batch, q.steps, q.inputs, q.units);
+  py::object grad_gates = new_like(q.x, of_gates, !sums);
+  py::object grad_inner = new_like(q.x, of_gates, !sums && gru);
   visit_float(q.x, [&](auto zero) {
     using T = decltype(zero);
     const RecurrentBackward<T> args{data<const T>(by_out),
@@ -114,6 +122,8 @@ py::tuple recurrent_backward(
                                     data<const bool>(q.mask),
                                     data<const T>(c),
                                     data<const T>(q.factor),
+                                    memory_of<T>(grad_gates),
+                                    memory_of<T>(grad_inner),
                                     memory_of<T>(grad_x),
                                     memory_of<T>(grad_kernel),
                                     memory_of<T>(grad_recurrent_kernel),
@@ -131,6 +141,7 @@ py::tuple recurrent_backward(
                                     zeros};
     const Release unlocked(q.x.size());
     backend::recurrent_backward(args, queue.stream());
+    if (!sums) products<T>(q, args, queue);
   });
   return py::make_tuple(grad_x, grad_kernel, grad_recurrent_kernel, grad_bias,
                         grad_initial_h, grad_initial_c);

@@ -2,6 +2,7 @@
 
 #include "bind/array.h"
 #include "bind/backend.h"
+#include "kernels/matmul.h"
 #include "kernels/recurrent.h"
 
 // What the two passes of a recurrent layer check and share.
@@ -115,6 +116,64 @@ inline py::object new_like(const Array& x, const std::vector<Index>& shape,
 template <typename T>
 T* memory_of(const py::object& array) {
   return data<T>(borrow_optional("recurrent", "result", array));
+}
+
+// x W + bias of all steps; of a GRU's two biases the sum, but inside its reset
+// gate.
+template <typename T>
+void project(const Sequence& q, T* gates, const Queue& queue) {
+  const Index n = q.gates * q.units;
+  std::vector<T> sum;
+  const T* bias = data<const T>(q.bias);
+  if (bias != nullptr && q.setting.cell == RecurrentCell::kGru) {
+    sum.assign(bias, bias + n);
+    for (Index i = 0; i < 2 * q.units; ++i) sum[std::size_t(i)] += bias[n + i];
+    bias = sum.data();
+  }
+  backend::matmul(Matmul<T>{data<const T>(q.x), data<const T>(q.kernel), bias,
+                            gates, q.batch * q.steps, n, q.inputs, false, false,
+                            Activation::kLinear},
+                  queue.stream());
+}
+
+// The gradients by W, U, bias and x from those by the gates of all steps.
+template <typename T>
+void products(const Sequence& q, const RecurrentBackward<T>& a,
+              const Queue& queue) {
+  const Index n = q.gates * q.units;
+  const Index m = q.batch * q.steps;
+  const auto backward = [&](const T* grad, const T* by, Index k, T* grad_by,
+                            T* grad_weight, T* bias) {
+    backend::matmul_backward(
+        MatmulBackward<T>{grad, by, a.kernel, nullptr, grad_by, grad_weight,
+                          bias, m, n, k, Activation::kLinear},
+        queue.stream());
+  };
+  backward(a.grad_gates, a.x, q.inputs, a.grad_x, a.grad_kernel, a.grad_bias);
+  const bool gru = q.setting.cell == RecurrentCell::kGru;
+  // What met U was h times the factor, which only a GRU keeps apart.
+  std::vector<T> met;
+  const T* before = a.before;
+  if (a.factor != nullptr && is_gru(q.setting.cell)) {
+    met.assign(before, before + m * q.units);
+    for (Index i = 0; i < m * q.units; ++i) {
+      const Index row = i / (q.steps * q.units);
+      met[std::size_t(i)] *= a.factor[row * q.units + i % q.units];
+    }
+    before = met.data();
+  }
+  backward(gru ? a.grad_inner : a.grad_gates, before, q.units, nullptr,
+           a.grad_recurrent,
+           gru && a.grad_bias != nullptr ? a.grad_bias + n : nullptr);
+  if (q.setting.cell != RecurrentCell::kGruBefore) return;
+  // The candidate's columns of U met the reset state.
+  std::vector<T> other(std::size_t(q.units * n));
+  backward(a.grad_gates, a.carried, q.units, nullptr, other.data(), nullptr);
+  for (Index i = 0; i < q.units; ++i) {
+    for (Index j = 2 * q.units; j < n; ++j) {
+      a.grad_recurrent[i * n + j] = other[std::size_t(i * n + j)];
+    }
+  }
 }
 
 }  // namespace strop::bind

@@ -63,33 +63,6 @@ BackwardRow<T> row_of(const RecurrentBackward<T>& a, const Rows<T>& rows,
   return row;
 }
 
-// What met the gates, to the block; of a masked row zeros, with its gradients.
-template <typename T>
-void keep_row(const RecurrentBackward<T>& a, const Backward<T>& b,
-              const BackwardRow<T>& row, const T* x, Index place, bool masked) {
-  const Block<T>& k = b.block;
-  T* __restrict to = k.met + place * k.stride;
-  T* to_x = k.x + place * k.wide;
-  if (masked) {
-    for (Index g = 0; g < k.arrays; ++g) zero_row(row.grad[g], k.grad_row);
-    zero_row(to_x, k.wide);
-    zero_row(to, k.stride);
-    if (a.cell == RecurrentCell::kGruBefore) {
-      zero_row(k.reset + place * k.stride, k.stride);
-    }
-    return;
-  }
-  copy_row(x, to_x, a.inputs);
-  if (a.factor != nullptr && is_gru(a.cell)) {
-    for (Index i = 0; i < a.units; ++i) to[i] = row.before[i] * row.factor[i];
-  } else {
-    copy_row(row.before, to, a.units);
-  }
-  if (a.cell == RecurrentCell::kGruBefore) {
-    copy_row(row.carried, k.reset + place * k.stride, a.units);
-  }
-}
-
 // The gradient by the h that the step began with.
 template <typename T>
 void pass_on(const RecurrentBackward<T>& a, const Rows<T>& rows,
@@ -162,37 +135,21 @@ void block_backward(const RecurrentBackward<T>& a, Rows<T>& rows,
       }
       const BackwardRow<T> row = row_of(a, rows, b, r, s, t, place);
       if (!masked) whole_row(cell, Phase::kAll, row, a.units);
-      keep_row(a, b, row, a.x + (from + t) * a.inputs, place + r, masked);
+      if (a.grad_gates == nullptr) {
+        keep_row(a, b.block, row, a.x + (from + t) * a.inputs, place + r,
+                 masked);
+        fetch_row(a.x, from + ahead, a.inputs);
+      }
       fetch_row(a.gates, from + ahead, gates_of(a.cell) * a.units);
       fetch_row(a.before, from + ahead, a.units);
-      fetch_row(a.x, from + ahead, a.inputs);
       if (a.carried != nullptr) {
         fetch_row(a.carried, from + at_least(ahead - 1, 0), a.units);
       }
     }
     if (any) step_backward(a, rows, cell, packed, b, s, t, place);
-  }
-}
-
-// The gradient by x of the steps of a block.
-template <typename T>
-void inputs_backward(const RecurrentBackward<T>& a, const Rows<T>& rows,
-                     const Packed<T>& packed, const Block<T>& b, Index first,
-                     Index end) {
-  const Index places = (end - first) * b.rows;
-  for (Index g = 0; g < gates_of(a.cell); ++g) {
-    multiply_rows(Terms<T>{b.gradients(by_inputs(a.cell, g), 0), b.grad_row, 1,
-                           0, nullptr, 0, 0, a.units, 1},
-                  Panels<T>{packed.kernel, gates_of(a.cell) * a.units, a.inputs,
-                            g * a.units},
-                  b.by_x, padded(a.inputs), places, nullptr, g > 0);
-  }
-  for (Index s = first; s < end; ++s) {
-    const Index t = a.backwards ? a.steps - 1 - s : s;
-    for (Index r = 0; r < rows.count; ++r) {
-      copy_row(b.by_x + ((end - 1 - s) * b.rows + r) * padded(a.inputs),
-               a.grad_x + ((rows.begin + r) * a.steps + t) * a.inputs,
-               a.inputs);
+    for (Index r = 0; r < rows.count && a.grad_gates != nullptr; ++r) {
+      give_row(a, b.block, place + r, (rows.begin + r) * a.steps + t,
+               rows.masked(a.mask, a.steps, r, t));
     }
   }
 }
@@ -204,66 +161,66 @@ void backward_rows(const RecurrentBackward<T>& a, Rows<T> rows,
   const Cell cell{a.cell, a.activation, a.recurrent_activation};
   const Index chunk = rows_of_chunk<T>(a.batch, a.units);
   const Index each = Sums<T>(a).size();
-  load_state(rows, a.grad_h, b.grad_h, rows.stride);
-  load_state(rows, a.grad_c, b.grad_c, rows.stride);
-  if (a.factor != nullptr) load_state(rows, a.factor, b.factor, rows.stride);
-  zero_row(sums, (rows.count + chunk - 1) / chunk * each);
+  load_state(rows, a.grad_h, b.grad_h);
+  load_state(rows, a.grad_c, b.grad_c);
+  if (a.factor != nullptr) load_state(rows, a.factor, b.factor);
+  if (sums != nullptr) zero_row(sums, (rows.count + chunk - 1) / chunk * each);
   for (Index end = a.steps; end > 0; end -= b.block.steps) {
     const Index first = at_least(end - b.block.steps, 0);
     block_backward(a, rows, cell, packed, b, first, end);
+    if (sums == nullptr) continue;
     for (Index r = 0; r < rows.count; r += chunk) {
       add_block(a, b.block, end - first, r, at_most(chunk, b.block.rows - r),
                 sums + r / chunk * each);
     }
     if (a.grad_x != nullptr) {
-      inputs_backward(a, rows, packed, b.block, first, end);
+      inputs_backward(a, rows, packed.kernel, b.block, first, end);
     }
   }
-  store_state(rows, b.grad_h, rows.stride, a.grad_initial_h);
+  store_state(rows, b.grad_h, a.grad_initial_h);
   if (a.grad_initial_c != nullptr) {
-    store_state(rows, b.grad_c, rows.stride, a.grad_initial_c);
+    store_state(rows, b.grad_c, a.grad_initial_c);
   }
   restore_denormals(mode);
 }
 
 // U^T and, behind it, W^T.
 template <typename T>
-Packed<T> pack_transposed(const RecurrentBackward<T>& a) {
+Packed<T> pack_transposed(const RecurrentBackward<T>& a, bool need_x) {
   const Index depth = gates_of(a.cell) * a.units;
-  const Index wide = a.grad_x == nullptr ? 0 : padded(a.inputs);
+  const Index wide = need_x ? padded(a.inputs) : 0;
   const Index size = depth * (padded(a.units) + wide);
   T* packed = static_cast<T*>(
       scratch(Scratch::kPacked, std::size_t(size * Index{sizeof(T)})));
   T* kernel = packed + depth * padded(a.units);
-  pack_panels(Halves<T>{a.recurrent, depth, nullptr}, 1, depth, depth, a.units,
-              packed);
-  if (wide > 0) {
-    pack_panels(Halves<T>{a.kernel, depth, nullptr}, 1, depth, depth, a.inputs,
-                kernel);
-  }
+  pack_panels(a.recurrent, 1, depth, depth, a.units, packed);
+  if (need_x) pack_panels(a.kernel, 1, depth, depth, a.inputs, kernel);
   return {packed, kernel};
 }
 
 template <typename T>
 void backward(const RecurrentBackward<T>& a) {
   if (a.units == 0) return;
-  if (a.batch == 0) return add_all<T>(a, nullptr, 0);
-  const Index chunk = rows_of_chunk<T>(a.batch, a.units);
-  const Index chunks = (a.batch + chunk - 1) / chunk;
+  const bool sum = a.grad_gates == nullptr;
+  if (a.batch == 0) return sum ? add_all<T>(a, nullptr, 0) : void();
+  const bool need_x = sum && a.grad_x != nullptr;
+  const Index chunk = sum ? rows_of_chunk<T>(a.batch, a.units) : a.batch;
+  const Index chunks = sum ? (a.batch + chunk - 1) / chunk : 0;
   const Index sums = Sums<T>(a).size();
-  const Packed<T> packed = pack_transposed(a);
+  const Packed<T> packed = pack_transposed(a, need_x);
   const bool before = a.cell == RecurrentCell::kGruBefore;
   const Index time = nanoseconds(a, sizeof(T));
   const Index threads = helpful_threads(time);
-  // Whole chunks, of few enough rows for long sums.
-  const Index wanted = rows_of_part<T>(a.batch, a.units, threads);
-  const Index fit = at_most(most_rows<T>(a.units), rows_of_block(a, chunk));
-  const Index most = at_least(fit / chunk, 1) * chunk;
-  const Index each = at_most(up_to(wanted, chunk), most);
+  Index each = rows_of_part<T>(a.batch, a.units, threads);
+  if (sum) {
+    // Whole chunks, of few enough rows for long sums.
+    const Index fit = at_most(most_rows<T>(a.units), rows_of_block(a, chunk));
+    each = at_most(up_to(each, chunk), at_least(fit / chunk, 1) * chunk);
+  }
   const Rows<T> rows(0, at_most(each, a.batch), a.units);
   const Block<T> block(a, rows.count);
-  const Index size = up_to(
-      Backward<T>::size(rows) + block.size(before, a.grad_x != nullptr), 16);
+  const Index size =
+      up_to(Backward<T>::size(rows) + block.size(before, need_x), 16);
   T* memory = static_cast<T*>(scratch(
       Scratch::kRows,
       std::size_t((threads * size + chunks * sums) * Index{sizeof(T)})));
@@ -275,9 +232,9 @@ void backward(const RecurrentBackward<T>& a) {
         zero_row(memory + slot * size, size);
         backward_rows(a, own, packed,
                       Backward<T>(own, block, before, memory + slot * size),
-                      own_sums + begin / chunk * sums);
+                      sum ? own_sums + begin / chunk * sums : nullptr);
       });
-  add_all(a, own_sums, chunks);
+  if (sum) add_all(a, own_sums, chunks);
   trim_scratch(Scratch::kRows);
   trim_scratch(Scratch::kPacked);
 }

@@ -99,13 +99,11 @@ struct Functions {
 // Arrays of one row at one step: those of the caller, and a thread's own.
 template <typename T>
 struct ForwardRow {
-  T* gates;                   // or null
-  const T* bias;              // of all gates
-  const T* inner_bias;        // kGru, or null
-  T *out, *before, *carried;  // or null; `before`: what h was
+  T* gates;                   // x W + bias
+  const T* bias;              // kGru
+  T *out, *before, *carried;  // or null
   bool save;
-  const T* product[4];  // of the thread, as the following: x W + h U
-  const T* inner;       // kGru: h U of the candidate, whose product is x W
+  const T* product[4];  // of the thread, as the following
   const T *h, *met, *c;
   T *next, *next_c, *reset;
 };
@@ -116,7 +114,7 @@ void lstm_row(const Functions<kUsual, T>& f, const ForwardRow<T>& r,
   for_groups<T>(count, [=](Index i) __attribute__((always_inline)) {
     const auto sum = [=](Index g,
                          const T* product) __attribute__((always_inline)) {
-      return load(r.bias + g * units + i) + load(product + i);
+      return load(r.gates + g * units + i) + load(product + i);
     };
     const Vec<T> in = f.gate(sum(0, r.product[0]));
     const Vec<T> forget = f.gate(sum(1, r.product[1]));
@@ -141,7 +139,7 @@ template <bool kUsual, typename T>
 void simple_row(const Functions<kUsual, T>& f, const ForwardRow<T>& r,
                 Index count) {
   for_groups<T>(count, [=](Index i) __attribute__((always_inline)) {
-    const Vec<T> h = f.value(load(r.bias + i) + load(r.product[0] + i));
+    const Vec<T> h = f.value(load(r.gates + i) + load(r.product[0] + i));
     store<T>(r.next + i, h);
     if (r.out != nullptr) store<T>(r.out + i, h);
     if (!r.save) return;
@@ -156,7 +154,7 @@ void reset_row(const Functions<kUsual, T>& f, const ForwardRow<T>& r,
                Index units, Index count) {
   for_groups<T>(count, [=](Index i) __attribute__((always_inline)) {
     const Vec<T> reset =
-        f.gate(load(r.bias + units + i) + load(r.product[1] + i));
+        f.gate(load(r.gates + units + i) + load(r.product[1] + i));
     const Vec<T> state = reset * load(r.met + i);
     store<T>(r.reset + i, state);
     if (!r.save) return;
@@ -169,20 +167,19 @@ template <bool kUsual, typename T>
 void gru_row(const Functions<kUsual, T>& f, const ForwardRow<T>& r, bool before,
              Index units, Index count) {
   for_groups<T>(count, [=](Index i) __attribute__((always_inline)) {
-    const Vec<T> z = f.gate(load(r.bias + i) + load(r.product[0] + i));
-    Vec<T> sum = load(r.bias + 2 * units + i) + load(r.product[2] + i);
+    const Vec<T> z = f.gate(load(r.gates + i) + load(r.product[0] + i));
+    Vec<T> inner = load(r.product[2] + i);
     if (!before) {
       const Vec<T> reset =
-          f.gate(load(r.bias + units + i) + load(r.product[1] + i));
-      Vec<T> inner = load(r.inner + i);
-      if (r.inner_bias != nullptr) inner = inner + load(r.inner_bias + i);
+          f.gate(load(r.gates + units + i) + load(r.product[1] + i));
+      if (r.bias != nullptr) inner = inner + load(r.bias + i);
       if (r.save) {
         store<T>(r.gates + units + i, reset);
         store<T>(r.carried + i, inner);
       }
-      sum = sum + reset * inner;
+      inner = reset * inner;
     }
-    const Vec<T> value = f.value(sum);
+    const Vec<T> value = f.value(load(r.gates + 2 * units + i) + inner);
     const Vec<T> old = load(r.h + i);
     const Vec<T> h = z * old + (T(1) - z) * value;
     store<T>(r.next + i, h);

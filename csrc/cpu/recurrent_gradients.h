@@ -82,7 +82,7 @@ struct Block {
   Block(const RecurrentBackward<T>& a, Index count)
       : rows(tiled(count)),
         steps(0),
-        wide(up_to(a.inputs, kTileRows)),
+        wide(a.grad_gates == nullptr ? up_to(a.inputs, kTileRows) : 0),
         stride(padded(a.units)),
         grad_row(stride + (stride < 128 ? 0 : 16)),
         arrays(Sums<T>(a).arrays),
@@ -92,7 +92,7 @@ struct Block {
         grad(nullptr),
         by_x(nullptr) {
     steps = kBlockBytes / (block_row<T>(a) * rows);
-    steps = at_least(1, at_most(steps, a.steps));
+    steps = a.grad_gates == nullptr ? at_least(1, at_most(steps, a.steps)) : 1;
   }
 
   Index places() const { return up_to(steps * rows, kTileRows); }
@@ -112,11 +112,63 @@ struct Block {
   }
 };
 
+// What met the gates, to the block; of a masked row zeros, with its gradients.
+template <typename T>
+__attribute__((noinline)) void keep_row(const RecurrentBackward<T>& a,
+                                        const Block<T>& k,
+                                        const BackwardRow<T>& row, const T* x,
+                                        Index place, bool masked) {
+  T* __restrict to = k.met + place * k.stride;
+  T* to_x = k.x + place * k.wide;
+  if (masked) {
+    for (Index g = 0; g < k.arrays; ++g) zero_row(row.grad[g], k.grad_row);
+    zero_row(to_x, k.wide);
+    zero_row(to, k.stride);
+    if (a.cell == RecurrentCell::kGruBefore) {
+      zero_row(k.reset + place * k.stride, k.stride);
+    }
+    return;
+  }
+  copy_row(x, to_x, a.inputs);
+  if (a.factor != nullptr && is_gru(a.cell)) {
+    for (Index i = 0; i < a.units; ++i) to[i] = row.before[i] * row.factor[i];
+  } else {
+    copy_row(row.before, to, a.units);
+  }
+  if (a.cell == RecurrentCell::kGruBefore) {
+    copy_row(row.carried, k.reset + place * k.stride, a.units);
+  }
+}
+
+// The gradients by the gates of a row, the at-th of all positions, to the
+// caller; of a masked row zeros. By registers: a copy of 16 units takes less
+// time than the call of memcpy.
+template <typename T>
+void give_row(const RecurrentBackward<T>& a, const Block<T>& b, Index place,
+              Index at, bool masked) {
+  const auto copy = [&](const T* from, T* to) {
+    if (masked) return zero_row(to, a.units);
+    Index i = 0;
+    for (; i + kGroup<T> <= a.units; i += kGroup<T>) {
+      store<T>(to + i, load(from + i));
+    }
+    for (; i < a.units; ++i) to[i] = from[i];
+  };
+  const Index gates = gates_of(a.cell);
+  for (Index g = 0; g < gates; ++g) {
+    const Index to = (at * gates + g) * a.units;
+    copy(b.gradients(by_inputs(a.cell, g), place), a.grad_gates + to);
+    if (a.grad_inner == nullptr) continue;
+    copy(b.gradients(g, place), a.grad_inner + to);
+  }
+}
+
 // Adds the first `steps` of a block to the sums of a chunk that begins at row
 // `first` of it.
 template <typename T>
-void add_block(const RecurrentBackward<T>& a, const Block<T>& b, Index steps,
-               Index first, Index rows, T* to) {
+__attribute__((noinline)) void add_block(const RecurrentBackward<T>& a,
+                                         const Block<T>& b, Index steps,
+                                         Index first, Index rows, T* to) {
   const Sums<T> sums(a);
   const Index jump = b.rows - rows;
   const auto add = [&](const T* met, Index width, Index columns, Index array,
@@ -143,9 +195,35 @@ void add_block(const RecurrentBackward<T>& a, const Block<T>& b, Index steps,
   }
 }
 
+// The gradient by x of the steps of a block.
+template <typename T>
+__attribute__((noinline)) void inputs_backward(const RecurrentBackward<T>& a,
+                                               const Rows<T>& rows,
+                                               const T* packed,
+                                               const Block<T>& b, Index first,
+                                               Index end) {
+  const Index places = (end - first) * b.rows;
+  for (Index g = 0; g < gates_of(a.cell); ++g) {
+    multiply_rows(
+        Terms<T>{b.gradients(by_inputs(a.cell, g), 0), b.grad_row, 1, 0,
+                 nullptr, 0, 0, a.units, 1},
+        Panels<T>{packed, gates_of(a.cell) * a.units, a.inputs, g * a.units},
+        b.by_x, padded(a.inputs), places, nullptr, g > 0);
+  }
+  for (Index s = first; s < end; ++s) {
+    const Index t = a.backwards ? a.steps - 1 - s : s;
+    for (Index r = 0; r < rows.count; ++r) {
+      copy_row(b.by_x + ((end - 1 - s) * b.rows + r) * padded(a.inputs),
+               a.grad_x + ((rows.begin + r) * a.steps + t) * a.inputs,
+               a.inputs);
+    }
+  }
+}
+
 // One row of a gradient, from those of all chunks, `each` apart, in order.
 template <typename T>
-void add_chunks(const T* from, Index each, Index chunks, Index units, T* to) {
+__attribute__((noinline)) void add_chunks(const T* from, Index each,
+                                          Index chunks, Index units, T* to) {
   for (Index i = 0; i < units; ++i) to[i] = chunks > 0 ? from[i] : T(0);
   for (Index k = 1; k < chunks; ++k) {
     const T* __restrict more = from + k * each;

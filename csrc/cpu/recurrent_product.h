@@ -20,6 +20,9 @@ constexpr Index kPanelVectors = 4;
 constexpr Index kPanelVectors = 2;
 #endif
 
+// Of a panel of b this much stays in L1 while all rows pass.
+constexpr Index kPanelBytes = Index{24} << 10;
+
 STROP_HD Index up_to(Index n, Index unit) {
   return (n + unit - 1) / unit * unit;
 }
@@ -32,27 +35,17 @@ STROP_HD Index panel_vectors(Index left) {
   return left >= kPanelVectors ? kPanelVectors : left >= 2 ? 2 : 1;
 }
 
-// The first rows of a matrix and, elsewhere, those below them.
-template <typename T>
-struct Halves {
-  const T* upper;
-  Index rows;
-  const T* lower;
-};
-
-// b[k][j] k * row + j * col into its half, (depth, n), panel after panel of
+// b[k][j] at source[k * row + j * col], (depth, n), panel after panel of
 // columns, with zeros for the columns from n to its padded width.
 template <typename T>
-void pack_panels(const Halves<T>& source, Index row, Index col, Index depth,
-                 Index n, T* target) {
+void pack_panels(const T* source, Index row, Index col, Index depth, Index n,
+                 T* target) {
   constexpr Index kL = Wide<T>::kLanes;
   for (Index j = 0; j < n;) {
     const Index width = panel_vectors((padded(n) - j) / kL) * kL;
     const Index used = width < n - j ? width : n - j;
     for (Index k = 0; k < depth; ++k) {
-      const T* from = k < source.rows ? source.upper + k * row
-                                      : source.lower + (k - source.rows) * row;
-      from += j * col;
+      const T* from = source + k * row + j * col;
       for (Index i = 0; i < used; ++i) target[i] = from[i * col];
       for (Index i = used; i < width; ++i) target[i] = 0;
       target += width;
@@ -73,7 +66,7 @@ struct Terms {
 };
 
 template <typename T, int kM, int kV>
-void multiply_tile(Terms<T> t, T* c, Index c_row, bool add) {
+void multiply_tile(const Terms<T>& t, T* c, Index c_row, bool add) {
   using V = Wide<T>;
   typename V::Reg sum[kM][kV];
 #pragma GCC unroll 4
@@ -133,24 +126,32 @@ void multiply_rows(Terms<T> t, const Panels<T>& b, T* c, Index c_row,
                    Index rows, const bool* active, bool add) {
   constexpr Index kL = Wide<T>::kLanes;
   const T* a = t.a;
+  const Index depth = t.depth;
   const T* panel = b.data;
   for (Index j = 0; j < padded(b.n);) {
     const Index vectors = panel_vectors((padded(b.n) - j) / kL);
     const Index width = vectors * kL;
-    t.b = panel + b.first * width;
+    // Several sums of one element are not cut.
+    const Index block =
+        t.times > 1 ? depth : kPanelBytes / (width * Index{sizeof(T)});
     t.b_step = width;
-    for (Index i = 0; i < rows;) {
-      T* to = c + i * c_row + j;
-      t.a = a + i * t.a_row;
-      if (rows - i < kTileRows) {
-        multiply_tile<T, 1>(vectors, t, to, c_row, add);
-        ++i;
-        continue;
+    for (Index k = 0; k < depth; k += block) {
+      t.depth = block < depth - k ? block : depth - k;
+      t.b = panel + (b.first + k) * width;
+      const bool more = add || k > 0;
+      for (Index i = 0; i < rows;) {
+        T* to = c + i * c_row + j;
+        t.a = a + i * t.a_row + k * t.a_step;
+        if (rows - i < kTileRows) {
+          multiply_tile<T, 1>(vectors, t, to, c_row, more);
+          ++i;
+          continue;
+        }
+        if (active == nullptr || active[i / kTileRows]) {
+          multiply_tile<T, int(kTileRows)>(vectors, t, to, c_row, more);
+        }
+        i += kTileRows;
       }
-      if (active == nullptr || active[i / kTileRows]) {
-        multiply_tile<T, int(kTileRows)>(vectors, t, to, c_row, add);
-      }
-      i += kTileRows;
     }
     panel += b.depth * width;
     j += width;
@@ -160,7 +161,8 @@ void multiply_rows(Terms<T> t, const Panels<T>& b, T* c, Index c_row,
 // c += a^T b: the sum over k of column i of a by row k of b, whose width is
 // whole vectors. `columns` of a are whole tiles.
 template <typename T>
-void add_outer(Terms<T> t, Index columns, Index width, T* c) {
+__attribute__((noinline)) void add_outer(Terms<T> t, Index columns, Index width,
+                                         T* c) {
   constexpr Index kL = Wide<T>::kLanes;
   const T* a = t.a;
   for (Index j = 0; j < width;) {

@@ -19,7 +19,8 @@ void on(RecurrentCell cell, Index batch, Index steps, Index units,
   constexpr Index kInputs = 5;
   const bool gru = cell == RecurrentCell::kGru;
   Guarded<T> x(rows * kInputs), weight(kInputs * n), kernel(units * n);
-  Guarded<T> bias(gru ? 2 * n : n), gates_kept(rows * n), factor(batch * units);
+  Guarded<T> bias(units), factor(batch * units);
+  Guarded<T> gates_kept(rows * n);  // x W + bias, and then the gates
   Guarded<T> h0(batch * units), c0(batch * units), out(rows * units);
   Guarded<T> h(batch * units), c(batch * units);
   Guarded<T> before(rows * units), carried(rows * units);
@@ -33,25 +34,13 @@ void on(RecurrentCell cell, Index batch, Index steps, Index units,
   c0.random();
   for (Index i = 0; i < rows; ++i) mask[i] = !masked || i % 3 != 1;
   for (Index i = 0; i < batch * units; ++i) factor[i] = T(i % 4 == 0 ? 0 : 2);
-  // x W and the bias; of a GRU's second one what lies outside its reset gate.
-  std::vector<double> given(std::size_t(rows * n));
-  for (Index i = 0; i < rows * n; ++i) {
-    const Index j = i % n;
-    double sum = double(bias[j]);
-    if (gru && j < 2 * units) sum += double(bias[n + j]);
-    for (Index k = 0; k < kInputs; ++k) {
-      sum += double(x[i / n * kInputs + k]) * double(weight[k * n + j]);
-    }
-    given[std::size_t(i)] = sum;
-  }
+  gates_kept.random();
+  const std::vector<double> given = gates_kept.copy();
   const bool lstm = cell == RecurrentCell::kLstm;
   const bool simple = cell == RecurrentCell::kSimple;
   RecurrentForward<T> a{};
-  a.x = x.data();
-  a.kernel = weight.data();
   a.recurrent = kernel.data();
-  a.bias = bias.data();
-  a.inputs = kInputs;
+  a.bias = gru ? bias.data() : nullptr;
   a.gates = gates_kept.data();
   a.mask = masked ? mask.data() : nullptr;
   a.initial_h = h0.data();
@@ -118,7 +107,7 @@ void on(RecurrentCell cell, Index batch, Index steps, Index units,
             given[std::size_t((b * steps + t) * n + 2 * units + j)];
         double inner = 0;
         if (cell == RecurrentCell::kGru) {
-          inner = second * (part(2, j) - own + double(bias[n + 2 * units + j]));
+          inner = second * (part(2, j) - own + double(bias[j]));
         } else {
           for (Index k = 0; k < units; ++k) {
             inner += reset[std::size_t(k)] * u(k, 2, j);
@@ -134,7 +123,8 @@ void on(RecurrentCell cell, Index batch, Index steps, Index units,
     }
   }
 
-  Guarded<T> grad(rows * units), grad_x(rows * kInputs), grad_bias(bias.size());
+  Guarded<T> grad(rows * units), grad_x(rows * kInputs);
+  Guarded<T> grad_bias(gru ? 2 * n : n);
   Guarded<T> grad_weight(kInputs * n), grad_kernel(units * n);
   Guarded<T> grad_h(batch * units), grad_c(batch * units);
   grad.random();
@@ -142,11 +132,11 @@ void on(RecurrentCell cell, Index batch, Index steps, Index units,
   back.grad_out = grad.data();
   back.grad_h = h0.data();
   back.grad_c = lstm ? c0.data() : nullptr;
-  back.x = a.x;
+  back.x = x.data();
   back.gates = a.gates;
   back.before = a.before;
   back.carried = a.carried;
-  back.kernel = a.kernel;
+  back.kernel = weight.data();
   back.recurrent = a.recurrent;
   back.mask = a.mask;
   back.initial_c = a.initial_c;
@@ -170,7 +160,26 @@ void on(RecurrentCell cell, Index batch, Index steps, Index units,
        {&grad_x, &grad_weight, &grad_kernel, &grad_bias, &grad_h, &grad_c}) {
     result->recorded();
   }
+  // Gradients by the gates in place of sums: those by the states are the same.
+  const std::vector<double> by_h = grad_h.copy();
+  Guarded<T> grad_gates(rows * n), grad_inner(rows * n);
+  back.grad_gates = grad_gates.data();
+  back.grad_inner = gru ? grad_inner.data() : nullptr;
+  backend::recurrent_backward(back, {});
+  grad_gates.recorded();
+  if (gru) grad_inner.recorded();
+  for (Index i = 0; i < batch * units; ++i) {
+    near("by h", i, grad_h[i], by_h[std::size_t(i)], 0);
+  }
+  for (Index j = 0; j < n && rows > 0; ++j) {
+    double sum = 0;
+    for (Index i = 0; i < rows; ++i) sum += double(grad_gates[i * n + j]);
+    near("by the bias", j, grad_bias[j], sum, 1 + double(rows));
+  }
   for (Index b = 0; b < batch && steps > 0 && masked; ++b) {
+    for (Index i = 0; i < n && !mask[b * steps]; ++i) {
+      near("masked", i, grad_gates[b * steps * n + i], 0, 0);
+    }
     for (Index i = 0; i < kInputs && !mask[b * steps]; ++i) {
       near("masked", i, grad_x[b * steps * kInputs + i], 0, 0);
     }
