@@ -146,8 +146,10 @@ def test_a_program_may_end_amid_an_epoch():
 
 def test_ctrl_c_ends_a_wait_for_a_slow_element():
     program = run(
-        "import threading, time\n"
+        "import signal, threading, time\n"
         "from strop.data import Dataset\n"
+        # A job in the background of a shell has it ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def slow():\n"
         "    yield 1\n"
         "    while not stop.is_set(): time.sleep(0.01)\n"
